@@ -1,0 +1,49 @@
+# Everything runs with the packages of .venv and the programs of .tools, which `make setup` provides.
+SHELL := bash
+PYTHON ?= python3
+PIP := .venv/bin/python -m pip --quiet --disable-pip-version-check
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
+
+.PHONY: help setup demo test check bench lock clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/project.stamp .tools/programs.stamp  ## install what the other targets need (once)
+
+demo: setup  ## render the example platform
+	@ci/demo $(ARGS)
+
+test: setup  ## run the tests, e.g. make test ARGS='-k url'
+	@pytest -n 2 --dist worksteal $(ARGS)
+
+check: setup  ## check format, style, types and imports
+	@ruff format --check .
+	@ruff check .
+	@mypy
+	@lint-imports --no-logo
+
+bench: setup  ## measure a render
+	@python ci/bench/render.py $(ARGS)
+
+lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgrade-package ruff'
+	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done
+
+clean:  ## remove what make made
+	rm -rf .venv .tools dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/packages.stamp: ci/tools/requirements.txt ci/tools/install.py
+	@$(PYTHON) ci/tools/install.py packages
+	@touch $@
+
+.venv/project.stamp: pyproject.toml .venv/packages.stamp
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.tools/programs.stamp: ci/tools/go.mod ci/tools/go.sum ci/tools/install.py | .venv/packages.stamp
+	@$(PYTHON) ci/tools/install.py programs
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m sopsmith`."""
+
+from sopsmith.cli import main
+
+main()

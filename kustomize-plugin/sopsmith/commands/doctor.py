@@ -1,0 +1,85 @@
+"""`sopsmith doctor`: which programs and key sources are there, and the one next step."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from sopsmith import report
+from sopsmith.tools import age, process
+from sopsmith.voice import Session
+
+
+class Program(NamedTuple):
+    """A program that the work needs."""
+
+    name: str
+    arguments: tuple[str, ...]  # print the version
+    oldest: tuple[int, ...]
+    needed_for: str
+
+
+PROGRAMS = (
+    Program("sops", ("--disable-version-check", "--version"), (3, 11), "decrypting"),
+    Program("kustomize", ("version",), (5, 5), "kustomize build"),
+    Program("age", ("--version",), (1, 2), "making keys"),
+    Program("git", ("--version",), (2, 25), "the root of a checkout"),
+    Program("sopsmith-krm", (), (), "kustomize build"),
+)
+
+
+def doctor(session: Session, *, output: str) -> int:
+    """Print what was found; 0 where nothing is missing, else 3."""
+    programs = [_look(session, program) for program in PROGRAMS]
+    keys = list(age.key_sources(session.env))
+    step = _next_step(programs, keys)
+    if output == "json":
+        rows = [key._asdict() for key in keys]
+        session.write(report.as_json({"programs": programs, "keys": rows, "next": step}))
+        return 3 if step else 0
+    header = ("PROGRAM", "VERSION", "STATE", "PATH")
+    rows_text = [(p["name"], p["version"] or "-", p["state"], p["path"] or "-") for p in programs]
+    session.write(report.table(header, rows_text, session.colour) + "\n")
+    states = [(key.name, "found" if key.found else "-", key.note) for key in keys]
+    session.write(report.table(("KEY SOURCE", "STATE", "NOTE"), states, session.colour) + "\n")
+    session.write(f"next: {step}\n" if step else "all is there\n")
+    return 3 if step else 0
+
+
+def _look(session: Session, program: Program) -> dict[str, Any]:
+    path = process.which(program.name, session.env.get("PATH", ""))
+    found = None if path is None or not program.arguments else _version(session, path, program)
+    if path is None:
+        state = "missing"
+    elif program.arguments and found is None:
+        state = "broken"
+    else:
+        state = "ok" if not found or found >= program.oldest else "too old"
+    return {
+        "name": program.name,
+        "path": path,
+        "version": ".".join(map(str, found)) if found else None,
+        "oldest": ".".join(map(str, program.oldest)) or None,
+        "state": state,
+        "needed_for": program.needed_for,
+    }
+
+
+def _version(session: Session, path: str, program: Program) -> tuple[int, ...] | None:
+    result = process.run(process.Call((path, *program.arguments), b"", session.env), 10)
+    if isinstance(result, process.Failed) or result.status != 0:
+        return None
+    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else None
+
+
+def _next_step(programs: list[dict[str, Any]], keys: list[age.KeySource]) -> str | None:
+    for program in programs:
+        if program["state"] != "ok":
+            oldest = f" {program['oldest']} or newer" if program["oldest"] else ""
+            where = "" if program["state"] == "missing" else f" (found {program['path']})"
+            why = program["needed_for"]
+            return f"install {program['name']}{oldest} on PATH, needed for {why}{where}"
+    if not any(key.found for key in keys):
+        return "set SOPS_AGE_KEY_FILE to the absolute path of an age key"
+    return None

@@ -1,0 +1,56 @@
+"""`sopsmith render`: what the function emits, before kustomize adds prefix, namespace and hash."""
+
+from __future__ import annotations
+
+from sopsmith import checkout, report
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import exit_code
+from sopsmith.model import Value
+from sopsmith.pipeline.render import Rendered
+from sopsmith.template import IDENTITIES, references
+from sopsmith.voice import Session
+
+
+def render(session: Session, path: str, *, masked: bool, output: str) -> int:
+    """Print the ResourceList, or with `masked` what each key is made of."""
+    here, sources = checkout.source_at(path, session.env)
+    rendered = checkout.rendered(here, sources)
+    findings = [finding for each in rendered for finding in each.findings]
+    if exit_code(findings):
+        raise SopsmithError(findings)
+    if masked:
+        rows = [row for each in rendered for row in _rows(each)]
+        header = ("SECRET", "KEY", "ORIGIN", "FROM")
+        keys = [name.lower() for name in header]
+        session.write(
+            report.as_json([dict(zip(keys, row, strict=True)) for row in rows])
+            if output == "json"
+            else report.table(header, rows, session.colour)
+        )
+        return 0
+    from sopsmith.pipeline.emit import resource_list
+
+    session.write_bytes(resource_list(item for each in rendered for item in each.items))
+    return 0
+
+
+def _rows(rendered: Rendered) -> list[tuple[str, str, str, str]]:
+    return [
+        (secret.name, key, rendered.recipe.values[name].origin, source(rendered, name))
+        for secret in rendered.recipe.secrets
+        for key, name in sorted(secret.data.items())
+        if name in rendered.values
+    ]
+
+
+def source(rendered: Rendered, name: str) -> str:
+    """Where a value comes from, in a few words."""
+    value: Value = rendered.recipe.values[name]
+    if value.origin == "derived":
+        return ", ".join(need for need in references(value) if need not in IDENTITIES)
+    if value.origin == "generated" and value.generator:
+        return f"seed {value.seed}, {value.generator.kind}, version {value.version}"
+    if name not in rendered.values:
+        return "absent"
+    place = rendered.places.get(name, value.file)
+    return f"default in {place}" if place == value.file else place

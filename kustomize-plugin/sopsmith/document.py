@@ -1,0 +1,172 @@
+"""One YAML or JSON document, read strictly into plain data. Pure; knows nothing of recipes or SOPS.
+
+The reader sees parser events, so that nothing is resolved behind its back: an alias bomb or a deep
+list is refused at the event that starts it, and no text of the document enters an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import yaml
+
+DEEPEST = 64
+
+Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NULL = frozenset({"null", "Null", "NULL", "~"})
+_BOOL = {**dict.fromkeys(("true", "True", "TRUE"), True),
+         **dict.fromkeys(("false", "False", "FALSE"), False)}  # fmt: skip
+_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
+# What some YAML reader takes for a number, a date or a merge key: kustomize rewrites all of these.
+_AMBIGUOUS = re.compile(
+    r"""( [-+]?0[xX][0-9a-fA-F]+ | [-+]?0[oO]?[0-7]+ | [-+]?0[bB][01]+ | [-+]?[0-9]+
+      | [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
+      | [-+]?\.(inf|Inf|INF) | \.(nan|NaN|NAN)
+      | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\ \t].*)? | << )\Z""",
+    re.VERBOSE,
+)
+
+
+class DocumentError(Exception):
+    """The text is not one plain document. The message names the trouble, never the text."""
+
+    def __init__(self, trouble: str, line: int | None = None) -> None:
+        super().__init__(trouble if line is None else f"{trouble} (line {line})")
+
+
+class Unquoted(str):
+    """An unquoted scalar that other YAML readers take for a number or a date, such as `1e5`."""
+
+    __slots__ = ()
+
+
+def parse(data: bytes) -> Any:
+    """Read one document into dict, list, str, int, bool, None and Unquoted.
+
+    YAML 1.2 core for null, booleans and decimal integers; every other unquoted scalar is text.
+    Duplicate keys, anchors, aliases, merge keys, tags, leading zeros, empty scalars, keys that are
+    no text, a second document, UTF-16, NUL and more than 64 levels raise DocumentError.
+    """
+    if b"\0" in data:
+        raise DocumentError("the text holds NUL bytes; save it as UTF-8")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise DocumentError("the text is not UTF-8") from None
+    try:
+        return _document(yaml.parse(text, Loader=Loader))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = None if mark is None else mark.line + 1
+        raise DocumentError("the text is not valid YAML", line) from None
+
+
+def parse_json(data: bytes) -> Any:
+    """Read one JSON document; duplicate keys and deep nesting raise DocumentError."""
+    try:
+        tree = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        raise DocumentError("the text is not valid JSON", line) from None
+    level, depth = [tree], 0
+    while level := [child for node in level for child in _children(node)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise DocumentError(f"more than {DEEPEST} levels of nesting")
+    return tree
+
+
+def _children(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise DocumentError("a key stands twice in one map")
+    return entries
+
+
+def _document(events: Iterator[Any]) -> Any:
+    """Build the one document from its events, with a stack of our own instead of recursion."""
+    root: list[Any] = []
+    stack: list[Any] = [root]
+    keys: list[Any] = [_NOT_A_MAP]
+    for event in events:
+        if isinstance(event, yaml.ScalarEvent):
+            _add(stack[-1], keys, _scalar(event), event)
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            _plain(event)
+            node: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            _add(stack[-1], keys, node, event)
+            stack.append(node)
+            keys.append(_NO_KEY if isinstance(node, dict) else _NOT_A_MAP)
+            if len(stack) > DEEPEST:
+                raise DocumentError(f"more than {DEEPEST} levels of nesting", _line(event))
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            stack.pop()
+            keys.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            raise DocumentError("aliases are not accepted", _line(event))
+        elif isinstance(event, yaml.DocumentStartEvent) and root:
+            raise DocumentError("a second document; one file holds one", _line(event))
+    if not root:
+        raise DocumentError("the text is empty")
+    return root[0]
+
+
+_NO_KEY = object()  # in a map, the next node is a key
+_NOT_A_MAP = object()
+
+
+def _add(parent: Any, keys: list[Any], node: Any, event: Any) -> None:
+    """Put a node where it belongs: into a list, as a map's next key, or as that key's value."""
+    if keys[-1] is _NOT_A_MAP:
+        parent.append(node)
+    elif keys[-1] is _NO_KEY:
+        if not isinstance(node, str) or isinstance(node, Unquoted):
+            raise DocumentError("a key that is not text; quote it", _line(event))
+        if node in parent:
+            raise DocumentError("a key stands twice in one map", _line(event))
+        keys[-1] = node
+    else:
+        parent[keys[-1]] = node
+        keys[-1] = _NO_KEY
+
+
+def _scalar(event: Any) -> Any:
+    _plain(event)
+    text: str = event.value
+    if event.style not in (None, ""):
+        return text
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INTEGER.match(text) and len(text) <= 20:
+        return int(text)
+    if text == "":
+        raise DocumentError('an empty value; write "" or null', _line(event))
+    if re.match(r"[-+]?0[0-9_]+\Z", text):
+        raise DocumentError("a number with leading zeros; quote it or drop them", _line(event))
+    if _AMBIGUOUS.match(text.replace("_", "")):
+        return Unquoted(text)
+    return text
+
+
+def _plain(event: Any) -> None:
+    if event.anchor is not None:
+        raise DocumentError("anchors are not accepted", _line(event))
+    if event.tag is not None:
+        raise DocumentError("tags are not accepted", _line(event))
+
+
+def _line(event: Any) -> int:
+    line: int = event.start_mark.line
+    return line + 1

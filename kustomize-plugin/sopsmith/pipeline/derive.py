@@ -1,0 +1,114 @@
+"""Step 3: values → values composed of them, such as DATABASE_URL. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sopsmith.findings import Finding
+from sopsmith.model import Parts, Recipe, Sensitive, Text, Url, Value, Values
+from sopsmith.template import IDENTITIES, fill, fill_url, names, references
+
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+class Derived(NamedTuple):
+    """Every value that is known after the step, and why others are not."""
+
+    values: Values
+    findings: tuple[Finding, ...]
+
+
+def derive(recipe: Recipe, values: Values) -> Derived:
+    """Compose the derived values, each after what it needs.
+
+    A value that needs one with a finding of its own is left out in silence: one cause, one finding.
+    """
+    known = dict(values)
+    findings: list[Finding] = []
+    broken = {
+        name
+        for name, value in recipe.values.items()
+        if value.origin != "derived" and name not in values and not value.optional
+    }
+    for name in _in_order(recipe):
+        value = recipe.values[name]
+        needs = [need for need in references(value) if need not in IDENTITIES]
+        if broken.intersection(needs):
+            broken.add(name)
+            continue
+        problems = [_not_text(value, need) for need in needs if _is_bytes(known.get(need))]
+        text = None if problems else _text(recipe, value, known)
+        if text is not None:
+            known[name] = Sensitive(text)
+        elif problems or not value.optional:
+            broken.add(name)
+            findings += problems or [_absent(value, needs, known)]
+    return Derived(known, tuple(findings))
+
+
+def _in_order(recipe: Recipe) -> Iterable[str]:
+    """Derived values, each after those it needs; the recipe is known to have no circle."""
+    waiting = {
+        name: {need for need in references(value) if need not in IDENTITIES}
+        for name, value in recipe.values.items()
+        if value.derivation is not None
+    }
+    while waiting:
+        ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
+        for name in ready:
+            del waiting[name]
+        yield from ready
+
+
+def _text(recipe: Recipe, value: Value, known: Values) -> str | None:
+    """The derived text; None where an optional value that it can't do without is absent."""
+    identity = {"app": recipe.app, "environment": recipe.environment}
+
+    def lookup(name: str) -> str:
+        return identity.get(name) or known[name].text() or ""
+
+    present = {*IDENTITIES, *known}
+    derivation = value.derivation
+    if isinstance(derivation, Url):
+        parts = fill_url(derivation, present, lookup)
+        return None if parts is None else compose(parts)
+    if isinstance(derivation, Text) and present.issuperset(names(derivation.template)):
+        return fill(derivation.template, lookup)
+    return None
+
+
+def compose(parts: Parts) -> str:
+    """The URL's text (RFC 3986), everything but the unreserved characters percent-encoded."""
+    userinfo = encode(parts.user or "")
+    if parts.password is not None:
+        userinfo += ":" + encode(parts.password)
+    authority = userinfo + "@" if userinfo else ""
+    authority += f"[{parts.host}]" if ":" in parts.host else encode(parts.host)
+    authority += "" if parts.port is None else ":" + encode(parts.port)
+    path = "" if parts.path is None else "/" + "/".join(map(encode, parts.path))
+    query = "&".join(f"{encode(name)}={encode(text)}" for name, text in parts.query)
+    return f"{parts.scheme}://{authority}{path}" + (f"?{query}" if query else "")
+
+
+def encode(text: str) -> str:
+    """Percent-encode each byte outside A-Z a-z 0-9 . _ ~ -."""
+    return "".join(
+        chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in text.encode("utf-8")
+    )
+
+
+def _is_bytes(value: Sensitive | None) -> bool:
+    return value is not None and value.text() is None
+
+
+def _not_text(value: Value, need: str) -> Finding:
+    message = f"needs {need}, which is not UTF-8 text"
+    return Finding("not-text", message, value.file, value.name)
+
+
+def _absent(value: Value, needs: list[str], known: Values) -> Finding:
+    absent = ", ".join(need for need in needs if need not in known)
+    message = f"can't be derived while {absent} is absent"
+    hint = f"give {absent}, or mark {value.name} optional: true as well"
+    return Finding("missing", message, value.file, value.name, hint)

@@ -1,0 +1,74 @@
+"""Step 5: values → Secret manifests, as one ResourceList in JSON. Pure.
+
+JSON with base64 `data`, because kustomize turns an unquoted `1e5` into 100000 and can't carry
+U+007F in `stringData`; sorted, so that the same recipe gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from sopsmith.findings import Finding
+from sopsmith.model import Recipe, Secret, Values
+
+_HASH = "kustomize.config.k8s.io/needs-hash"
+_BEHAVIOR = "kustomize.config.k8s.io/behavior"
+
+
+def emit(recipe: Recipe, values: Values) -> list[dict[str, Any]]:
+    """The manifests of a recipe's Secrets; absent optional values have no key."""
+    return [_manifest(secret, values) for secret in recipe.secrets]
+
+
+def resource_list(items: Iterable[dict[str, Any]], findings: Iterable[Finding] = ()) -> bytes:
+    """One ResourceList (KRM functions specification v1); `results` only where there are findings."""
+    document: dict[str, Any] = {
+        "apiVersion": "config.kubernetes.io/v1",
+        "kind": "ResourceList",
+        "items": list(items),
+    }
+    results = [_result(finding) for finding in findings]
+    if results:
+        document["results"] = results
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _manifest(secret: Secret, values: Values) -> dict[str, Any]:
+    annotations = dict(secret.annotations)
+    if secret.hash:
+        annotations[_HASH] = "true"
+    if secret.behavior:
+        annotations[_BEHAVIOR] = secret.behavior
+    metadata: dict[str, Any] = {"name": secret.name}
+    if secret.namespace:
+        metadata["namespace"] = secret.namespace
+    if secret.labels:
+        metadata["labels"] = dict(sorted(secret.labels.items()))
+    if annotations:
+        metadata["annotations"] = dict(sorted(annotations.items()))
+    manifest: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    manifest["type"] = secret.type
+    if secret.immutable:
+        manifest["immutable"] = True
+    manifest["data"] = {
+        key: base64.b64encode(values[name].data()).decode()
+        for key, name in sorted(secret.data.items())
+        if name in values
+    }
+    return manifest
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "message": "; ".join(text for text in (finding.message, finding.hint) if text),
+        "severity": finding.severity,
+        "tags": {"code": finding.code},
+    }
+    if finding.field:
+        result["tags"]["field"] = finding.field
+    if finding.file:
+        result["file"] = {"path": finding.file}
+    return result

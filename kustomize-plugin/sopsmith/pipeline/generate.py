@@ -1,0 +1,144 @@
+"""Step 2: seeds → generated values. Deterministic: the same seed and recipe give the same bytes.
+
+The byte layout is written down in kustomize-plugin/README.md and frozen by tests/golden/generate:
+what v1 once produced it produces for ever.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Generator, Recipe, Sensitive, Values
+
+LABEL = b"sopsmith/v1"
+CHECK_LABEL = b"sopsmith/v1/check"
+BLOCK = 64  # bytes of one HKDF call
+CHECK = 16  # bytes of a seed's public check value
+
+_SEED = re.compile(r"[0-9a-f]{64}\Z")
+
+
+def generate(recipe: Recipe, seeds: Values) -> Values:
+    """Derive every seed-generated value of the recipe.
+
+    Raises SopsmithError (seed-refused) for each seed that is missing, malformed or not the one
+    whose check value the recipe holds.
+    """
+    keys = _checked_seeds(recipe, seeds)
+    return {
+        value.name: Sensitive(
+            generated(
+                keys[value.seed], recipe.app, recipe.environment,
+                value.id, value.version, value.generator,
+            )
+        )
+        for value in recipe.values.values()
+        if value.origin == "generated" and value.generator is not None
+    }  # fmt: skip
+
+
+def generated(
+    seed: bytes, app: str, environment: str, value_id: str, version: int, generator: Generator
+) -> str:
+    """One value (HKDF-SHA256, RFC 5869; layout: kustomize-plugin/README.md)."""
+    stream = _stream(seed, app, environment, value_id, version, canonical(generator))
+    return KINDS[generator.kind](generator.options, stream)
+
+
+def check_value(seed: bytes, app: str, environment: str, number: str) -> str:
+    """The public check value of a seed: 32 hex characters that tell nothing about it."""
+    return hkdf(seed, lengthed(CHECK_LABEL, app, environment, number), CHECK).hex()
+
+
+def canonical(generator: Generator) -> str:
+    """The generator as JSON with sorted keys and no spaces, defaults filled in."""
+    tree = {generator.kind: dict(generator.options)}
+    return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def lengthed(*fields: bytes | str) -> bytes:
+    """Every field behind its length (4 bytes, big-endian), so that no two lists read alike."""
+    raw = [field if isinstance(field, bytes) else field.encode() for field in fields]
+    return b"".join(len(field).to_bytes(4, "big") + field for field in raw)
+
+
+def hkdf(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-SHA256 without salt (RFC 5869, section 2)."""
+    return HKDF(SHA256(), length, None, info).derive(key)
+
+
+def _stream(
+    seed: bytes, app: str, environment: str, value_id: str, version: int, generator: str
+) -> Iterator[int]:
+    """The endless byte stream of one value: one HKDF call a block, the block's number in `info`."""
+    block = 0
+    while True:
+        number = block.to_bytes(4, "big")
+        counter = version.to_bytes(4, "big")
+        info = lengthed(LABEL, app, environment, value_id, counter, generator, number)
+        yield from hkdf(seed, info, BLOCK)
+        block += 1
+
+
+def _password(options: Mapping[str, str | int], stream: Iterator[int]) -> str:
+    """Characters by rejection: bytes past the last whole multiple of the alphabet are dropped."""
+    alphabet, length = str(options["alphabet"]), int(options["length"])
+    limit = 256 - 256 % len(alphabet)
+    accepted = (byte for byte in stream if byte < limit)
+    return "".join(alphabet[next(accepted) % len(alphabet)] for _ in range(length))
+
+
+def _bytes(options: Mapping[str, str | int], stream: Iterator[int]) -> str:
+    raw = bytes(next(stream) for _ in range(int(options["size"])))
+    if options["encoding"] == "hex":
+        return raw.hex()
+    if options["encoding"] == "base64":
+        return base64.b64encode(raw).decode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+KINDS: dict[str, Callable[[Mapping[str, str | int], Iterator[int]], str]] = {
+    "password": _password,
+    "bytes": _bytes,
+}
+
+
+def _checked_seeds(recipe: Recipe, seeds: Values) -> dict[str, bytes]:
+    findings = []
+    keys: dict[str, bytes] = {}
+    used = {v.seed for v in recipe.values.values() if v.origin == "generated"}
+    for number in sorted(used | set(recipe.seeds) | set(seeds)):
+        text = seeds[number].text() if number in seeds else None
+        problem = _seed_problem(recipe, number, text)
+        if problem:
+            findings.append(Finding("seed-refused", problem[0], recipe.file, f"spec.seeds.{number}",
+                                    problem[1]))  # fmt: skip
+        elif text:
+            keys[number] = bytes.fromhex(text)
+    if findings:
+        raise SopsmithError(findings)
+    return keys
+
+
+def _seed_problem(recipe: Recipe, number: str, text: str | None) -> tuple[str, str] | None:
+    name = f"SOPSMITH_SEED_{number}"
+    if text is None:
+        return f"no component holds {name}", "restore it from git: every generated value needs it"
+    if not _SEED.match(text) or set(text) == {"0"}:
+        return f"{name} is no seed: 64 lower-case hex characters, not all zeros", "restore it"
+    check = check_value(bytes.fromhex(text), recipe.app, recipe.environment, number)
+    known = recipe.seeds.get(number)
+    if known is None:
+        hint = f'if it is yours and new, write under spec: seeds: {{"{number}": {check}}}'
+        return f"{name} is not known to the recipe", hint
+    if check != known:  # both are public
+        return f"{name} is not the seed that the recipe knows", "restore the component from git"
+    return None

@@ -1,0 +1,225 @@
+"""Recipe files → one merged spec that remembers which file each field came from. Pure.
+
+`extends` is followed depth first, left to right, each file once; specs merge by RFC 7386 with two
+additions: `components` are joined, and a value has one origin.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from sopsmith import document, schema
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Read
+
+ORIGINS = ("default", "generate", "derive")
+Path = tuple[str, ...]
+
+
+class Source(NamedTuple):
+    """One recipe file, read."""
+
+    file: str  # relative to the root, for messages
+    folder: str  # relative to the root; relative paths of the file start here
+    document: Any
+
+
+class Resolved(NamedTuple):
+    """A leaf's merged spec. `origins` maps the path of every field to the file that set it."""
+
+    file: str
+    spec: Mapping[str, Any]
+    origins: Mapping[Path, str]
+
+
+def read_source(file: str, read: Read) -> Source:
+    """Read and parse one recipe file; broken text raises SopsmithError (recipe-syntax)."""
+    try:
+        parsed = document.parse(read(file))
+    except document.DocumentError as error:
+        raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
+    return Source(file, posixpath.dirname(file), parsed)
+
+
+def resolve(source: Source, read: Read) -> tuple[Resolved, ...]:
+    """Every leaf that this recipe stands for: itself, or those that its `recipes` lists."""
+    _check(source)
+    listed = source.document["spec"].get("recipes")
+    if listed is None:
+        return (_merge_leaf(source, read),)
+    if not listed:
+        raise SopsmithError(Finding("recipe-empty", "no recipe is listed", source.file))
+    leaves = []
+    for path in listed:
+        leaf = read_source(join(source, path), read)
+        _check(leaf)
+        if leaf.document["spec"].get("recipes") is not None:
+            message = f"lists {leaf.file}, which lists recipes itself"
+            raise SopsmithError(Finding("recipe-extends", message, source.file, "spec.recipes"))
+        leaves.append(_merge_leaf(leaf, read))
+    return tuple(leaves)
+
+
+def join(source: Source, path: str) -> str:
+    """A path that stands in a recipe, relative to the root; refused where it leaves the root."""
+    joined = posixpath.normpath(posixpath.join(source.folder, path))
+    if path.startswith("/") or joined == ".." or joined.startswith("../"):
+        trouble = "is absolute" if path.startswith("/") else "leaves the root"
+        hint = "paths are relative to the recipe that names them, and stay below the root"
+        raise SopsmithError(Finding("path-refused", f"{path} {trouble}", source.file, hint=hint))
+    return joined
+
+
+def _check(source: Source) -> None:
+    findings = [
+        Finding(problem.code, problem.message, source.file, problem.path or None, problem.hint)
+        for problem in schema.check(source.document)
+    ]
+    if findings:
+        raise SopsmithError(findings)
+
+
+def _merge_leaf(leaf: Source, read: Read) -> Resolved:
+    spec: dict[str, Any] = {}
+    origins: dict[Path, str] = {}
+    for base in _bases(leaf, read):
+        _check_base(base, spec)
+        _merge_file(spec, origins, base)
+    _check_leaf(leaf, spec)
+    _merge_file(spec, origins, leaf)
+    return Resolved(leaf.file, spec, origins)
+
+
+def _bases(leaf: Source, read: Read) -> list[Source]:
+    """What the leaf extends, in merge order."""
+    order: list[Source] = []
+    seen: set[str] = set()
+
+    def visit(source: Source, trail: tuple[str, ...]) -> None:
+        extends = source.document["spec"].get("extends") or []
+        for path in [extends] if isinstance(extends, str) else extends:
+            file = join(source, path)
+            if file in trail:
+                circle = " → ".join((*trail[trail.index(file) :], file))
+                message = f"extends runs in a circle: {circle}"
+                raise SopsmithError(Finding("recipe-extends", message, source.file, "spec.extends"))
+            if file not in seen:
+                seen.add(file)
+                base = read_source(file, read)
+                _check(base)
+                visit(base, (*trail, file))
+                order.append(base)
+
+    visit(leaf, (leaf.file,))
+    return order
+
+
+def _check_base(base: Source, merged: Mapping[str, Any]) -> None:
+    """A base has no environment and none of the fields that live in a leaf."""
+    spec = base.document["spec"]
+    findings = []
+    if spec.get("environment") is not None:
+        message = "has an environment, so it is a leaf; only bases can be extended"
+        findings.append(Finding("recipe-extends", message, base.file, "spec.environment"))
+    if spec.get("recipes") is not None:
+        message = "lists recipes; only bases can be extended"
+        findings.append(Finding("recipe-extends", message, base.file, "spec.recipes"))
+    if spec.get("seeds") is not None:
+        message = "belongs in the leaf: each environment has its own seeds"
+        findings.append(Finding("recipe-field", message, base.file, "spec.seeds"))
+    for name, value in (spec.get("values") or {}).items():
+        for field in schema.LEAF_ONLY:
+            if value is not None and value.get(field) is not None:
+                path = f"spec.values.{name}.{field}"
+                message = "belongs in the leaf: each environment rotates by itself"
+                findings.append(Finding("recipe-field", message, base.file, path))
+    findings += _app_conflict(base, merged)
+    if findings:
+        raise SopsmithError(findings)
+
+
+def _check_leaf(leaf: Source, merged: Mapping[str, Any]) -> None:
+    """What a leaf says of a value has to reach a value that exists."""
+    findings = _app_conflict(leaf, merged)
+    inherited = merged.get("values", {})
+    values = leaf.document["spec"].get("values") or {}
+    for name, value in values.items() if leaf.document["spec"].get("extends") else ():
+        if value and name not in inherited and not any(value.get(o) is not None for o in ORIGINS):
+            close = schema.nearest(name, inherited)
+            hint = (
+                f"did you mean {close}?" if close else f"declare it in a base, or as {name}: {{}}"
+            )
+            message = "sets fields of a value that is not inherited and gives it no origin"
+            path = f"spec.values.{name}"
+            findings.append(Finding("recipe-origin", message, leaf.file, path, hint))
+    if findings:
+        raise SopsmithError(findings)
+
+
+def _app_conflict(source: Source, merged: Mapping[str, Any]) -> list[Finding]:
+    mine, theirs = source.document["spec"].get("app"), merged.get("app")
+    if mine is None or theirs is None or mine == theirs:
+        return []
+    message = f"is {mine} here and {theirs} in what is extended"
+    return [Finding("recipe-extends", message, source.file, "spec.app")]
+
+
+def _merge_file(spec: dict[str, Any], origins: dict[Path, str], source: Source) -> None:
+    patch = dict(source.document["spec"])
+    patch.pop("extends", None)
+    components = patch.pop("components", ())
+    for name, value in (patch.get("values") or {}).items():
+        _keep_one_origin(spec.get("values", {}).get(name), value)
+    _merge(spec, patch, (), source.file, origins)
+    if components is None:
+        spec.pop("components", None)
+    elif components:
+        located = [_locate(source, component) for component in components]
+        spec["components"] = [*spec.get("components", ()), *located]
+        origins[("components",)] = source.file
+
+
+def _keep_one_origin(inherited: dict[str, Any] | None, patch: Mapping[str, Any] | None) -> None:
+    """Naming an origin drops the inherited others; naming another kind drops the inherited kind."""
+    if inherited is None or patch is None:
+        return
+    named = [origin for origin in ORIGINS if patch.get(origin) is not None]
+    if named or ("generate" in patch and patch["generate"] is None):
+        for origin in ORIGINS:
+            if origin not in named:
+                inherited.pop(origin, None)
+        if "generate" not in named:
+            inherited.pop("stored", None)
+    for origin in ("generate", "derive"):
+        if origin in named and set(inherited.get(origin, ())) != set(patch[origin]):
+            inherited.pop(origin, None)
+
+
+def _locate(source: Source, component: Any) -> dict[str, Any]:
+    entry = {"path": component} if isinstance(component, str) else dict(component)
+    return {**entry, "path": join(source, entry["path"]), "file": source.file}
+
+
+def _merge(
+    target: dict[str, Any],
+    patch: Mapping[str, Any],
+    path: Path,
+    file: str,
+    origins: dict[Path, str],
+) -> None:
+    """RFC 7386: maps merge, null deletes, anything else replaces."""
+    for key, value in patch.items():
+        here = (*path, key)
+        if isinstance(value, dict):
+            if not isinstance(target.get(key), dict):
+                target[key] = {}
+            origins.setdefault(here, file)
+            _merge(target[key], value, here, file, origins)
+        elif value is None:
+            target.pop(key, None)
+        else:
+            target[key] = value
+            origins[here] = file

@@ -1,0 +1,30 @@
+"""When values are due: findings that depend on the day, so they never fail a render. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from sopsmith.findings import Finding
+from sopsmith.model import Recipe, Value
+
+
+def due(value: Value) -> date | None:
+    """The day on which the value has reached its maxAge; None where the recipe does not say."""
+    if value.max_age is None or value.rotated is None:
+        return None
+    return date.fromisoformat(value.rotated) + timedelta(days=value.max_age)
+
+
+def overdue(recipe: Recipe, today: date) -> Iterator[Finding]:
+    """A finding for every value past its maxAge, or whose age nobody knows."""
+    for value in recipe.values.values():
+        day = due(value)
+        if value.max_age is not None and value.rotated is None:
+            message = "has a maxAge and no rotated date to count from"
+            hint = "set rotated beside its version in the leaf"
+            yield Finding("overdue", message, recipe.file, value.name, hint)
+        elif day is not None and day <= today:
+            message = f"was due on {day}"
+            hint = "raise version and set rotated in the leaf"
+            yield Finding("overdue", message, recipe.file, value.name, hint)

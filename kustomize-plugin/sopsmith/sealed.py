@@ -1,0 +1,198 @@
+"""The text of a SOPS file, read without any key: what it claims, and whether sops wrote it. Pure.
+
+sops is lax where it matters: it accepts text after `]` and other base64 padding bits, leaves a
+value alone whose rule does not select it, and panics on `type:bytes`. So every component passes
+here before an engine sees it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+from sopsmith import document
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Component, Format, Sealed
+
+# The public half of the key that the example publishes: whatever is encrypted to it is public.
+DEMO_RECIPIENT = "age1a5lt4xfmz8hk7cuwy84v870hm9m3la2ya7c4c4yeuc2d3tdmqqhqyg608r"
+
+_CIPHERTEXT = re.compile(
+    r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+)"
+    r",type:(str|int|float|bool|time)\]\Z"
+)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)\Z")
+_FORMATS: dict[str, Format] = {
+    "yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv",
+}  # fmt: skip
+KEY_TYPES = ("age", "pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms")
+_CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
+SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
+
+Path = tuple[str, ...]
+
+
+class Trust(NamedTuple):
+    """What the caller accepts of a component's keys."""
+
+    key_types: frozenset[str] = frozenset({"age"})
+    demo_key: bool = False
+
+
+def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
+    """Check a component's text without any key.
+
+    Raises SopsmithError: not-encrypted, tampered, foreign-key-type, demo-key.
+    """
+    suffix = component.file.rpartition(".")[2].lower()
+    form: Format = "binary" if component.whole else _FORMATS.get(suffix, "binary")
+    tree, metadata = _read(component, data, form)
+    _check_metadata(component, metadata, trust)
+    findings: list[Finding] = []
+    ciphertexts: dict[Path, str] = {}
+    clear: dict[Path, Any] = {}
+    is_secret = tree.get("kind") == "Secret"
+    for path, leaf in leaves_of(tree):
+        problem = _leaf_problem(leaf)
+        if problem is None:
+            ciphertexts[path] = leaf or ""
+        elif path == (_CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR):
+            clear[path] = leaf
+        else:
+            message = {
+                "not-encrypted": "is plaintext in an encrypted file",
+                "tampered": "is not a ciphertext that sops wrote",
+            }[problem]
+            findings.append(Finding(problem, message, component.file, ".".join(path)))
+    if form == "binary" and set(ciphertexts) != {("data",)}:
+        findings.append(Finding("tampered", "is no encrypted whole file", component.file))
+    if findings:
+        raise SopsmithError(findings)
+    return Sealed(component, form, data, ciphertexts, clear, _recipients(metadata))
+
+
+def _read(component: Component, data: bytes, form: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The file's tree and its sops metadata."""
+    try:
+        if form == "dotenv":
+            return _read_dotenv(data)
+        tree = document.parse(data) if form == "yaml" else document.parse_json(data)
+    except document.DocumentError as error:
+        code = "tampered" if b"ENC[AES256_GCM," in data else "not-encrypted"
+        raise SopsmithError(Finding(code, str(error), component.file)) from None
+    metadata = tree.pop("sops", None) if isinstance(tree, dict) else None
+    if not isinstance(metadata, dict):
+        hint = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
+        message = "is not encrypted: it carries no sops metadata"
+        raise SopsmithError(Finding("not-encrypted", message, component.file, hint=hint))
+    return tree, metadata
+
+
+def _read_dotenv(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A dotenv file as sops stores it (stores/dotenv/store.go): KEY=VALUE lines and # comments."""
+    tree: dict[str, Any] = {}
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise document.DocumentError("the text is not UTF-8") from None
+    for number, line in enumerate(lines, 1):
+        key, equals, value = line.partition("=")
+        if line == "" or line.startswith("#"):
+            continue
+        if not equals or key in tree:
+            trouble = "a key stands twice" if equals else "a line is no KEY=VALUE"
+            raise document.DocumentError(trouble, number)
+        tree[key] = value
+    flat = {key[5:]: tree.pop(key) for key in list(tree) if key.startswith("sops_")}
+    if not flat:
+        return tree, {}
+    metadata: dict[str, Any] = {}
+    for key, value in flat.items():  # sops_age__list_0__map_recipient (stores/flatten.go)
+        kind, is_list, rest = key.partition("__list_")
+        if is_list:
+            field = rest.partition("__map_")[2] if "__list_" not in rest else rest
+            metadata.setdefault(kind, []).append({field.rpartition("__map_")[2]: value})
+        else:
+            metadata[key] = value
+    return tree, metadata
+
+
+def _check_metadata(component: Component, metadata: dict[str, Any], trust: Trust) -> None:
+    file = component.file
+    if not metadata:
+        message = "is not encrypted: it carries no sops metadata"
+        raise SopsmithError(Finding("not-encrypted", message, file))
+    mac, modified = metadata.get("mac"), metadata.get("lastmodified")
+    if not isinstance(mac, str) or _leaf_problem(mac) or not mac.endswith(",type:str]"):
+        raise SopsmithError(Finding("tampered", "carries no whole MAC", file, "sops.mac"))
+    if not isinstance(modified, str) or not _TIME.match(modified):
+        message = "carries no whole time stamp"
+        raise SopsmithError(Finding("tampered", message, file, "sops.lastmodified"))
+    used = {kind for group in _groups(metadata) for kind in KEY_TYPES if group.get(kind)}
+    foreign = sorted(used - trust.key_types)
+    if foreign:
+        hint = f"set SOPSMITH_KEY_TYPES={','.join(sorted(used))} where you trust these services"
+        message = f"names keys of the kind {', '.join(foreign)}"
+        raise SopsmithError(Finding("foreign-key-type", message, file, "sops", hint))
+    if DEMO_RECIPIENT in _recipients(metadata) and not trust.demo_key:
+        hint = "encrypt it to a key of your own; only the example sets SOPSMITH_ALLOW_DEMO_KEY=1"
+        message = "is encrypted to the demo key, which everyone has"
+        raise SopsmithError(Finding("demo-key", message, file, hint=hint))
+
+
+def _groups(metadata: dict[str, Any]) -> list[dict[str, Any]]:
+    groups = metadata.get("key_groups")
+    nested = groups if isinstance(groups, list) else []
+    return [metadata, *(group for group in nested if isinstance(group, dict))]
+
+
+def _recipients(metadata: dict[str, Any]) -> tuple[str, ...]:
+    keys = [
+        key.get("recipient")
+        for group in _groups(metadata)
+        for key in group.get("age") or ()
+        if isinstance(key, dict)
+    ]
+    return tuple(dict.fromkeys(key for key in keys if isinstance(key, str)))
+
+
+def leaves_of(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every leaf with its path; empty maps and lists are leaves too."""
+    if isinstance(node, dict | list) and node:
+        entries = node.items() if isinstance(node, dict) else enumerate(node)
+        for key, child in entries:
+            yield from leaves_of(child, (*path, str(key)))
+    else:
+        yield path, node
+
+
+def _leaf_problem(leaf: Any) -> Literal["not-encrypted", "tampered"] | None:
+    """None for "" and null (which sops leaves clear), empty nodes, and a whole canonical ENC[…]."""
+    if leaf is None or leaf == "" or leaf == {} or leaf == []:
+        return None
+    if not isinstance(leaf, str) or not leaf.startswith("ENC["):
+        return "not-encrypted"
+    match = _CIPHERTEXT.match(leaf)
+    if match is None:
+        return "tampered"
+    try:
+        sizes = [_canonical_length(match[index]) for index in (1, 2, 3)]
+    except (ValueError, binascii.Error):
+        return "tampered"
+    return None if sizes[1:] == [32, 16] else "tampered"
+
+
+def _canonical_length(text: str) -> int:
+    raw = binascii.a2b_base64(text, strict_mode=True)
+    if binascii.b2a_base64(raw, newline=False).decode() != text:
+        raise ValueError
+    return len(raw)
+
+
+def plain_length(ciphertext: str) -> int:
+    """AES-GCM keeps the length, so it is known before decryption."""
+    match = _CIPHERTEXT.match(ciphertext)
+    return len(binascii.a2b_base64(match[1])) if match else 0

@@ -1,0 +1,80 @@
+"""Text with `$(NAME)` in it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Container, Iterator
+
+from sopsmith.model import Derivation, Parts, Ref, Template, Text, Url, Value
+
+IDENTITIES = ("app", "environment")
+_REFERENCE = re.compile(r"\$\$\(|\$\(([^()]*)(\)?)")
+
+
+def parse_template(text: str) -> Template:
+    """Split text at its references; `$$(` stands for a literal `$(`.
+
+    A reference that is not closed becomes a Ref with an empty name, which no value has.
+    """
+    parts: list[str | Ref] = []
+    end = 0
+    for match in _REFERENCE.finditer(text):
+        parts.append(text[end : match.start()])
+        end = match.end()
+        parts.append("$(" if match[0] == "$$(" else Ref(match[1] if match[2] else ""))
+    parts.append(text[end:])
+    return tuple(part for part in parts if part != "")
+
+
+def names(template: Template) -> tuple[str, ...]:
+    """The names that a template refers to."""
+    return tuple(part.name for part in template if isinstance(part, Ref))
+
+
+def fill(template: Template, lookup: Callable[[str], str]) -> str:
+    """The template's text; what is filled in is not expanded again."""
+    return "".join(part if isinstance(part, str) else lookup(part.name) for part in template)
+
+
+def references(value: Value) -> tuple[str, ...]:
+    """The names that a value is derived from, `app` and `environment` included, each once."""
+    parts = _templates(value.derivation) if value.derivation else ()
+    return tuple(dict.fromkeys(name for template in parts for name in names(template)))
+
+
+def fill_url(url: Url, known: Container[str], lookup: Callable[[str], str]) -> Parts | None:
+    """A URL's parts, unencoded; None where a part that it can't do without is absent.
+
+    `user`, `password`, `port` and entries of `query` are left out while they refer to an absent
+    value. An empty name of a reference is in no container.
+    """
+
+    def text(template: Template | None) -> str | None:
+        if template is None or not all(name in known for name in names(template)):
+            return None
+        return fill(template, lookup)
+
+    scheme, host = text(url.scheme), text(url.host)
+    path = None if url.path is None else tuple(text(segment) for segment in url.path)
+    if scheme is None or host is None or (path is not None and None in path):
+        return None
+    return Parts(
+        scheme=scheme,
+        user=text(url.user),
+        password=text(url.password),
+        host=host,
+        port=text(url.port),
+        path=None if path is None else tuple(segment or "" for segment in path),
+        query=tuple((name, entry) for name, part in url.query if (entry := text(part)) is not None),
+    )
+
+
+def _templates(derivation: Derivation) -> Iterator[Template]:
+    if isinstance(derivation, Text):
+        yield derivation.template
+        return
+    for part in (derivation.scheme, derivation.user, derivation.password, derivation.host):
+        yield part or ()
+    yield derivation.port or ()
+    yield from derivation.path or ()
+    yield from (template for _, template in derivation.query)

@@ -1,0 +1,105 @@
+"""Files under the root, and nothing outside it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Read
+
+MOST_BYTES = 8 * 1024 * 1024
+
+
+def find_root(folder: str, env: Mapping[str, str]) -> str:
+    """The folder that bounds all reading: SOPSMITH_ROOT, or the nearest ancestor with `.git`.
+
+    Raises SopsmithError (path-refused) where there is none, or the folder is not inside it.
+    """
+    folder = os.path.realpath(folder)
+    stated = env.get("SOPSMITH_ROOT")
+    if stated:
+        root = os.path.realpath(stated)
+        if not os.path.isabs(stated) or not os.path.isdir(root) or not _inside(folder, root):
+            message = "SOPSMITH_ROOT is no absolute path of a folder that holds the recipe"
+            raise SopsmithError(Finding("path-refused", message))
+        return root
+    candidate = folder
+    while not os.path.exists(os.path.join(candidate, ".git")):
+        if candidate == os.path.dirname(candidate):
+            hint = (
+                "run in a git checkout, or set SOPSMITH_ROOT to the folder that bounds all reading"
+            )
+            raise SopsmithError(
+                Finding("path-refused", "no root: no ancestor holds .git", hint=hint)
+            )
+        candidate = os.path.dirname(candidate)
+    return candidate
+
+
+def relative(folder: str, root: str) -> str:
+    """A folder's path relative to the root, `` for the root itself."""
+    path = os.path.relpath(os.path.realpath(folder), root)
+    return "" if path == "." else path
+
+
+def reader(root: str) -> Read:
+    """The function that reads a regular file below the root, by its relative path.
+
+    Symlinks are resolved first; then every folder on the way is opened from the one above it
+    without following links, so nothing swapped in between leads outside.
+    Raises SopsmithError: path-refused, file-unreadable.
+    """
+
+    def read(file: str) -> bytes:
+        try:
+            real = os.path.realpath(os.path.join(root, file), strict=True)
+            if not _inside(real, root):
+                raise SopsmithError(Finding("path-refused", "leads outside the root", file))
+            descriptor = _open(root, os.path.relpath(real, root).split(os.sep))
+        except OSError as error:
+            raise SopsmithError(_trouble(error, file)) from None
+        with open(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SopsmithError(Finding("path-refused", "is no regular file", file))
+            data = stream.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise SopsmithError(Finding("recipe-syntax", "is over 8 MiB", file))
+        return data
+
+    return read
+
+
+def _inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
+
+
+def _open(root: str, parts: list[str]) -> int:
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+            below = os.open(part, flags, dir_fd=folder)
+            os.close(folder)
+            folder = below
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        return os.open(parts[-1], flags, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _trouble(error: OSError, file: str) -> Finding:
+    """A finding for a failed open; a message of our own, because the system's names full paths."""
+    if error.errno == errno.ELOOP:
+        return Finding("path-refused", "is a symlink that runs in circles", file)
+    if error.errno in (errno.ENXIO, errno.ENODEV, errno.ENOTDIR):
+        return Finding("path-refused", "is no regular file", file)
+    if error.errno == errno.ENOENT:
+        hint = "paths are relative to the recipe that names them"
+        return Finding("file-unreadable", "does not exist", file, hint=hint)
+    return Finding(
+        "file-unreadable", f"can't be read ({errno.errorcode.get(error.errno or 0)})", file
+    )

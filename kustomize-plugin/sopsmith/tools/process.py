@@ -1,0 +1,217 @@
+"""Run programs: the only door to processes.
+
+Thin on purpose: `subprocess` costs the function 6 ms at every start, and all it needs is to start
+several programs at once, feed them, read them and never hang. Each child leads a session of its
+own, so it has no terminal to ask on and its whole group dies with it at the time limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+
+class Call(NamedTuple):
+    """One program to run. Secrets go through `stdin`: `argv` is public on the machine."""
+
+    argv: tuple[str, ...]  # argv[0] is an absolute path
+    stdin: bytes
+    env: Mapping[str, str]  # the whole environment of the child
+
+
+class Done(NamedTuple):
+    """What became of it. stdout and stderr may hold secrets: neither belongs in a message."""
+
+    status: int  # exit status; negative: killed by that signal
+    stdout: bytes
+    stderr: bytes
+
+
+class Failed(NamedTuple):
+    """It did not come to an end of its own."""
+
+    reason: str  # "not-startable", "timeout" or "too-much-output"
+
+
+MOST_OUTPUT = 64 * 1024 * 1024
+MOST_ERRORS = 64 * 1024
+
+
+def which(name: str, path: str) -> str | None:
+    """The program's absolute path. Relative entries of PATH count for nothing: a repository must
+    not bring its own `sops`."""
+    for folder in path.split(os.pathsep):
+        candidate = os.path.join(folder, name)
+        if os.path.isabs(folder) and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            return candidate
+    return None
+
+
+def run(call: Call, timeout: float) -> Done | Failed:
+    """Run one program to its end."""
+    return start((call,), timeout, 1)()[0]
+
+
+def start(
+    calls: Sequence[Call], timeout: float, at_once: int
+) -> Callable[[], tuple[Done | Failed, ...]]:
+    """Start programs, at most `at_once` at a time, and return the function that waits for all.
+
+    `timeout` is in seconds and counts for each program from its own start.
+    """
+    waiting = list(enumerate(calls))[::-1]
+    running: dict[int, _Child] = {}
+    results: dict[int, Done | Failed] = {}
+
+    def fill() -> None:
+        while waiting and len(running) < at_once:
+            index, call = waiting.pop()
+            child = _spawn(call, timeout)
+            if isinstance(child, Failed):
+                results[index] = child
+            else:
+                running[index] = child
+
+    def wait() -> tuple[Done | Failed, ...]:
+        try:
+            while running:
+                _exchange(running.values())
+                for index, child in list(running.items()):
+                    result = _result(child)
+                    if result is not None:
+                        results[index] = result
+                        _close(running.pop(index))
+                fill()
+        finally:  # an interrupt leaves nobody behind
+            for child in running.values():
+                _kill(child)
+                _close(child)
+        return tuple(results[index] for index in range(len(calls)))
+
+    fill()
+    return wait
+
+
+class _Child(NamedTuple):
+    """A running program. The mutable parts shrink and grow as bytes go through its pipes."""
+
+    pid: int
+    stdin: int
+    readers: dict[int, bytearray]  # the open ends of stdout and stderr, and what came so far
+    stdout: bytearray
+    stderr: bytearray
+    unsent: list[memoryview]  # empty once stdin is closed
+    deadline: float
+
+
+def _spawn(call: Call, timeout: float) -> _Child | Failed:
+    pipes = [os.pipe() for _ in range(3)]
+    theirs = (pipes[0][0], pipes[1][1], pipes[2][1])
+    stdin, stdout, stderr = mine = (pipes[0][1], pipes[1][0], pipes[2][0])
+    try:
+        pid = os.posix_spawn(
+            call.argv[0],
+            call.argv,
+            call.env,
+            file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(theirs)],
+            setsid=True,
+            setsigdef=(signal.SIGPIPE,),
+            setsigmask=(),
+        )
+    except OSError:
+        for end in mine:
+            os.close(end)
+        return Failed("not-startable")
+    finally:
+        for end in theirs:
+            os.close(end)
+    for end in mine:
+        os.set_blocking(end, False)
+    out, err = bytearray(), bytearray()
+    deadline = time.monotonic() + timeout
+    child = _Child(
+        pid, stdin, {stdout: out, stderr: err}, out, err, [memoryview(call.stdin)], deadline
+    )
+    _send(child)  # what fits into the pipe goes at once, so the program starts work before we wait
+    return child
+
+
+def _exchange(children: Collection[_Child]) -> None:
+    """Wait until a pipe is ready or a program may have ended, and move what can be moved."""
+    poller = select.poll()
+    owners: dict[int, _Child] = {}
+    for child in children:
+        for end in child.readers:
+            poller.register(end, select.POLLIN)
+            owners[end] = child
+        if child.unsent:
+            poller.register(child.stdin, select.POLLOUT)
+            owners[child.stdin] = child
+    until = min(child.deadline for child in children)
+    ended = any(
+        not child.readers for child in children
+    )  # its pipes are shut: only its exit is left
+    pause = 0.0005 if ended else max(until - time.monotonic(), 0)
+    for end, _ in poller.poll(pause * 1000):
+        child = owners[end]
+        if end == child.stdin:
+            _send(child)
+        else:
+            _receive(child, end)
+
+
+def _send(child: _Child) -> None:
+    data = child.unsent[0]
+    try:
+        data = data[os.write(child.stdin, data) :]
+    except BlockingIOError:
+        pass
+    except BrokenPipeError:  # it does not want more; its exit status says whether that was right
+        data = data[:0]
+    child.unsent[0] = data
+    if not data:
+        child.unsent.clear()
+        os.close(child.stdin)
+
+
+def _receive(child: _Child, end: int) -> None:
+    chunk = os.read(end, 65536)
+    if chunk:
+        child.readers[end] += chunk
+    else:
+        del child.readers[end]
+        os.close(end)
+
+
+def _result(child: _Child) -> Done | Failed | None:
+    """What became of the child, or None while it runs. Whoever breaks a limit is killed."""
+    if len(child.stdout) > MOST_OUTPUT or len(child.stderr) > MOST_ERRORS:
+        _kill(child)
+        return Failed("too-much-output")
+    if not child.readers:
+        pid, status = os.waitpid(child.pid, os.WNOHANG)
+        if pid:
+            status = os.waitstatus_to_exitcode(status)
+            return Done(status, bytes(child.stdout), bytes(child.stderr))
+    if time.monotonic() >= child.deadline:
+        _kill(child)
+        return Failed("timeout")
+    return None
+
+
+def _kill(child: _Child) -> None:
+    """End the child and all that it started: they share its session's process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child.pid, 0)
+
+
+def _close(child: _Child) -> None:
+    for end in (*child.readers, *([child.stdin] if child.unsent else [])):
+        os.close(end)

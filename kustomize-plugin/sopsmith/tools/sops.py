@@ -1,0 +1,163 @@
+"""Decrypt with the `sops` program. Its stderr may quote plaintext: it is matched, never shown."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from sopsmith.findings import Finding
+from sopsmith.model import Engine, Opened, Sealed
+from sopsmith.tools import process
+
+OLDEST = (3, 11)
+TIMEOUT = 30.0  # seconds for one file
+
+# What sops may see of our environment: where keys are, and nothing that changes what it does.
+_PASSED = ("HOME", "XDG_CONFIG_HOME", "GNUPGHOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_KEYS = ("SOPS_AGE_KEY", "SOPS_AGE_SSH_PRIVATE_KEY")
+_SERVICES = {
+    "kms": ("AWS_",),
+    "gcp_kms": ("GOOGLE_",),
+    "azure_kv": ("AZURE_",),
+    "hc_vault": ("VAULT_",),
+    "hckms": ("HUAWEICLOUD_",),
+}
+_CHOSEN = {
+    "LANG": "C.UTF-8",
+    "NO_COLOR": "1",
+    "GOTRACEBACK": "none",
+    "SOPS_DISABLE_VERSION_CHECK": "1",
+}
+
+# Constant texts of sops 3.11 to 3.13 (age/keysource.go), white space folded.
+_LOCKED = ("could not read passphrase", "incorrect passphrase")
+_UNREADABLE = ("failed to open SOPS_AGE_KEY_FILE", "failed to parse 'SOPS_AGE_KEY")
+_NO_IDENTITY = ("failed to load age identities",)
+
+_CANNOT_DECRYPT, _NO_DATA_KEY, _MAC_MISMATCH, _PANIC = 25, 128, 51, 2
+
+
+def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float = TIMEOUT) -> Engine:
+    """An engine that runs one `sops decrypt` per file, all at once but for the cores' sake."""
+    program = process.which("sops", env.get("PATH", ""))
+    child_env = environment(env, key_types)
+
+    def begin(sealed: Sequence[Sealed]) -> Callable[[], Sequence[Opened]]:
+        if program is None:
+            return lambda: [_missing(env, each) for each in sealed]
+        calls = [_call(program, each, child_env) for each in sealed]
+        wait = process.start(calls, timeout, 2 * (os.cpu_count() or 1))
+        return lambda: [
+            _opened(program, child_env, env, each, result, timeout)
+            for each, result in zip(sealed, wait(), strict=True)
+        ]
+
+    return begin
+
+
+def version(program: str, env: Mapping[str, str]) -> tuple[int, ...] | None:
+    """The program's version, or None where it does not tell one."""
+    argv = (program, "--disable-version-check", "--version")
+    result = process.run(process.Call(argv, b"", env), 10)
+    if isinstance(result, process.Failed) or result.status != 0:
+        return None
+    match = re.match(rb"sops v?(\d+)\.(\d+)\.(\d+)", result.stdout)
+    return tuple(map(int, match.groups())) if match else None
+
+
+def environment(env: Mapping[str, str], key_types: frozenset[str]) -> dict[str, str]:
+    """The environment of the child: an allow-list, since SOPS_* variables outrank arguments."""
+    prefixes = (*_KEYS, *(prefix for kind in key_types for prefix in _SERVICES.get(kind, ())))
+    passed = {
+        name: text
+        for name, text in env.items()
+        if text and (name in _PASSED or name.startswith(prefixes))
+    }
+    folders = [f for f in env.get("PATH", "").split(os.pathsep) if os.path.isabs(f)]
+    vault = {} if "hc_vault" in key_types else {"SOPS_HC_VAULT_ALLOWLIST": "none"}
+    return {**passed, **_CHOSEN, **vault, "PATH": os.pathsep.join(folders)}
+
+
+def _call(program: str, sealed: Sealed, env: Mapping[str, str]) -> process.Call:
+    """The file goes in by stdin: the bytes that were checked are the bytes that are decrypted."""
+    output = "binary" if sealed.component.whole else "json"
+    flags = ("--input-type", sealed.format, "--output-type", output)
+    return process.Call((program, "--config", "/dev/null", "decrypt", *flags), sealed.data, env)
+
+
+def _opened(
+    program: str,
+    child_env: Mapping[str, str],
+    env: Mapping[str, str],
+    sealed: Sealed,
+    result: process.Done | process.Failed,
+    timeout: float,
+) -> Opened:
+    file = sealed.component.file
+    if isinstance(result, process.Failed):
+        return _failed(result, file, timeout)
+    if result.status == 0:
+        return result.stdout
+    if result.status == _MAC_MISMATCH:
+        hint = "restore it from git, and find out who changed it"
+        return Finding("tampered", "its MAC does not fit its values", file, hint=hint)
+    if result.status == _CANNOT_DECRYPT:
+        hint = "restore it from git, and find out who changed it"
+        return Finding("tampered", "a value does not decrypt where it stands", file, hint=hint)
+    if result.status == _NO_DATA_KEY:
+        return _no_key(sealed, result.stderr, env)
+    if result.status < 0:
+        message = f"sops was killed by signal {-result.status}"
+        return Finding("program-failed", message, file)
+    found = version(program, child_env)
+    if found is not None and found < OLDEST:
+        return _too_old(found, file)
+    panicked = result.status == _PANIC and (
+        b"panic:" in result.stderr or b"goroutine" in result.stderr
+    )
+    message = "sops crashed" if panicked else f"sops failed with exit status {result.status}"
+    hint = "run it by hand where its output may be seen: sops decrypt " + file
+    return Finding("program-failed", message, file, hint=hint)
+
+
+def _missing(env: Mapping[str, str], sealed: Sealed) -> Finding:
+    hint = "install sops 3.11 or newer; sopsmith doctor shows where it was looked for"
+    message = "sops is not on PATH, or not executable"
+    return Finding("program-missing", message, sealed.component.file, hint=hint)
+
+
+def _too_old(found: tuple[int, ...], file: str) -> Finding:
+    message = f"sops {'.'.join(map(str, found))} is too old"
+    hint = f"install {'.'.join(map(str, OLDEST))} or newer; sopsmith doctor shows which one is used"
+    return Finding("program-missing", message, file, hint=hint)
+
+
+def _failed(result: process.Failed, file: str, timeout: float) -> Finding:
+    if result.reason == "timeout":
+        message = f"sops did not finish within {timeout:g} s and was ended"
+        hint = "check the key source; SOPSMITH_SOPS_TIMEOUT sets the limit in seconds"
+        return Finding("program-timeout", message, file, hint=hint)
+    if result.reason == "not-startable":
+        hint = "sopsmith doctor shows which one is used"
+        return Finding("program-missing", "sops can't be started", file, hint=hint)
+    return Finding("program-failed", "sops printed far too much and was ended", file)
+
+
+def _no_key(sealed: Sealed, stderr: bytes, env: Mapping[str, str]) -> Finding:
+    text = " ".join(stderr.decode("utf-8", "replace").replace("|", " ").split())
+    if any(phrase in text for phrase in _LOCKED):
+        message = "the key is locked with a passphrase, and nobody is there to type it"
+        hint = "give sops an unlocked key: SOPS_AGE_KEY_FILE, or SOPS_AGE_KEY_CMD"
+    elif any(phrase in text for phrase in _UNREADABLE):
+        message = "the key in SOPS_AGE_KEY_FILE or SOPS_AGE_KEY can't be read"
+        hint = "check that the path is absolute and the file readable"
+    else:
+        known = any(phrase in text for phrase in _NO_IDENTITY)
+        message = "no private key is configured" if known else "none of the private keys fits"
+        readers = ", ".join(sealed.recipients) or "keys of other kinds than age"
+        hint = f"it is encrypted to {readers}; set SOPS_AGE_KEY_FILE to an absolute path"
+    key_file = env.get("SOPS_AGE_KEY_FILE", "")
+    if key_file and not os.path.isabs(key_file):
+        hint += " (it is relative now, and kustomize runs functions in the overlay's folder)"
+    return Finding("no-key", message, sealed.component.file, hint=hint)

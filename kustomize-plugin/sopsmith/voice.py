@@ -1,0 +1,115 @@
+"""How sopsmith speaks, and the one place where errors become text and exit codes.
+
+`sopsmith: error: file: field: what`, then `sopsmith: hint: what next`; never a value, never the
+stderr of another program.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
+from typing import TYPE_CHECKING, NamedTuple
+
+from sopsmith.errors import Interrupted, SopsmithError
+from sopsmith.findings import Finding, exit_code
+
+if TYPE_CHECKING:
+    from datetime import date  # the function has no clock and does not load one
+
+
+class Session(NamedTuple):
+    """What a command may touch besides files: passed in, so that a test passes its own."""
+
+    env: Mapping[str, str]
+    write_bytes: Callable[[bytes], None]  # the result
+    colour: bool
+    today: date
+
+    def write(self, text: str) -> None:
+        """Write text to the result."""
+        self.write_bytes(text.encode())
+
+
+def lines(findings: Iterable[Finding]) -> str:
+    """The findings as text for stderr, each distinct one once."""
+    text = []
+    for finding in dict.fromkeys(findings):
+        where = ": ".join(part for part in (finding.file, finding.field) if part)
+        what = f"{where}: {finding.message}" if where else finding.message
+        text.append(f"sopsmith: {finding.severity}: {what} [{finding.code}]\n")
+        if finding.hint:
+            text.append(f"sopsmith: hint: {finding.hint}\n")
+    return "".join(text)
+
+
+def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) -> int:
+    """Run `main` behind the boundary and return the exit code.
+
+    `failed` is told what stopped the work, once it has been said on stderr. A signal to end is an
+    exception, so that programs that we started end with us.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return main()
+    except Interrupted as stop:
+        _say("sopsmith: error: interrupted\n")
+        return 128 + stop.signal
+    except KeyboardInterrupt:
+        _say("sopsmith: error: interrupted\n")
+        return 130
+    except SopsmithError as error:
+        findings = error.findings
+    except BaseException as error:  # the boundary: whatever it is must not print a value
+        if isinstance(error, SystemExit):
+            raise
+        findings = (_bug(error),)
+    _say(lines(findings))
+    failed(findings)
+    return exit_code(findings)
+
+
+def write_out(data: bytes) -> None:
+    """Write all of the result to stdout; raises SopsmithError (output-failed)."""
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(1, view) :]
+    except OSError:
+        message = "standard output is closed or full; nothing of it counts"
+        raise SopsmithError(Finding("output-failed", message)) from None
+
+
+def end(code: int) -> None:
+    """End the process at once: tearing Python down takes 5 ms and does nothing for us."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _say(text: str) -> None:
+    try:
+        os.write(2, text.encode())
+    except OSError:  # nobody listens; the exit code still tells
+        return
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number)
+
+
+def _bug(error: BaseException) -> Finding:
+    """Where it happened, without the message: a foreign message may quote a value."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    where = " > ".join(frames[-6:])
+    hint = "report this line; it holds no values"
+    return Finding("bug", f"unexpected {type(error).__name__} at {where}", hint=hint)

@@ -1,0 +1,215 @@
+"""A repository to test in, with canaries that must not sing.
+
+Every secret in it is a canary. After the test nothing of one may be in stderr, in the stdout of
+anything that failed, or in a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import string
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from secrets import choice, token_hex
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from sopsmith.pipeline.generate import check_value
+
+ROOT = Path(__file__).parent.parent
+ALNUM = string.ascii_letters + string.digits
+FUNCTION = {"config.kubernetes.io/function": "exec: {path: sopsmith-krm}"}
+
+
+class Run(NamedTuple):
+    """One finished program."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """stdout as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def codes(self) -> set[str]:
+        """The codes of the findings on stderr."""
+        lines = self.err.splitlines()
+        return {line.rpartition("[")[2][:-1] for line in lines if line.startswith("sopsmith: e")}
+
+    @property
+    def secrets(self) -> dict[str, dict[str, bytes]]:
+        """The emitted Secrets' decoded data by name."""
+        assert self.code == 0, self.err
+        return {
+            item["metadata"]["name"]: {
+                key: base64.b64decode(text) for key, text in item["data"].items()
+            }
+            for item in self.document["items"]
+        }
+
+
+class Repo:
+    """A repository of one application, and the ways into it."""
+
+    def __init__(self, path: Path, key_file: Path, recipient: str) -> None:
+        self.path = path
+        self.key_file = key_file
+        self.recipient = recipient
+        self.canaries: list[str] = []
+        self.runs: list[Run] = []
+        self.temp = path.parent / "tmp"
+        self.temp.mkdir()
+        self.env = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(path.parent / "home"),
+            "TMPDIR": str(self.temp),
+            "SOPS_AGE_KEY_FILE": str(key_file),
+        }
+        self.seed = self.canary(token_hex(32))
+        git = ["git", "init", "-q", str(path)]
+        subprocess.run(git, check=True, env=self.env)
+
+    # --- secrets ------------------------------------------------------------------------------
+
+    def canary(self, text: str | None = None, *, before: str = "", after: str = "") -> str:
+        """A secret that nobody may see: 24 random characters, or the given text."""
+        marked = text or before + "".join(choice(ALNUM) for _ in range(24)) + after
+        self.canaries.append(marked)
+        return marked
+
+    def component(
+        self,
+        path: str,
+        values: dict[str, Any] | bytes,
+        *flags: str,
+        environment: str | None = "production",
+        recipient: str | None = None,
+    ) -> Path:
+        """Encrypt values (or a whole file) with real sops; the format follows the suffix."""
+        kinds = {"yaml": ("json", "yaml"), "json": ("json", "json"), "env": ("dotenv", "dotenv")}
+        given, stored = kinds.get(path.rpartition(".")[2], ("binary", "binary"))
+        if isinstance(values, bytes):
+            given, stored, data = "binary", "binary", values
+        else:
+            if environment is not None and "kind" not in values:
+                values = {"SOPSMITH_ENVIRONMENT": environment, **values}
+            lines = "".join(f"{key}={text}\n" for key, text in values.items())
+            data = lines.encode() if given == "dotenv" else json.dumps(values).encode()
+        sops = ["sops", "--config", "/dev/null", "encrypt", "--age", recipient or self.recipient]
+        formats = ["--input-type", given, "--output-type", stored, "--filename-override", "any"]
+        done = subprocess.run(
+            [*sops, *formats, *flags], input=data, capture_output=True, env=self.env
+        )
+        assert done.returncode == 0, done.stderr
+        return self.write(path, done.stdout)
+
+    # --- files --------------------------------------------------------------------------------
+
+    def write(self, path: str, content: str | bytes) -> Path:
+        """Write a file below the repository."""
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return file
+
+    def edit(self, path: str, change: Callable[[str], str]) -> None:
+        """Change a file's text; a change that changes nothing fails the test."""
+        file = self.path / path
+        before = file.read_text()
+        after = change(before)
+        assert after != before
+        file.write_text(after)
+
+    def leaf(self, folder: str = "overlay", **spec: Any) -> Path:
+        """Write a leaf recipe and its kustomization; app and environment have defaults."""
+        full = {"app": "shop", "environment": "production", **spec}
+        document = {
+            "apiVersion": "sopsmith.dev/v1alpha1",
+            "kind": "SecretRecipe",
+            "metadata": {"name": "shop", "annotations": FUNCTION},
+            "spec": {key: value for key, value in full.items() if value is not None},
+        }
+        self.write(f"{folder}/kustomization.yaml", "generators: [recipe.yaml]\n")
+        return self.write(f"{folder}/recipe.yaml", json.dumps(document, indent=1))
+
+    def shop(self, given: dict[str, str] | None = None, **spec: Any) -> Path:
+        """A small application: one component with a seed and given values, one Secret with all."""
+        values = {name: {} for name in given or {}} | spec.pop("values", {})
+        self.component("shop.enc.yaml", {"SOPSMITH_SEED_1": self.seed, **(given or {})})
+        secrets = {"shop": {"keys": sorted(values), "hash": False}}
+        defaults = {"components": ["../shop.enc.yaml"], "values": values, "secrets": secrets}
+        return self.leaf(**defaults | {"seeds": self.seeds()} | spec)
+
+    def seeds(self, environment: str = "production", app: str = "shop") -> dict[str, str]:
+        """The recipe's `seeds` for the repository's seed."""
+        return {"1": check_value(bytes.fromhex(self.seed), app, environment, "1")}
+
+    # --- ways in ------------------------------------------------------------------------------
+
+    def run(self, *argv: str, stdin: bytes = b"", cwd: str = ".", **env: str | None) -> Run:
+        """Run a program in the repository; None removes a variable."""
+        return self._run(argv, stdin, cwd, env)
+
+    def _run(
+        self, argv: tuple[str, ...], stdin: bytes, cwd: str, env: dict[str, str | None]
+    ) -> Run:
+        merged = {name: text for name, text in {**self.env, **env}.items() if text is not None}
+        where = self.path / cwd
+        done = subprocess.run(argv, input=stdin, capture_output=True, env=merged, cwd=where)
+        run = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
+        self.runs.append(run)
+        return run
+
+    def cli(self, *argv: str, **env: str | None) -> Run:
+        """Run `sopsmith`."""
+        return self._run(("sopsmith", *argv), b"", ".", env)
+
+    def call(self, folder: str = "overlay") -> bytes:
+        """The ResourceList of a call, with the recipe's text as it stands in the file."""
+        text = (self.path / folder / "recipe.yaml").read_text()
+        head = (
+            "apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems: []\nfunctionConfig:\n"
+        )
+        return (head + "".join(f"  {line}\n" for line in text.splitlines())).encode()
+
+    def function(
+        self, folder: str = "overlay", stdin: bytes | None = None, **env: str | None
+    ) -> Run:
+        """Run `sopsmith-krm` as kustomize would, in the overlay's folder."""
+        data = self.call(folder) if stdin is None else stdin
+        return self._run(("sopsmith-krm",), data, folder, env)
+
+    def kustomize(self, folder: str = "overlay", **env: str | None) -> Run:
+        """Run `kustomize build` with the function."""
+        flags = ("--enable-alpha-plugins", "--enable-exec")
+        return self._run(("kustomize", "build", *flags, folder), b"", ".", env)
+
+    # --- silence ------------------------------------------------------------------------------
+
+    def singing(self) -> Iterator[str]:
+        """Where a canary can be heard that should not."""
+        for canary in self.canaries:
+            forms = _forms(canary)
+            for index, run in enumerate(self.runs):
+                heard = run.err + (run.out if run.code else "")
+                yield from (f"run {index}: {form}" for form in forms if form in heard)
+            for folder in (self.path, self.temp):
+                for file in folder.rglob("*"):
+                    if file.is_file() and not file.is_symlink():
+                        content = file.read_bytes()
+                        yield from (f"{file}: {f}" for f in forms if f.encode() in content)
+
+
+def _forms(text: str) -> set[str]:
+    """The text as it could show: plain, base64 at each alignment, hex, percent-encoded, escaped."""
+    raw = text.encode()
+    shifted = {base64.b64encode(b"\0" * shift + raw).decode()[4:-4] for shift in range(3)}
+    escaped = json.dumps(text)[1:-1]
+    forms = {text, raw.hex(), quote(text, safe=""), escaped, repr(text)[1:-1], *shifted}
+    return {form for form in forms if len(form) >= 8}
