@@ -15,7 +15,7 @@ help:  ## print this list
 setup: .venv/project.stamp .tools/programs.stamp  ## install what the other targets need (once)
 
 demo: setup  ## render the example platform
-	@ci/demo $(ARGS)
+	@python ci/demo.py $(ARGS)
 
 test: setup  ## run the tests, e.g. make test ARGS='-k url'
 	@pytest -n 2 --dist worksteal $(ARGS)

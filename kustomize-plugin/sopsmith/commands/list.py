@@ -6,7 +6,9 @@ from typing import Any
 
 from sopsmith import checkout, report, schedule
 from sopsmith.commands.render import source
+from sopsmith.model import Recipe
 from sopsmith.pipeline.render import Rendered
+from sopsmith.template import references
 from sopsmith.voice import Session
 
 
@@ -48,7 +50,22 @@ def _rows(rendered: Rendered) -> list[dict[str, Any]]:
                 "rotation": value.rotation,
                 "rotated": value.rotated,
                 "due": None if day is None else day.isoformat(),
-                "secrets": [s.name for s in recipe.secrets if name in s.data.values()],
+                "secrets": _reached(recipe, name),
             }
         )
     return rows
+
+
+def _reached(recipe: Recipe, name: str) -> list[str]:
+    """The Secrets that change with a value, by itself or by what is derived from it."""
+    affected = {name}
+    while (
+        more := {
+            value.name
+            for value in recipe.values.values()
+            if affected.intersection(references(value))
+        }
+        - affected
+    ):
+        affected |= more
+    return [secret.name for secret in recipe.secrets if affected.intersection(secret.data.values())]

@@ -24,7 +24,7 @@ def emit(recipe: Recipe, values: Values) -> list[dict[str, Any]]:
 
 
 def resource_list(items: Iterable[dict[str, Any]], findings: Iterable[Finding] = ()) -> bytes:
-    """One ResourceList (KRM functions specification v1); `results` only where there are findings."""
+    """One ResourceList (KRM functions specification v1), with `results` where there are any."""
     document: dict[str, Any] = {
         "apiVersion": "config.kubernetes.io/v1",
         "kind": "ResourceList",

@@ -1,0 +1,98 @@
+"""What is generated from the code is what is committed, and what the README says is true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sopsmith import __version__
+from sopsmith.findings import CATALOGUE
+from sopsmith.report import as_json, findings_page
+from sopsmith.schema import json_schema
+
+from tests.repository import ROOT, Repo
+
+README = (ROOT / "README.md").read_text()
+PLUGIN = (ROOT / "kustomize-plugin/README.md").read_text()
+
+
+def blocks(kind: str) -> list[str]:
+    """The README's code blocks of a kind."""
+    return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_the_published_schema_is_that_of_the_code() -> None:
+    published = (ROOT / "kustomize-plugin/secretrecipe.schema.json").read_text()
+    assert published == as_json(json_schema()), "run: sopsmith schema > kustomize-plugin/…json"
+
+
+def test_the_page_of_findings_is_that_of_the_catalogue() -> None:
+    assert findings_page() in PLUGIN, "run: sopsmith schema --findings"
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_finding_explains_itself(code: str) -> None:
+    entry = CATALOGUE[code]
+    assert entry.title and entry.cause.endswith(".") and entry.fix.endswith(".")
+
+
+def test_the_exit_codes_of_the_readme_are_those_of_the_catalogue() -> None:
+    table = README.partition("## Exit codes")[2].partition("## ")[0]
+    documented = {int(code) for code in re.findall(r"^\| (\d+) ", table, re.MULTILINE)}
+    assert {entry.exit for entry in CATALOGUE.values()} <= documented
+
+
+def test_links_lead_to_files() -> None:
+    for page in ROOT.rglob("*.md"):
+        if not {".venv", ".tools"} & set(page.relative_to(ROOT).parts):
+            for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_demo_is_shown_by_line_25() -> None:
+    lines = README.splitlines()
+    assert "$ make demo" in lines[:25] and any("***" in line for line in lines[:25])
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z]+)", README)) <= set(targets)
+
+
+def test_the_commands_about_the_example_work(example: Repo) -> None:
+    (commands,) = (block for block in blocks("sh") if "demo-only" in block)
+    done = example.run("bash", "-euo", "pipefail", "-c", commands)
+    assert done.code == 0, done.err
+
+
+def test_your_own_repository_from_nothing(repo: Repo) -> None:
+    """The README's session, typed as it stands; between two blocks a person edits files."""
+    make, first, then = (block for block in blocks("sh") if "demo-only" not in block)
+    recipe, kustomization, guard = blocks("yaml")
+    repo.env.pop("SOPS_AGE_KEY_FILE")
+    made = repo.run("bash", "-euo", "pipefail", "-c", make)
+    assert made.code == 0, made.err
+    folder = "shop/overlays/production"
+    repo.write(f"{folder}/recipe.yaml", recipe)
+    repo.write(f"{folder}/kustomization.yaml", kustomization)
+    repo.write(f"{folder}/guard.yaml", guard)
+
+    repo.env["SOPS_AGE_KEY_FILE"] = str(repo.path / "shop.agekey")
+    refused = repo.run("bash", "-c", first, cwd="shop")
+    assert refused.code == 5
+    (line,) = re.findall(r"seeds: \{.*\}", refused.out)
+    repo.edit(f"{folder}/recipe.yaml", lambda text: text.replace("seeds: {}", line))
+    done = repo.run("bash", "-euo", "pipefail", "-c", then, cwd="shop")
+    assert done.code == 0, done.out + done.err
+
+
+def test_the_package_installs_from_a_checkout(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    offline = ["--no-deps", "--no-build-isolation", "--no-index", "--target", str(tmp_path)]
+    done = subprocess.run([*pip, *offline, str(ROOT)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {"sopsmith", "sopsmith-krm"} <= {file.name for file in (tmp_path / "bin").iterdir()}
+    assert (tmp_path / f"sopsmith-{__version__}.dist-info").is_dir()
