@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NoReturn
 
-from sopsmith import __version__, voice
+from sopsmith import __version__, report, voice
 from sopsmith.commands import doctor, render, resolve, schema, validate
 from sopsmith.commands import list as list_command
 from sopsmith.errors import SopsmithError
@@ -40,14 +41,24 @@ _EXAMPLES = {
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry of `sopsmith`."""
     arguments = sys.argv[1:] if argv is None else argv
-    voice.end(voice.run(lambda: _run(arguments), lambda findings: None))
+    as_json = "json" in arguments or "--output=json" in arguments
+    voice.end(voice.run(lambda: _run(arguments), _say_json if as_json else _say_no_more))
+
+
+def _say_no_more(findings: tuple[Finding, ...]) -> None:
+    """stderr has told a person all."""
+
+
+def _say_json(findings: tuple[Finding, ...]) -> None:
+    """Who asked for JSON gets the findings as JSON too."""
+    with contextlib.suppress(SopsmithError):  # stdout is gone; stderr and the exit code have told
+        voice.write_out(report.as_json({"findings": report.findings_json(findings)}).encode())
 
 
 def _run(argv: Sequence[str]) -> int:
     options = parser().parse_args(argv)
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     today = datetime.now(UTC).date()
-    session = Session(os.environ, voice.write_out, colour, today)
+    session = Session(os.environ, voice.write_out, voice.wants_colour(1), today)
     command: Callable[[Session, argparse.Namespace], int] = options.command
     return command(session, options)
 

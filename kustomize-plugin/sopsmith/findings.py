@@ -37,6 +37,21 @@ class Entry(NamedTuple):
     severity: Severity = "error"
 
 
+def text(findings: Iterable[Finding], prefix: str = "", colour: bool = False) -> str:
+    """The findings for people, each distinct one once: what and where, then what next."""
+    lines = []
+    for finding in dict.fromkeys(findings):
+        where = "".join(f"{part}: " for part in (finding.file, finding.field) if part)
+        mark = (
+            f"{_COLOURS[finding.severity]}{finding.severity}\033[0m" if colour else finding.severity
+        )
+        lines.append(f"{prefix}{mark}: {where}{finding.message} [{finding.code}]\n")
+        if finding.hint:
+            lines.append(f"{prefix}hint: {finding.hint}\n")
+    return "".join(lines)
+
+
+_COLOURS = {"error": "\033[31m", "warning": "\033[33m"}
 _WORST_LAST = (0, 1, 2, 3, 4, 5)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple
 
 from sopsmith.findings import Finding
@@ -202,7 +203,7 @@ class Decrypted(NamedTuple):
 Values = Mapping[str, Sensitive]
 Opened = bytes | Finding
 """What an engine makes of one Sealed: the plaintext (JSON, or raw for a whole file), or why not."""
-Engine = Callable[[Sequence[Sealed]], Callable[[], Sequence[Opened]]]
-"""Starts decryption at once and returns the function that waits for it."""
+Engine = Callable[[Sequence[Sealed]], AbstractContextManager[Callable[[], Sequence[Opened]]]]
+"""Starts decryption on entry and gives the function that waits for it; on exit nothing runs on."""
 Read = Callable[[str], bytes]
 """Reads a file under the root, by its path relative to the root."""

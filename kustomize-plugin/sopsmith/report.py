@@ -9,12 +9,7 @@ from typing import Any
 from sopsmith.findings import CATALOGUE, Finding
 
 _RESET = "\033[0m"
-_COLOURS = {"error": "\033[31m", "warning": "\033[33m", "ok": "\033[32m", "dim": "\033[2m"}
-
-
-def paint(text: str, style: str, colour: bool) -> str:
-    """The text in a style: error, warning, ok or dim."""
-    return f"{_COLOURS[style]}{text}{_RESET}" if colour and style in _COLOURS else text
+_DIM = "\033[2m"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], colour: bool) -> str:
@@ -25,25 +20,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], colour: bool) ->
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (tuple(header), *body)
     ]
-    lines[0] = paint(lines[0], "dim", colour)
+    if colour:
+        lines[0] = f"{_DIM}{lines[0]}{_RESET}"
     return "\n".join(lines) + "\n"
 
 
 def as_json(tree: Any) -> str:
     """Indented JSON, as it is, for a machine that a person looks over the shoulder."""
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
-
-
-def findings_text(findings: Iterable[Finding], colour: bool) -> str:
-    """One line a finding, its hint below it."""
-    lines = []
-    for finding in dict.fromkeys(findings):
-        where = ": ".join(part for part in (finding.file, finding.field) if part)
-        mark = paint(finding.severity, finding.severity, colour)
-        lines.append(f"{mark}: {where + ': ' if where else ''}{finding.message} [{finding.code}]")
-        if finding.hint:
-            lines.append(paint(f"  hint: {finding.hint}", "dim", colour))
-    return "".join(line + "\n" for line in lines)
 
 
 def findings_json(findings: Iterable[Finding]) -> list[dict[str, str | None]]:

@@ -17,6 +17,7 @@ from sopsmith.model import Read
 
 ORIGINS = ("default", "generate", "derive")
 Path = tuple[str, ...]
+MOST_BYTES = 1024 * 1024  # of one recipe
 
 
 class Source(NamedTuple):
@@ -37,8 +38,11 @@ class Resolved(NamedTuple):
 
 def read_source(file: str, read: Read) -> Source:
     """Read and parse one recipe file; broken text raises SopsmithError (recipe-syntax)."""
+    data = read(file)
+    if len(data) > MOST_BYTES:
+        raise SopsmithError(Finding("recipe-syntax", "is over 1 MiB", file))
     try:
-        parsed = document.parse(read(file))
+        parsed = document.parse(data)
     except document.DocumentError as error:
         raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
     return Source(file, posixpath.dirname(file), parsed)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
 from sopsmith.errors import Interrupted, SopsmithError
-from sopsmith.findings import Finding, exit_code
+from sopsmith.findings import Finding, exit_code, text
 
 if TYPE_CHECKING:
     from datetime import date  # the function has no clock and does not load one
@@ -33,25 +33,14 @@ class Session(NamedTuple):
         self.write_bytes(text.encode())
 
 
-def lines(findings: Iterable[Finding]) -> str:
-    """The findings as text for stderr, each distinct one once."""
-    text = []
-    for finding in dict.fromkeys(findings):
-        where = ": ".join(part for part in (finding.file, finding.field) if part)
-        what = f"{where}: {finding.message}" if where else finding.message
-        text.append(f"sopsmith: {finding.severity}: {what} [{finding.code}]\n")
-        if finding.hint:
-            text.append(f"sopsmith: hint: {finding.hint}\n")
-    return "".join(text)
-
-
 def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) -> int:
     """Run `main` behind the boundary and return the exit code.
 
     `failed` is told what stopped the work, once it has been said on stderr. A signal to end is an
     exception, so that programs that we started end with us.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         return main()
     except Interrupted as stop:
@@ -66,9 +55,14 @@ def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) 
         if isinstance(error, SystemExit):
             raise
         findings = (_bug(error),)
-    _say(lines(findings))
+    _say(text(findings, "sopsmith: ", wants_colour(2)))
     failed(findings)
     return exit_code(findings)
+
+
+def wants_colour(descriptor: int) -> bool:
+    """Whether people look at this output and did not ask for plain text (no-color.org)."""
+    return os.isatty(descriptor) and not os.environ.get("NO_COLOR")
 
 
 def write_out(data: bytes) -> None:

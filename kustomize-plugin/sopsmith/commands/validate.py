@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sopsmith import checkout, report, schedule
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, exit_code
+from sopsmith.findings import Finding, exit_code, text
 from sopsmith.voice import Session
 
 
@@ -24,9 +24,10 @@ def validate(session: Session, paths: Sequence[str], *, output: str) -> int:
         except SopsmithError as error:
             findings += error.findings
     if output == "json":
-        session.write(report.as_json(report.findings_json(findings)))
+        tree = {"recipes": checked, "findings": report.findings_json(findings)}
+        session.write(report.as_json(tree))
     else:
-        session.write(report.findings_text(findings, session.colour))
+        session.write(text(findings, colour=session.colour))
         errors = sum(finding.severity == "error" for finding in dict.fromkeys(findings))
         warnings = len(dict.fromkeys(findings)) - errors
         session.write(f"{checked} recipes, {errors} errors, {warnings} warnings\n")

@@ -33,12 +33,11 @@ def render(
     are in the result.
     """
     sealed = _seal(recipes, read, trust)
-    wait = engine(tuple(sealed.values()))
+    with engine(tuple(sealed.values())) as wait:
+        # Only now, while the engine's processes run: this loads cryptography.
+        from sopsmith.pipeline import decrypt, derive, emit, generate, validate
 
-    # Only now, while the engine's processes run: this loads cryptography.
-    from sopsmith.pipeline import decrypt, derive, emit, generate, validate
-
-    opened = dict(zip(sealed, wait(), strict=True))
+        opened = dict(zip(sealed, wait(), strict=True))
     rendered = []
     for recipe in recipes:
         mine = [(sealed[component], opened[component]) for component in recipe.components]

@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -31,6 +31,9 @@ class Done(NamedTuple):
     stdout: bytes
     stderr: bytes
 
+    def __repr__(self) -> str:
+        return f"Done(status={self.status}, ***)"
+
 
 class Failed(NamedTuple):
     """It did not come to an end of its own."""
@@ -39,7 +42,7 @@ class Failed(NamedTuple):
 
 
 MOST_OUTPUT = 64 * 1024 * 1024
-MOST_ERRORS = 64 * 1024
+MOST_ERRORS = 64 * 1024  # what comes after is dropped
 
 
 def which(name: str, path: str) -> str | None:
@@ -54,15 +57,18 @@ def which(name: str, path: str) -> str | None:
 
 def run(call: Call, timeout: float) -> Done | Failed:
     """Run one program to its end."""
-    return start((call,), timeout, 1)()[0]
+    with started((call,), timeout, 1) as wait:
+        return wait()[0]
 
 
-def start(
+@contextlib.contextmanager
+def started(
     calls: Sequence[Call], timeout: float, at_once: int
-) -> Callable[[], tuple[Done | Failed, ...]]:
-    """Start programs, at most `at_once` at a time, and return the function that waits for all.
+) -> Iterator[Callable[[], tuple[Done | Failed, ...]]]:
+    """Start programs, at most `at_once` at a time, and give the function that waits for all.
 
-    `timeout` is in seconds and counts for each program from its own start.
+    `timeout` is in seconds and counts for each program from its own start. Whatever still runs on
+    exit, after an interrupt for example, is ended.
     """
     waiting = list(enumerate(calls))[::-1]
     running: dict[int, _Child] = {}
@@ -78,23 +84,23 @@ def start(
                 running[index] = child
 
     def wait() -> tuple[Done | Failed, ...]:
-        try:
-            while running:
-                _exchange(running.values())
-                for index, child in list(running.items()):
-                    result = _result(child)
-                    if result is not None:
-                        results[index] = result
-                        _close(running.pop(index))
-                fill()
-        finally:  # an interrupt leaves nobody behind
-            for child in running.values():
-                _kill(child)
-                _close(child)
+        while running:
+            _exchange(running.values())
+            for index, child in list(running.items()):
+                result = _result(child)
+                if result is not None:
+                    results[index] = result
+                    _close(running.pop(index))
+            fill()
         return tuple(results[index] for index in range(len(calls)))
 
-    fill()
-    return wait
+    try:
+        fill()
+        yield wait
+    finally:
+        for child in running.values():
+            _kill(child)
+            _close(child)
 
 
 class _Child(NamedTuple):
@@ -181,7 +187,9 @@ def _send(child: _Child) -> None:
 
 def _receive(child: _Child, end: int) -> None:
     chunk = os.read(end, 65536)
-    if chunk:
+    if chunk and child.readers[end] is child.stderr:
+        child.stderr.extend(chunk[: MOST_ERRORS - len(child.stderr)])
+    elif chunk:
         child.readers[end] += chunk
     else:
         del child.readers[end]
@@ -190,7 +198,7 @@ def _receive(child: _Child, end: int) -> None:
 
 def _result(child: _Child) -> Done | Failed | None:
     """What became of the child, or None while it runs. Whoever breaks a limit is killed."""
-    if len(child.stdout) > MOST_OUTPUT or len(child.stderr) > MOST_ERRORS:
+    if len(child.stdout) > MOST_OUTPUT:
         _kill(child)
         return Failed("too-much-output")
     if not child.readers:

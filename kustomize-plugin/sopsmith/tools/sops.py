@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sopsmith.findings import Finding
 from sopsmith.model import Engine, Opened, Sealed
@@ -22,7 +23,9 @@ _SERVICES = {
     "azure_kv": ("AZURE_",),
     "hc_vault": ("VAULT_",),
     "hckms": ("HUAWEICLOUD_",),
+    "pgp": ("SOPS_GPG_EXEC",),
 }
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
 _CHOSEN = {
     "LANG": "C.UTF-8",
     "NO_COLOR": "1",
@@ -43,15 +46,17 @@ def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float = T
     program = process.which("sops", env.get("PATH", ""))
     child_env = environment(env, key_types)
 
-    def begin(sealed: Sequence[Sealed]) -> Callable[[], Sequence[Opened]]:
+    @contextlib.contextmanager
+    def begin(sealed: Sequence[Sealed]) -> Iterator[Callable[[], Sequence[Opened]]]:
         if program is None:
-            return lambda: [_missing(env, each) for each in sealed]
+            yield lambda: [_missing(each) for each in sealed]
+            return
         calls = [_call(program, each, child_env) for each in sealed]
-        wait = process.start(calls, timeout, 2 * (os.cpu_count() or 1))
-        return lambda: [
-            _opened(program, child_env, env, each, result, timeout)
-            for each, result in zip(sealed, wait(), strict=True)
-        ]
+        with process.started(calls, timeout, 2 * (os.cpu_count() or 1)) as wait:
+            yield lambda: [
+                _opened(program, child_env, env, each, result, timeout)
+                for each, result in zip(sealed, wait(), strict=True)
+            ]
 
     return begin
 
@@ -69,10 +74,11 @@ def version(program: str, env: Mapping[str, str]) -> tuple[int, ...] | None:
 def environment(env: Mapping[str, str], key_types: frozenset[str]) -> dict[str, str]:
     """The environment of the child: an allow-list, since SOPS_* variables outrank arguments."""
     prefixes = (*_KEYS, *(prefix for kind in key_types for prefix in _SERVICES.get(kind, ())))
+    passing = _PASSED + (_PROXIES if key_types - {"age", "pgp"} else ())
     passed = {
         name: text
         for name, text in env.items()
-        if text and (name in _PASSED or name.startswith(prefixes))
+        if text and (name in passing or name.startswith(prefixes))
     }
     folders = [f for f in env.get("PATH", "").split(os.pathsep) if os.path.isabs(f)]
     vault = {} if "hc_vault" in key_types else {"SOPS_HC_VAULT_ALLOWLIST": "none"}
@@ -121,7 +127,7 @@ def _opened(
     return Finding("program-failed", message, file, hint=hint)
 
 
-def _missing(env: Mapping[str, str], sealed: Sealed) -> Finding:
+def _missing(sealed: Sealed) -> Finding:
     hint = "install sops 3.11 or newer; sopsmith doctor shows where it was looked for"
     message = "sops is not on PATH, or not executable"
     return Finding("program-missing", message, sealed.component.file, hint=hint)
