@@ -42,6 +42,7 @@ clean:  ## remove what make made
 
 .venv/project.stamp: pyproject.toml .venv/packages.stamp
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@python -m compileall -q kustomize-plugin
 	@touch $@
 
 .tools/programs.stamp: ci/tools/go.mod ci/tools/go.sum ci/tools/install.py | .venv/packages.stamp

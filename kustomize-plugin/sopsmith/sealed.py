@@ -29,7 +29,7 @@ _FORMATS: dict[str, Format] = {
     "yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv",
 }  # fmt: skip
 KEY_TYPES = ("age", "pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms")
-_CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
+CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
 SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
 
 Path = tuple[str, ...]
@@ -59,7 +59,7 @@ def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
         problem = _leaf_problem(leaf)
         if problem is None:
             ciphertexts[path] = leaf or ""
-        elif path == (_CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR):
+        elif path == (CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR):
             clear[path] = leaf
         else:
             message = {

@@ -15,7 +15,7 @@ from sopsmith import document
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
-from sopsmith.sealed import SECRET_CLEAR, Path, leaves_of, plain_length
+from sopsmith.sealed import CLEAR_ENVIRONMENT, SECRET_CLEAR, Path, leaves_of, plain_length
 
 _ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
 _SEED = re.compile(r"SOPSMITH_SEED_([1-9][0-9]{0,8})\Z")
@@ -66,6 +66,10 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
     _check_shape(sealed, leaves)
     entries, findings = _entries(sealed, tree, leaves)
     environment = entries.pop(_ENVIRONMENT, None)
+    copy = sealed.clear.get((CLEAR_ENVIRONMENT,))
+    if copy is not None and (environment is None or copy != environment.text()):
+        message = f"differs from the encrypted {_ENVIRONMENT}"
+        raise SopsmithError(Finding("tampered", message, component.file, CLEAR_ENVIRONMENT))
     seeds = {match[1]: entries.pop(key) for key in list(entries) if (match := _SEED.match(key))}
     return Content(entries, _names(environment), seeds, tuple(findings))
 
