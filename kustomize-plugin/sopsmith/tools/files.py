@@ -60,12 +60,15 @@ def reader(root: str) -> Read:
             if not _inside(real, root):
                 raise SopsmithError(Finding("path-refused", "leads outside the root", file))
             descriptor = _open(root, os.path.relpath(real, root).split(os.sep))
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise SopsmithError(Finding("path-refused", "is no regular file", file))
+                with open(descriptor, "rb", closefd=False) as stream:
+                    data = stream.read(MOST_BYTES + 1)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise SopsmithError(_trouble(error, file)) from None
-        with open(descriptor, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise SopsmithError(Finding("path-refused", "is no regular file", file))
-            data = stream.read(MOST_BYTES + 1)
         if len(data) > MOST_BYTES:
             raise SopsmithError(Finding("recipe-syntax", "is over 8 MiB", file))
         return data
