@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -17,16 +19,22 @@ DEEPEST = 64
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _NULL = frozenset({"null", "Null", "NULL", "~"})
 _BOOL = {**dict.fromkeys(("true", "True", "TRUE"), True),
          **dict.fromkeys(("false", "False", "FALSE"), False)}  # fmt: skip
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
-# What some YAML reader takes for a number, a date or a merge key: kustomize rewrites all of these.
-_AMBIGUOUS = re.compile(
-    r"""( [-+]?0[xX][0-9a-fA-F]+ | [-+]?0[oO]?[0-7]+ | [-+]?0[bB][01]+ | [-+]?[0-9]+
-      | [-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?
-      | [-+]?\.(inf|Inf|INF) | \.(nan|NaN|NAN)
-      | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt\ \t].*)? | << )\Z""",
+# What kustomize's reader (go-yaml) takes for a number, and rewrites: 0o17 becomes 15, 1e5 100000.
+_NUMBER = re.compile(
+    r"""([-+]?(?:0[xX][0-9a-fA-F]+ | 0[oO]?[0-7]+ | 0[bB][01]+ | \.(?:inf|Inf|INF))
+      | \.(?:nan|NaN|NAN)
+      | ([-+]?(?:\.[0-9]+ | [0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?))\Z""",
+    re.VERBOSE,
+)
+_DATE = re.compile(
+    r"""([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})
+      (?:(?:[Tt]|\ +)([0-9]{1,2}):([0-9]{1,2}):([0-9]{1,2})(?:\.[0-9]+)?
+      (?:Z|[-+][0-9]{2}:[0-9]{2})?)?\Z""",
     re.VERBOSE,
 )
 
@@ -68,22 +76,30 @@ def parse(data: bytes) -> Any:
 def parse_json(data: bytes) -> Any:
     """Read one JSON document; duplicate keys and deep nesting raise DocumentError."""
     try:
-        tree = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
+        tree = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number
+        )
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
         raise DocumentError("the text is not valid JSON", line) from None
     level, depth = [tree], 0
-    while level := [child for node in level for child in _children(node)]:
-        depth += 1
+    while level:
+        if any(isinstance(node, str) and _SURROGATE.search(node) for node in level):
+            raise DocumentError("the text is not valid JSON")
+        level = [node for node in level if isinstance(node, dict | list)]
+        depth += bool(level)
         if depth > DEEPEST:
             raise DocumentError(f"more than {DEEPEST} levels of nesting")
+        level = [child for node in level for child in _children(node)]
     return tree
 
 
-def _children(node: Any) -> Iterable[Any]:
-    if isinstance(node, dict):
-        return node.values()
-    return node if isinstance(node, list) else ()
+def _children(node: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return node.values() if isinstance(node, dict) else node
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -107,7 +123,7 @@ def _document(events: Iterator[Any]) -> Any:
             _add(stack[-1], keys, node, event)
             stack.append(node)
             keys.append(_NO_KEY if isinstance(node, dict) else _NOT_A_MAP)
-            if len(stack) > DEEPEST:
+            if len(stack) > DEEPEST + 1:
                 raise DocumentError(f"more than {DEEPEST} levels of nesting", _line(event))
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             stack.pop()
@@ -143,6 +159,8 @@ def _add(parent: Any, keys: list[Any], node: Any, event: Any) -> None:
 def _scalar(event: Any) -> Any:
     _plain(event)
     text: str = event.value
+    if event.style == ">":  # libyaml and go-yaml fold it differently
+        raise DocumentError("folded text (>); write | or quotes", _line(event))
     if event.style not in (None, ""):
         return text
     if text in _NULL:
@@ -153,11 +171,26 @@ def _scalar(event: Any) -> Any:
         return int(text)
     if text == "":
         raise DocumentError('an empty value; write "" or null', _line(event))
-    if re.match(r"[-+]?0[0-9_]+\Z", text):
-        raise DocumentError("a number with leading zeros; quote it or drop them", _line(event))
-    if _AMBIGUOUS.match(text.replace("_", "")):
+    if text[0] in "+-.0123456789<" and _is_rewritten(text):
+        if re.match(r"[-+]?0[0-9_]+\Z", text):
+            raise DocumentError("a number with leading zeros; quote it or drop them", _line(event))
         return Unquoted(text)
     return text
+
+
+def _is_rewritten(text: str) -> bool:
+    """Whether kustomize hands the text on as something else: a number, a date or a merge key."""
+    if text == "<<":
+        return True
+    date = _DATE.match(text)
+    if date:
+        year, month, day, hour, minute, second = (int(part or 0) for part in date.groups())
+        try:  # Go has a year 0, a leap year
+            return bool(datetime(year or 4, month, day, hour, minute, second))
+        except ValueError:
+            return False
+    number = _NUMBER.match(text.replace("_", ""))
+    return number is not None and (number[2] is None or isfinite(float(number[2])))
 
 
 def _plain(event: Any) -> None:

@@ -1,7 +1,7 @@
-"""The one error that crosses a border inside sopsmith: findings that stop the work.
+"""What stops the work.
 
 SopsmithError      carries every finding; the exit code is computed from their codes
-└─ Interrupted     a signal asked us to stop; carries its number
+Interrupted        a signal asked us to stop; no handler of errors may take it for one
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class SopsmithError(Exception):
         super().__init__("; ".join(finding.code for finding in self.findings))
 
 
-class Interrupted(SopsmithError):
+class Interrupted(BaseException):
     """A signal asked us to stop."""
 
     def __init__(self, signal: int) -> None:
-        super().__init__(())
+        super().__init__(signal)
         self.signal = signal

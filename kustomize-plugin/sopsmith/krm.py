@@ -53,8 +53,11 @@ def function(data: bytes, folder: str, env: Mapping[str, str]) -> bytes:
 
 
 def _read_stdin() -> bytes:
-    with open(0, "rb", closefd=False) as stream:
-        data = stream.read(MOST_INPUT + 1)
+    try:
+        with open(0, "rb", closefd=False) as stream:
+            data = stream.read(MOST_INPUT + 1)
+    except OSError:
+        raise SopsmithError(Finding("function-input", "standard input can't be read")) from None
     if len(data) > MOST_INPUT:
         raise SopsmithError(Finding("function-input", "standard input is over 32 MiB"))
     return data

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
 from sopsmith import document
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.metadata import Metadata, read_metadata, unflatten
 from sopsmith.model import Component, Format, Sealed
 
 # The public half of the key that the example publishes: whatever is encrypted to it is public.
@@ -24,11 +25,10 @@ _CIPHERTEXT = re.compile(
     r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+)"
     r",type:(str|int|float|bool|time)\]\Z"
 )
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)\Z")
 _FORMATS: dict[str, Format] = {
     "yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv",
 }  # fmt: skip
-KEY_TYPES = ("age", "pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms")
+_ENCRYPT = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
 CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
 SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
 
@@ -49,8 +49,12 @@ def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
     """
     suffix = component.file.rpartition(".")[2].lower()
     form: Format = "binary" if component.whole else _FORMATS.get(suffix, "binary")
-    tree, metadata = _read(component, data, form)
-    _check_metadata(component, metadata, trust)
+    tree, section = _read(component, data, form)
+    metadata = read_metadata(section, component.file)
+    if _leaf_problem(metadata.mac) or not metadata.mac.endswith(",type:str]"):
+        message = "carries no whole MAC"
+        raise SopsmithError(Finding("tampered", message, component.file, "sops.mac"))
+    _check_trust(component.file, metadata, trust)
     findings: list[Finding] = []
     ciphertexts: dict[Path, str] = {}
     clear: dict[Path, Any] = {}
@@ -67,31 +71,32 @@ def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
                 "tampered": "is not a ciphertext that sops wrote",
             }[problem]
             findings.append(Finding(problem, message, component.file, ".".join(path)))
-    if form == "binary" and set(ciphertexts) != {("data",)}:
+    if form == "binary" and not findings and set(ciphertexts) != {("data",)}:
         findings.append(Finding("tampered", "is no encrypted whole file", component.file))
     if findings:
         raise SopsmithError(findings)
-    return Sealed(component, form, data, ciphertexts, clear, _recipients(metadata))
+    return Sealed(component, form, data, ciphertexts, clear, metadata.recipients)
 
 
-def _read(component: Component, data: bytes, form: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(component: Component, data: bytes, form: Format) -> tuple[dict[str, Any], dict[str, Any]]:
     """The file's tree and its sops metadata."""
     try:
-        if form == "dotenv":
-            return _read_dotenv(data)
-        tree = document.parse(data) if form == "yaml" else document.parse_json(data)
+        tree = _PARSERS[form](data)
     except document.DocumentError as error:
-        code = "tampered" if b"ENC[AES256_GCM," in data else "not-encrypted"
-        raise SopsmithError(Finding(code, str(error), component.file)) from None
-    metadata = tree.pop("sops", None) if isinstance(tree, dict) else None
-    if not isinstance(metadata, dict):
-        hint = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
+        if b"ENC[AES256_GCM," not in data:
+            message = f"is not encrypted: {error}"
+            finding = Finding("not-encrypted", message, component.file, hint=_ENCRYPT)
+        else:
+            finding = Finding("tampered", str(error), component.file)
+        raise SopsmithError(finding) from None
+    section = tree.pop("sops", None) if isinstance(tree, dict) else None
+    if not isinstance(section, dict) or not section:
         message = "is not encrypted: it carries no sops metadata"
-        raise SopsmithError(Finding("not-encrypted", message, component.file, hint=hint))
-    return tree, metadata
+        raise SopsmithError(Finding("not-encrypted", message, component.file, hint=_ENCRYPT))
+    return tree, section
 
 
-def _read_dotenv(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def _parse_dotenv(data: bytes) -> dict[str, Any]:
     """A dotenv file as sops stores it (stores/dotenv/store.go): KEY=VALUE lines and # comments."""
     tree: dict[str, Any] = {}
     try:
@@ -107,56 +112,28 @@ def _read_dotenv(data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
             raise document.DocumentError(trouble, number)
         tree[key] = value
     flat = {key[5:]: tree.pop(key) for key in list(tree) if key.startswith("sops_")}
-    if not flat:
-        return tree, {}
-    metadata: dict[str, Any] = {}
-    for key, value in flat.items():  # sops_age__list_0__map_recipient (stores/flatten.go)
-        kind, is_list, rest = key.partition("__list_")
-        if is_list:
-            field = rest.partition("__map_")[2] if "__list_" not in rest else rest
-            metadata.setdefault(kind, []).append({field.rpartition("__map_")[2]: value})
-        else:
-            metadata[key] = value
-    return tree, metadata
+    return {**tree, "sops": unflatten(flat)}
 
 
-def _check_metadata(component: Component, metadata: dict[str, Any], trust: Trust) -> None:
-    file = component.file
-    if not metadata:
-        message = "is not encrypted: it carries no sops metadata"
-        raise SopsmithError(Finding("not-encrypted", message, file))
-    mac, modified = metadata.get("mac"), metadata.get("lastmodified")
-    if not isinstance(mac, str) or _leaf_problem(mac) or not mac.endswith(",type:str]"):
-        raise SopsmithError(Finding("tampered", "carries no whole MAC", file, "sops.mac"))
-    if not isinstance(modified, str) or not _TIME.match(modified):
-        message = "carries no whole time stamp"
-        raise SopsmithError(Finding("tampered", message, file, "sops.lastmodified"))
-    used = {kind for group in _groups(metadata) for kind in KEY_TYPES if group.get(kind)}
-    foreign = sorted(used - trust.key_types)
+_PARSERS: dict[Format, Callable[[bytes], Any]] = {
+    "yaml": document.parse,
+    "json": document.parse_json,
+    "binary": document.parse_json,
+    "dotenv": _parse_dotenv,
+}
+
+
+def _check_trust(file: str, metadata: Metadata, trust: Trust) -> None:
+    foreign = sorted(metadata.kinds - trust.key_types)
     if foreign:
-        hint = f"set SOPSMITH_KEY_TYPES={','.join(sorted(used))} where you trust these services"
+        wanted = ",".join(sorted(metadata.kinds))
+        hint = f"set SOPSMITH_KEY_TYPES={wanted} where you trust these services"
         message = f"names keys of the kind {', '.join(foreign)}"
         raise SopsmithError(Finding("foreign-key-type", message, file, "sops", hint))
-    if DEMO_RECIPIENT in _recipients(metadata) and not trust.demo_key:
+    if DEMO_RECIPIENT in metadata.recipients and not trust.demo_key:
         hint = "encrypt it to a key of your own; only the example sets SOPSMITH_ALLOW_DEMO_KEY=1"
         message = "is encrypted to the demo key, which everyone has"
         raise SopsmithError(Finding("demo-key", message, file, hint=hint))
-
-
-def _groups(metadata: dict[str, Any]) -> list[dict[str, Any]]:
-    groups = metadata.get("key_groups")
-    nested = groups if isinstance(groups, list) else []
-    return [metadata, *(group for group in nested if isinstance(group, dict))]
-
-
-def _recipients(metadata: dict[str, Any]) -> tuple[str, ...]:
-    keys = [
-        key.get("recipient")
-        for group in _groups(metadata)
-        for key in group.get("age") or ()
-        if isinstance(key, dict)
-    ]
-    return tuple(dict.fromkeys(key for key in keys if isinstance(key, str)))
 
 
 def leaves_of(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.sealed import KEY_TYPES, Trust
+from sopsmith.metadata import KEY_TYPES
+from sopsmith.sealed import Trust
 
 
 class Settings(NamedTuple):
@@ -28,7 +30,7 @@ def read(env: Mapping[str, str]) -> Settings:
         raise SopsmithError(Finding("usage", "SOPSMITH_KEY_TYPES names an unknown kind", hint=hint))
     demo = env.get("SOPSMITH_ALLOW_DEMO_KEY") == "1"
     seconds = env.get("SOPSMITH_SOPS_TIMEOUT", "30")
-    if not seconds.isascii() or not seconds.replace(".", "", 1).isdigit() or float(seconds) == 0:
-        message = "SOPSMITH_SOPS_TIMEOUT is no number of seconds"
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", seconds) or float(seconds) == 0:
+        message = "SOPSMITH_SOPS_TIMEOUT is no number of seconds from 0.001 to 9999"
         raise SopsmithError(Finding("usage", message))
     return Settings(Trust(kinds, demo), float(seconds))

@@ -39,16 +39,14 @@ def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) 
     `failed` is told what stopped the work, once it has been said on stderr. A signal to end is an
     exception, so that programs that we started end with us.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    _open_streams()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         return main()
     except Interrupted as stop:
         _say("sopsmith: error: interrupted\n")
         return 128 + stop.signal
-    except KeyboardInterrupt:
-        _say("sopsmith: error: interrupted\n")
-        return 130
     except SopsmithError as error:
         findings = error.findings
     except BaseException as error:  # the boundary: whatever it is must not print a value
@@ -58,6 +56,15 @@ def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) 
     _say(text(findings, "sopsmith: ", wants_colour(2)))
     failed(findings)
     return exit_code(findings)
+
+
+def _open_streams() -> None:
+    """Fill closed standard streams, or a pipe of ours would take the number and get our output."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY)  # read only: writing the result still fails
 
 
 def wants_colour(descriptor: int) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sopsmith import document
@@ -18,6 +18,7 @@ from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensiti
 from sopsmith.sealed import CLEAR_ENVIRONMENT, SECRET_CLEAR, Path, leaves_of, plain_length
 
 _ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
+_NAME = re.compile(r"[A-Za-z0-9][-_.A-Za-z0-9]{0,62}\Z")
 _SEED = re.compile(r"SOPSMITH_SEED_([1-9][0-9]{0,8})\Z")
 
 
@@ -48,7 +49,7 @@ class Content(NamedTuple):
     entries: Mapping[str, Sensitive]  # key: value; for a whole file, its one value
     environment: tuple[str, ...] | None  # None: not stated
     seeds: Mapping[str, Sensitive]
-    findings: tuple[Finding, ...]
+    findings: Mapping[str, Finding]  # key: why it can't be used
 
 
 def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
@@ -60,7 +61,7 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
     if component.whole:
         if len(plaintext) != plain_length(sealed.ciphertexts[("data",)]):
             raise SopsmithError(_garbage(component))
-        return Content({component.whole: Sensitive(plaintext)}, None, {}, ())
+        return Content({component.whole: Sensitive(plaintext)}, None, {}, {})
     tree = _plain_tree(component, plaintext)
     leaves = dict(leaves_of(tree))
     _check_shape(sealed, leaves)
@@ -71,10 +72,7 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
         message = f"differs from the encrypted {_ENVIRONMENT}"
         raise SopsmithError(Finding("tampered", message, component.file, CLEAR_ENVIRONMENT))
     seeds = {match[1]: entries.pop(key) for key in list(entries) if (match := _SEED.match(key))}
-    return Content(entries, _names(environment), seeds, tuple(findings))
-
-
-# --- the plaintext ----------------------------------------------------------------------------
+    return Content(entries, _names(environment), seeds, findings)
 
 
 def _garbage(component: Component) -> Finding:
@@ -94,72 +92,75 @@ def _plain_tree(component: Component, plaintext: bytes) -> dict[str, Any]:
 
 
 def _check_shape(sealed: Sealed, leaves: Mapping[Path, Any]) -> None:
-    """Same leaves, clear ones unchanged, encrypted ones decrypted."""
+    """Same leaves, clear ones unchanged, encrypted ones decrypted and as long as they were."""
     file = sealed.component.file
     if set(leaves) != set(sealed.ciphertexts) | set(sealed.clear):
         raise SopsmithError(_garbage(sealed.component))
     for path, leaf in leaves.items():
-        field = ".".join(path)
         if path in sealed.clear:
             if leaf != sealed.clear[path]:
-                raise SopsmithError(Finding("tampered", "is not what the file says", file, field))
-            continue
-        ciphertext = sealed.ciphertexts[path]
-        if leaf == ciphertext != "":
-            raise SopsmithError(Finding("tampered", "was left encrypted by sops", file, field))
-        mangled = isinstance(leaf, str) and "\ufffd" in leaf  # bytes that JSON can't hold
-        if ciphertext.endswith(",type:str]") and not mangled:
-            whole = isinstance(leaf, str) and len(leaf.encode()) == plain_length(ciphertext)
-            if not whole:
-                raise SopsmithError(_garbage(sealed.component))
+                message = "is not what the file says"
+                raise SopsmithError(Finding("tampered", message, file, ".".join(path)))
+        elif leaf == sealed.ciphertexts[path] != "":
+            message = "was left encrypted by sops"
+            raise SopsmithError(Finding("tampered", message, file, ".".join(path)))
+        elif not _is_plaintext(leaf, sealed.ciphertexts[path]):
+            raise SopsmithError(_garbage(sealed.component))
+
+
+def _is_plaintext(leaf: Any, ciphertext: str) -> bool:
+    if not ciphertext.endswith(",type:str]"):
+        return True  # not text, whatever it is: a finding follows
+    return isinstance(leaf, str) and (
+        len(leaf.encode()) == plain_length(ciphertext) or _is_mangled(leaf, ciphertext)
+    )
+
+
+def _is_mangled(leaf: str, ciphertext: str) -> bool:
+    """Bytes that JSON can't hold: sops replaced them, so the length is another."""
+    return "\ufffd" in leaf and len(leaf.encode()) != plain_length(ciphertext)
 
 
 def _entries(
     sealed: Sealed, tree: dict[str, Any], leaves: Mapping[Path, Any]
-) -> tuple[dict[str, Sensitive], list[Finding]]:
-    """The component's map, as text values; what is no text becomes a finding."""
-    findings: list[Finding] = []
-    entries: dict[str, Sensitive] = {}
+) -> tuple[dict[str, Sensitive], dict[str, Finding]]:
+    """The component's map, as text values; what is no text becomes a finding of its key."""
+    file = sealed.component.file
     is_secret = tree.get("kind") == "Secret" and tree.get("apiVersion") == "v1"
+    findings: dict[str, Finding] = {}
+    entries: dict[str, Sensitive] = {}
     for path, leaf in leaves.items():
         if path in sealed.clear or (is_secret and path[0] in SECRET_CLEAR):
             continue
-        in_secret = is_secret and path[0] in ("data", "stringData")
-        key = path[1] if in_secret and len(path) > 1 else path[0]
-        problem = None
-        if len(path) > (2 if in_secret else 1) or not isinstance(leaf, str):
-            problem = Finding(
-                "not-flat", "is no text", sealed.component.file, ".".join(path), _quote_hint(key)
-            )
+        section, (key, *deeper) = "", path
+        if is_secret and path[0] in ("data", "stringData") and deeper:
+            section, (key, *deeper) = path[0], path[1:]
+        ciphertext, field = sealed.ciphertexts[path], ".".join(path)
+        if deeper or not _is_text(leaf, ciphertext):
+            hint = f"values are text: put quotes round it (sops set FILE '[\"{key}\"]' '\"…\"')"
+            findings[key] = Finding("not-flat", "is no text", file, field, hint)
         elif key in entries:
-            problem = Finding("duplicate-key", "stands twice", sealed.component.file, key)
+            findings[key] = Finding("duplicate-key", "stands in data and in stringData", file, key)
         else:
-            value = _text(sealed, path, leaf) if in_secret and path[0] == "data" else leaf
-            entries[key] = Sensitive(value or "")
-            if value is None or _is_mangled(sealed, path, leaf):
-                message = "is not UTF-8 text"
+            text = _decoded(leaf) if section == "data" else leaf
+            if text is None or _is_mangled(leaf, ciphertext):
                 hint = "keep bytes in a file of their own: {path: …, as: NAME}"
-                problem = Finding("not-text", message, sealed.component.file, key, hint)
-        if problem:
-            findings.append(problem)
+                findings[key] = Finding("not-text", "is not UTF-8 text", file, key, hint)
+            else:
+                entries[key] = Sensitive(text)
     return entries, findings
 
 
-def _quote_hint(key: str) -> str:
-    return f"values are text: put quotes round it (sops set FILE '[\"{key}\"]' '\"…\"')"
+def _is_text(leaf: Any, ciphertext: str) -> bool:
+    return isinstance(leaf, str) and (ciphertext == "" or ciphertext.endswith(",type:str]"))
 
 
-def _text(sealed: Sealed, path: Path, encoded: str) -> str | None:
-    """An entry of `data`, decoded; None where it is not base64 of UTF-8."""
+def _decoded(encoded: str) -> str | None:
+    """An entry of `data`; None where it is not base64 of UTF-8."""
     try:
         return binascii.a2b_base64(encoded, strict_mode=True).decode("utf-8")
     except (binascii.Error, ValueError):
         return None
-
-
-def _is_mangled(sealed: Sealed, path: Path, leaf: str) -> bool:
-    ciphertext = sealed.ciphertexts.get(path, "")
-    return "\ufffd" in leaf and len(leaf.encode()) != plain_length(ciphertext)
 
 
 def _names(environment: Sensitive | None) -> tuple[str, ...] | None:
@@ -176,7 +177,8 @@ def _environment_problems(recipe: Recipe, file: str, content: Content) -> Iterat
         hint = f"set SOPSMITH_ENVIRONMENT in it to {recipe.environment}"
         yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
     elif content.environment is not None and recipe.environment not in content.environment:
-        message = f"belongs to {', '.join(content.environment)}, not to {recipe.environment}"
+        names = [name for name in content.environment if _NAME.match(name)]  # or it is a value
+        message = f"belongs to {', '.join(names) or 'another'}, not to {recipe.environment}"
         hint = f"use the component of {recipe.environment}"
         yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
 
@@ -188,8 +190,9 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
     findings: list[Finding] = []
     for component, content in contents:
         file = component.file
-        findings += content.findings
-        places.update({finding.field: file for finding in content.findings if finding.field})
+        for name, key in _reading(component, content.findings):
+            findings.append(content.findings[key])
+            places[name] = file
         for number, seed in content.seeds.items():
             if number in seeds:
                 message = "stands in two components"
@@ -200,7 +203,7 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
             hint = f"set SOPSMITH_ENVIRONMENT in it to {recipe.environment}"
             message = "does not say which environment it belongs to"
             findings.append(Finding("environment-unstated", message, file, _ENVIRONMENT, hint))
-        for name, key in _reading(component, content):
+        for name, key in _reading(component, content.entries):
             problem = _problem(recipe, name, places)
             if problem:
                 findings.append(Finding(problem[0], problem[1], file, key))
@@ -214,12 +217,12 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
     return Decrypted(values, places, seeds, tuple(findings))
 
 
-def _reading(component: Component, content: Content) -> Iterator[tuple[str, str]]:
-    """Which entries are read, as (value, key)."""
-    if component.picks is None:
-        yield from ((key, key) for key in content.entries if not key.startswith("SOPSMITH_"))
+def _reading(component: Component, keys: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Which of the keys are read, as (value, key)."""
+    if component.picks is not None:
+        yield from ((name, key) for name, key in component.picks if key in keys)
     else:
-        yield from ((name, key) for name, key in component.picks if key in content.entries)
+        yield from ((key, key) for key in keys if not key.startswith("SOPSMITH_"))
 
 
 def _problem(recipe: Recipe, name: str, places: Mapping[str, str]) -> tuple[str, str] | None:

@@ -77,11 +77,12 @@ def started(
     def fill() -> None:
         while waiting and len(running) < at_once:
             index, call = waiting.pop()
-            child = _spawn(call, timeout)
-            if isinstance(child, Failed):
-                results[index] = child
-            else:
-                running[index] = child
+            with _uninterrupted():  # a child that nobody knows of would live on
+                child = _spawn(call, timeout)
+                if isinstance(child, Failed):
+                    results[index] = child
+                else:
+                    running[index] = child
 
     def wait() -> tuple[Done | Failed, ...]:
         while running:
@@ -101,6 +102,17 @@ def started(
         for child in running.values():
             _kill(child)
             _close(child)
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Iterator[None]:
+    before = signal.pthread_sigmask(
+        signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    )
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Child(NamedTuple):
@@ -162,7 +174,7 @@ def _exchange(children: Collection[_Child]) -> None:
     ended = any(
         not child.readers for child in children
     )  # its pipes are shut: only its exit is left
-    pause = 0.0005 if ended else max(until - time.monotonic(), 0)
+    pause = 0.0005 if ended else min(max(until - time.monotonic(), 0), 3600)
     for end, _ in poller.poll(pause * 1000):
         child = owners[end]
         if end == child.stdin:
