@@ -17,6 +17,7 @@ from secrets import choice, token_hex
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import yaml
 from sopsmith.pipeline.generate import check_value
 
 ROOT = Path(__file__).parent.parent
@@ -51,6 +52,24 @@ class Run(NamedTuple):
                 key: base64.b64decode(text) for key, text in item["data"].items()
             }
             for item in self.document["items"]
+        }
+
+    @property
+    def manifests(self) -> dict[str, Any]:
+        """What kustomize built, by Kind/name."""
+        assert self.code == 0, self.err
+        built = yaml.load_all(self.out, yaml.CSafeLoader)
+        return {f"{each['kind']}/{each['metadata']['name']}": each for each in built}
+
+    @property
+    def built(self) -> dict[str, dict[str, bytes]]:
+        """The decoded data of the Secrets that kustomize built, by name."""
+        return {
+            name.removeprefix("Secret/"): {
+                key: base64.b64decode(text, validate=True) for key, text in each["data"].items()
+            }
+            for name, each in self.manifests.items()
+            if name.startswith("Secret/")
         }
 
 

@@ -35,6 +35,7 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
         yield Finding("recipe-incomplete", message, file, "spec.environment")
     for name, value in spec.get("values", {}).items():
         yield from _origin(resolved, name, value)
+        yield from _incomplete_url(resolved, name, value)
         yield from _literal_password(resolved, name, value)
         yield from _pattern(resolved, name, value)
     for component in spec.get("components", ()):
@@ -104,6 +105,15 @@ def _origin(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[
         yield Finding("recipe-origin", message, *where, hint)
     if "group" in spec and not spec.get("optional"):
         yield Finding("recipe-origin", "a group joins optional values; add optional: true", *where)
+
+
+def _incomplete_url(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
+    """A leaf may change one part of an inherited URL, so only the merged one has to be whole."""
+    url = spec.get("derive", {}).get("url")
+    for part in () if url is None else ("scheme", "host"):
+        if url.get(part) is None:
+            file, field = _where(resolved, "values", name, "derive", "url")
+            yield Finding("recipe-incomplete", "must be given", file, f"{field}.{part}")
 
 
 def _literal_password(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:

@@ -250,11 +250,10 @@ PART = text(what="text with $(NAME)")
 DERIVE = one_kind(
     "kind of derivation",
     url=(record(
-        ("scheme", "host"),
-        scheme=(PART, "such as postgresql"),
+        scheme=(PART, "such as postgresql; required"),
         user=(PART, "left out while its value is absent"),
         password=(PART, "left out while its value is absent; never literal"),
-        host=(PART, "name or address; an IPv6 address gets its brackets"),
+        host=(PART, "name or address, required; an IPv6 address gets its brackets"),
         port=(either(integer(1, 65535), PART, _is_int), "left out while its value is absent"),
         path=(list_of(PART, or_one=True), "one segment, or a list of segments"),
         query=(map_of(PART), "parameters; one whose value is absent is left out"),

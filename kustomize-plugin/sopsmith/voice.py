@@ -94,7 +94,7 @@ def end(code: int) -> None:
 
 def _say(text: str) -> None:
     try:
-        os.write(2, text.encode())
+        os.write(2, text.encode("utf-8", "backslashreplace"))
     except OSError:  # nobody listens; the exit code still tells
         return
 

@@ -33,7 +33,8 @@ def resource_list(items: Iterable[dict[str, Any]], findings: Iterable[Finding] =
     results = [_result(finding) for finding in findings]
     if results:
         document["results"] = results
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return text.encode("utf-8", "backslashreplace")  # a folder's name need not be UTF-8
 
 
 def _manifest(secret: Secret, values: Values) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def find_root(folder: str, env: Mapping[str, str]) -> str:
 def relative(folder: str, root: str) -> str:
     """A folder's path relative to the root, `` for the root itself."""
     path = os.path.relpath(os.path.realpath(folder), root)
-    return "" if path == "." else path
+    return "" if path == "." else os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def reader(root: str) -> Read:
@@ -56,7 +56,8 @@ def reader(root: str) -> Read:
 
     def read(file: str) -> bytes:
         try:
-            real = os.path.realpath(os.path.join(root, file), strict=True)
+            name = os.fsdecode(file.encode("utf-8", "surrogateescape"))  # whatever the locale
+            real = os.path.realpath(os.path.join(root, name), strict=True)
             if not _inside(real, root):
                 raise SopsmithError(Finding("path-refused", "leads outside the root", file))
             descriptor = _open(root, os.path.relpath(real, root).split(os.sep))
