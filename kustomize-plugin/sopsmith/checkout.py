@@ -1,66 +1,75 @@
-"""A checkout: from a folder to its recipes and what they render, bounded by the root."""
+"""From a path to the recipes there and what they render, bounded by the root."""
 
 from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from sopsmith import consistency, settings
+from sopsmith import consistency, overlay, settings
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe
 from sopsmith.pipeline.render import Rendered, render
 from sopsmith.recipe import parse
-from sopsmith.resolve import Resolved, Source, join, read_source, resolve
-from sopsmith.schema import KIND
+from sopsmith.resolve import Resolved, Source, read_source, resolve
 from sopsmith.tools import files, sops
 
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 class Checkout(NamedTuple):
-    """Where files are read, and under which settings."""
+    """Recipes and where they stand: files are read below `root`, under the settings in `env`."""
 
     root: str  # absolute
-    read: Read
     env: Mapping[str, str]
+    sources: tuple[Source, ...]
+    kustomization: Source | None  # of the overlay that lists them
+
+    @property
+    def read(self) -> Read:
+        """Reads a file below the root."""
+        return files.reader(self.root)
 
 
-def enter(folder: str, env: Mapping[str, str]) -> Checkout:
-    """The checkout that holds the folder; SopsmithError (path-refused) where there is none."""
-    root = files.find_root(folder, env)
-    return Checkout(root, files.reader(root), env)
+def at(path: str, env: Mapping[str, str]) -> Checkout:
+    """The recipes at a path: the file itself, or those under `generators:` of an overlay.
 
-
-def source_at(path: str, env: Mapping[str, str]) -> tuple[Checkout, tuple[Source, ...]]:
-    """The recipes at a path: the file itself, or those under `generators:` of an overlay."""
+    Raises SopsmithError: file-unreadable, path-refused, usage, recipe-syntax.
+    """
     if not os.path.exists(path):
         raise SopsmithError(Finding("file-unreadable", "does not exist", path))
-    folder = path if os.path.isdir(path) else os.path.dirname(path) or "."
-    checkout = enter(folder, env)
-    inside = files.relative(folder, checkout.root)
-    if not os.path.isdir(path):
+    is_folder = os.path.isdir(path)
+    folder = path if is_folder else os.path.dirname(path) or "."
+    root = files.find_root(folder, env)
+    inside, read = files.relative(folder, root), files.reader(root)
+    if not is_folder:
         file = posixpath.join(inside, os.path.basename(path))
-        return checkout, (read_source(file, checkout.read),)
-    sources = tuple(_generators(checkout, folder, inside))
+        return Checkout(root, env, (read_source(file, read),), None)
+    name = next((n for n in _KUSTOMIZATIONS if os.path.isfile(os.path.join(folder, n))), None)
+    if name is None:
+        hint = "name a recipe file, or a folder that holds a kustomization.yaml"
+        raise SopsmithError(Finding("usage", "holds no kustomization", inside or ".", hint=hint))
+    kustomization = read_source(posixpath.join(inside, name), read)
+    sources = tuple(overlay.sources(kustomization, read))
     if not sources:
-        hint = "name the recipe file itself, or list it under generators: in kustomization.yaml"
-        raise SopsmithError(Finding("usage", "lists no SecretRecipe", inside or ".", hint=hint))
-    return checkout, sources
+        hint = "name the recipe file itself, or list it there; its kind has to be SecretRecipe"
+        message = "lists no SecretRecipe"
+        raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
+    return Checkout(root, env, sources, kustomization)
 
 
-def resolved(checkout: Checkout, sources: Iterable[Source]) -> tuple[Resolved, ...]:
+def resolved(checkout: Checkout) -> tuple[Resolved, ...]:
     """Every leaf, merged."""
-    return tuple(leaf for source in sources for leaf in resolve(source, checkout.read))
+    return tuple(leaf for source in checkout.sources for leaf in resolve(source, checkout.read))
 
 
-def recipes(checkout: Checkout, sources: Iterable[Source]) -> tuple[Recipe, ...]:
-    """Every leaf, merged and checked, all problems of all leaves at once."""
+def recipes(checkout: Checkout) -> tuple[Recipe, ...]:
+    """Every leaf, merged and checked; all problems of all leaves at once."""
     parsed: list[Recipe] = []
     problems: list[Finding] = []
-    for leaf in resolved(checkout, sources):
+    for leaf in resolved(checkout):
         try:
             parsed.append(parse(leaf))
         except SopsmithError as error:
@@ -71,24 +80,9 @@ def recipes(checkout: Checkout, sources: Iterable[Source]) -> tuple[Recipe, ...]
     return tuple(parsed)
 
 
-def rendered(checkout: Checkout, sources: Iterable[Source]) -> tuple[Rendered, ...]:
+def rendered(checkout: Checkout) -> tuple[Rendered, ...]:
     """Run the five steps on every leaf."""
     chosen = settings.read(checkout.env)
-    found = recipes(checkout, sources)
+    found = recipes(checkout)
     engine = sops.engine(checkout.env, chosen.trust.key_types, chosen.timeout)
     return render(found, checkout.read, engine, chosen.trust)
-
-
-def _generators(checkout: Checkout, folder: str, inside: str) -> Iterable[Source]:
-    name = next((n for n in _KUSTOMIZATIONS if os.path.isfile(os.path.join(folder, n))), None)
-    if name is None:
-        hint = "name a recipe file, or a folder that holds a kustomization.yaml"
-        raise SopsmithError(Finding("usage", "holds no kustomization", inside or ".", hint=hint))
-    kustomization = read_source(posixpath.join(inside, name), checkout.read)
-    tree: Any = kustomization.document
-    listed = tree.get("generators") if isinstance(tree, dict) else None
-    for entry in listed if isinstance(listed, list) else ():
-        if isinstance(entry, str) and entry.endswith((".yaml", ".yml", ".json")):
-            source = read_source(join(kustomization, entry), checkout.read)
-            if isinstance(source.document, dict) and source.document.get("kind") == KIND:
-                yield source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ _EXAMPLES = {
         "sopsmith render overlays/dev/recipe.yaml | jq -r '.items[].metadata.name'",
     ),
     "validate": (
-        "sopsmith validate overlays/*",
+        "sopsmith validate overlays/dev overlays/production",
         "sopsmith validate overlays/production --output json",
     ),
     "resolve": ("sopsmith resolve overlays/production",),
@@ -63,13 +64,19 @@ def _run(argv: Sequence[str]) -> int:
     return command(session, options)
 
 
+_CHOICES = re.compile(r"argument ([^:]+): invalid choice: .* \(choose from (.+)\)", re.DOTALL)
+
+
 class _Parser(argparse.ArgumentParser):
     """argparse quotes what was typed, which may be a secret pasted in the wrong place."""
 
     def error(self, message: str) -> NoReturn:
-        hint = f"{self.prog} --help"
-        what = "the command line does not fit: an argument is missing, unknown or of the wrong form"
-        raise SopsmithError(Finding("usage", what, hint=hint))
+        what = "an argument is unknown, or one too many"
+        if message.startswith("the following arguments are required: "):
+            what = message.replace("the following arguments are required: ", "missing: ")
+        elif choices := _CHOICES.match(message):
+            what = f"{choices[1]} has to be one of {choices[2]}".replace("'", "")
+        raise SopsmithError(Finding("usage", what, hint=f"{self.prog} --help"))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -103,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--output", choices=("text", "json"), default="text", help="default text")
 
     one = add(
-        "render", "Print the function's output: a ResourceList with the Secrets, in JSON.",
+        "render", "Print the function's output: a ResourceList in JSON, values included.",
         lambda s, o: render.render(s, o.path, masked=o.masked, output=o.output),
     )  # fmt: skip
     path(one)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sopsmith import schema
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Secret
+from sopsmith.model import Recipe, Secret, Url
 from sopsmith.resolve import ORIGINS, Resolved
 from sopsmith.template import IDENTITIES, names, parse_template, references
 
@@ -54,15 +54,13 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
 def of_recipe(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
     """What in a recipe contradicts another part of it."""
     yield from _references(recipe)
+    yield from _public_passwords(recipe, resolved)
     yield from _ids(recipe)
     yield from _cycles(recipe)
     yield from _components(recipe, resolved)
     for secret in recipe.secrets:
-        where = _where(resolved, "secrets", secret.handle)
-        for name in dict.fromkeys(secret.data.values()):
-            if name not in recipe.values:
-                yield _unknown(name, name, recipe, *where)
-        yield from _metadata(secret, *where)
+        yield from _unknown_in(secret, recipe, resolved)
+        yield from _metadata(secret, *_where(resolved, "secrets", secret.handle))
     yield from collisions([recipe])
 
 
@@ -100,9 +98,9 @@ def _origin(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[
             message = f"has no meaning here: {why}"
             yield Finding("recipe-origin", message, *_where(resolved, "values", name, field))
     if seeded and spec.get("rotation") == "never":
-        message = "rotation: never can't come from a seed, which has to be rotated one day"
+        message = "never can't be for a value from a seed, which has to be rotated one day"
         hint = "add stored: true, or give the value in a component"
-        yield Finding("recipe-origin", message, *where, hint)
+        yield Finding("recipe-origin", message, *_where(resolved, "values", name, "rotation"), hint)
     if "group" in spec and not spec.get("optional"):
         yield Finding("recipe-origin", "a group joins optional values; add optional: true", *where)
 
@@ -124,6 +122,18 @@ def _literal_password(resolved: Resolved, name: str, spec: Mapping[str, Any]) ->
         hint = "refer to a value with $(NAME), and replace the password: git has seen it"
         path = ("values", name, "derive", "url", "password")
         yield Finding("literal-password", message, *_where(resolved, *path), hint)
+
+
+def _public_passwords(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
+    """A password by way of a `default` is as literal as one in the URL."""
+    for value in recipe.values.values():
+        password = value.derivation.password if isinstance(value.derivation, Url) else None
+        for name in names(password or ()):
+            if name in recipe.values and recipe.values[name].default is not None:
+                message = f"is the password of {value.name}, in plain text in the recipe"
+                hint = "generate it or give it in a component, and replace it: git has seen it"
+                where = _where(resolved, "values", name, "default")
+                yield Finding("literal-password", message, *where, hint)
 
 
 def _pattern(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
@@ -157,6 +167,14 @@ def _secret_spec(resolved: Resolved, handle: str, spec: Mapping[str, Any]) -> It
         yield Finding("recipe-empty", "names no value in keys or data", *where)
     for field in ("name", "namespace"):
         yield from _identified(spec.get(field, ""), *_where(resolved, "secrets", handle, field))
+
+
+def _unknown_in(secret: Secret, recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
+    for key, name in secret.data.items():
+        if name not in recipe.values:
+            path = ("secrets", secret.handle, "data", key)
+            place = path if path in resolved.origins else (*path[:2], "keys")
+            yield _unknown(name, name, recipe, *_where(resolved, *place))
 
 
 def _references(recipe: Recipe) -> Iterator[Finding]:

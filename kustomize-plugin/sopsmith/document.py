@@ -70,7 +70,9 @@ def parse(data: bytes) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = None if mark is None else mark.line + 1
-        raise DocumentError("the text is not valid YAML", line) from None
+        tab = line is not None and re.match(r" *\t", text.split("\n")[line - 1])
+        trouble = "a tab; YAML is indented with spaces" if tab else "the text is not valid YAML"
+        raise DocumentError(trouble, line) from None
 
 
 def parse_json(data: bytes) -> Any:

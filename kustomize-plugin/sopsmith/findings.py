@@ -406,6 +406,19 @@ CATALOGUE: dict[str, Entry] = {
         "Store it without; `printf %s` writes no line break.",
         'PASSWORD: "hunter2\\n"', "warning",
     ),
+    "leftover-quotes": Entry(
+        1, "a value is wrapped in quotes",
+        "In a .env file quotes are part of the value, for sops and for Kubernetes.",
+        "Remove them with `sops edit FILE`.",
+        'TOKEN="abc"', "warning",
+    ),
+    "guard-missing": Entry(
+        1, "an overlay would not notice that its function was skipped",
+        "No patch in the kustomization names a Secret that its recipes emit, so a build without "
+        "--enable-exec succeeds and emits none of them.",
+        "Add a patch that names one of the Secrets, as overlays/production/guard.yaml does.",
+        "generators: [recipe.yaml] without patches", "warning",
+    ),
     "secret-large": Entry(
         1, "a Secret is too large for client-side apply",
         "Over 190 KiB its copy in the last-applied annotation passes the limit of annotations.",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sopsmith import checkout, document, voice
+from sopsmith import checkout, document, overlay, voice
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.resolve import Source
@@ -18,8 +18,6 @@ from sopsmith.schema import KIND
 from sopsmith.tools import files
 
 MOST_INPUT = 32 * 1024 * 1024
-_FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
-_CONTAINER = ("config.kubernetes.io/container", "config.k8s.io/container")
 
 
 def main() -> None:
@@ -38,11 +36,13 @@ def function(data: bytes, folder: str, env: Mapping[str, str]) -> bytes:
     Raises SopsmithError with every finding where there is an error among them.
     """
     config = _function_config(data)
-    here = checkout.enter(folder, env)
-    inside = files.relative(folder, here.root)
-    name = config.get("metadata", {}).get("name")
-    source = Source(f"{inside or '.'} (recipe {name})", inside, config)
-    rendered = checkout.rendered(here, [source])
+    root = files.find_root(folder, env)
+    inside = files.relative(folder, root)
+    source = Source(f"{inside or '.'} (recipe {config['metadata'].get('name')})", inside, config)
+    refused = [each for each in overlay.declaration(source) if each.code == "function-refused"]
+    if refused:
+        raise SopsmithError(refused)
+    rendered = checkout.rendered(checkout.Checkout(root, env, (source,), None))
     findings = [finding for each in rendered for finding in each.findings]
     if exit_code(findings):
         raise SopsmithError(findings)
@@ -74,41 +74,19 @@ def _function_config(data: bytes) -> dict[str, Any]:
         message = "standard input is no ResourceList"
         raise SopsmithError(Finding("function-input", message, hint=hint))
     config = call.get("functionConfig")
-    if not isinstance(config, dict) or not isinstance(config.get("metadata", {}), dict):
+    if not isinstance(config, dict) or not isinstance(config.setdefault("metadata", {}), dict):
         message = "the ResourceList carries no functionConfig"
         raise SopsmithError(Finding("function-input", message))
     items = call.get("items")
-    others = items if isinstance(items, list) else []
-    if not all(isinstance(item, dict) and item.get("kind") == KIND for item in others):
+    own = {KIND, config.get("kind")}  # kustomize hands a generator its own configuration
+    if any(
+        not isinstance(item, dict) or item.get("kind") not in own
+        for item in (items if isinstance(items, list) else ())
+    ):
         hint = "list the recipe under generators:, not under transformers: or validators:"
         message = "resources of others came along, and sopsmith-krm only generates"
         raise SopsmithError(Finding("function-input", message, hint=hint))
-    _check_declaration(config.get("metadata", {}).get("annotations"))
     return config
-
-
-def _check_declaration(annotations: object) -> None:
-    """Refuse a declaration by which git chooses more than the program's name."""
-    declared = annotations if isinstance(annotations, dict) else {}
-    extra = [name for name in _CONTAINER if name in declared]
-    for name in _FUNCTION:
-        if name in declared:
-            extra += _declared_extras(declared[name])
-    if extra:
-        message = f"the function's annotation carries {', '.join(extra)}"
-        hint = "keep only exec: {path: sopsmith-krm}; the operator sets the environment"
-        raise SopsmithError(Finding("function-refused", message, hint=hint))
-
-
-def _declared_extras(text: object) -> list[str]:
-    try:
-        tree = document.parse(text.encode()) if isinstance(text, str) else None
-    except document.DocumentError:
-        tree = None
-    program = tree.get("exec") if isinstance(tree, dict) else None
-    if not isinstance(tree, dict) or not isinstance(program, dict):
-        return ["no exec.path"]
-    return sorted({*tree} - {"exec"}) + sorted(f"exec.{name}" for name in {*program} - {"path"})
 
 
 def _write_results(findings: tuple[Finding, ...]) -> None:

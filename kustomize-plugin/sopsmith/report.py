@@ -60,6 +60,11 @@ def yaml_lines(
         note = f"  # {notes[here]}" if here in notes else ""
         if isinstance(value, dict) and value:
             lines += [label, *yaml_lines(value, notes, here, indent + 1)]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [
+                label,
+                *(f"{pad}  - {json.dumps(item, ensure_ascii=False)}" for item in value),
+            ]
         else:
             lines.append(f"{label} {json.dumps(value, ensure_ascii=False)}{note}")
     return lines

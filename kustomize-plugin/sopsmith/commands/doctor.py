@@ -6,7 +6,9 @@ import re
 from typing import Any, NamedTuple
 
 from sopsmith import report
-from sopsmith.tools import age, process
+from sopsmith.errors import SopsmithError
+from sopsmith.sealed import DEMO_RECIPIENT
+from sopsmith.tools import age, files, process
 from sopsmith.voice import Session
 
 
@@ -31,17 +33,20 @@ PROGRAMS = (
 def doctor(session: Session, *, output: str) -> int:
     """Print what was found; 0 where nothing is missing, else 3."""
     programs = [_look(session, program) for program in PROGRAMS]
-    keys = list(age.key_sources(session.env))
-    step = _next_step(programs, keys)
+    keys = list(age.key_sources(session.env, DEMO_RECIPIENT))
+    root = _root(session)
+    step = _next_step(programs, keys, root)
     if output == "json":
         rows = [key._asdict() for key in keys]
-        session.write(report.as_json({"programs": programs, "keys": rows, "next": step}))
+        tree = {"programs": programs, "keys": rows, "root": root, "next": step}
+        session.write(report.as_json(tree))
         return 3 if step else 0
     header = ("PROGRAM", "VERSION", "STATE", "PATH")
     rows_text = [(p["name"], p["version"] or "-", p["state"], p["path"] or "-") for p in programs]
     session.write(report.table(header, rows_text, session.colour) + "\n")
     states = [(key.name, "found" if key.found else "-", key.note) for key in keys]
     session.write(report.table(("KEY SOURCE", "STATE", "NOTE"), states, session.colour) + "\n")
+    session.write(f"root: {root or 'none'}\n")
     session.write(f"next: {step}\n" if step else "all is there\n")
     return 3 if step else 0
 
@@ -73,13 +78,27 @@ def _version(session: Session, path: str, program: Program) -> tuple[int, ...] |
     return tuple(int(part) for part in match.groups() if part) if match else None
 
 
-def _next_step(programs: list[dict[str, Any]], keys: list[age.KeySource]) -> str | None:
+def _root(session: Session) -> str | None:
+    try:
+        return files.find_root(".", session.env)
+    except SopsmithError:
+        return None
+
+
+def _next_step(
+    programs: list[dict[str, Any]], keys: list[age.KeySource], root: str | None
+) -> str | None:
     for program in programs:
         if program["state"] != "ok":
             oldest = f" {program['oldest']} or newer" if program["oldest"] else ""
             where = "" if program["state"] == "missing" else f" (found {program['path']})"
             why = program["needed_for"]
             return f"install {program['name']}{oldest} on PATH, needed for {why}{where}"
+    wrong = next((key for key in keys if not key.found and key.note.startswith("/")), None)
+    if wrong:
+        return f"correct {wrong.name}: {wrong.note}"
     if not any(key.found for key in keys):
         return "set SOPS_AGE_KEY_FILE to the absolute path of an age key"
+    if root is None:
+        return "run in a git checkout, or set SOPSMITH_ROOT: it bounds what is read"
     return None

@@ -14,8 +14,8 @@ from sopsmith.voice import Session
 
 def list_values(session: Session, path: str, *, output: str) -> int:
     """Print the values of each leaf, absent ones included, never a value's content."""
-    here, sources = checkout.source_at(path, session.env)
-    rows = [row for each in checkout.rendered(here, sources) for row in _rows(each)]
+    rendered = checkout.rendered(checkout.at(path, session.env))
+    rows = [row for each in rendered for row in _rows(each)]
     if output == "json":
         session.write(report.as_json(rows))
         return 0

@@ -13,8 +13,7 @@ from sopsmith.voice import Session
 
 def render(session: Session, path: str, *, masked: bool, output: str) -> int:
     """Print the ResourceList, or with `masked` what each key is made of."""
-    here, sources = checkout.source_at(path, session.env)
-    rendered = checkout.rendered(here, sources)
+    rendered = checkout.rendered(checkout.at(path, session.env))
     findings = [finding for each in rendered for finding in each.findings]
     if exit_code(findings):
         raise SopsmithError(findings)

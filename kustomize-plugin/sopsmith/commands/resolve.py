@@ -9,8 +9,7 @@ from sopsmith.voice import Session
 
 def resolve(session: Session, path: str, *, output: str) -> int:
     """Print each leaf's merged spec; what its text shows wrong is an error after the print."""
-    here, sources = checkout.source_at(path, session.env)
-    leaves = checkout.resolved(here, sources)
+    leaves = checkout.resolved(checkout.at(path, session.env))
     if output == "json":
         session.write(
             report.as_json(

@@ -137,7 +137,7 @@ def _entries(
             section, (key, *deeper) = path[0], path[1:]
         ciphertext, field = sealed.ciphertexts[path], ".".join(path)
         if deeper or not _is_text(leaf, ciphertext):
-            hint = f"values are text: put quotes round it (sops set FILE '[\"{key}\"]' '\"…\"')"
+            hint = f"values are text: put quotes round it with sops edit {file}"
             findings[key] = Finding("not-flat", "is no text", file, field, hint)
         elif key in entries:
             findings[key] = Finding("duplicate-key", "stands in data and in stringData", file, key)
@@ -178,7 +178,8 @@ def _environment_problems(recipe: Recipe, file: str, content: Content) -> Iterat
         yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
     elif content.environment is not None and recipe.environment not in content.environment:
         names = [name for name in content.environment if _NAME.match(name)]  # or it is a value
-        message = f"belongs to {', '.join(names) or 'another'}, not to {recipe.environment}"
+        whose = f"belongs to {', '.join(names)}" if names else "names no environment"
+        message = f"{whose}, and this is {recipe.environment}"
         hint = f"use the component of {recipe.environment}"
         yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
 

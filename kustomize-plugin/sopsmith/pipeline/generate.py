@@ -140,5 +140,6 @@ def _seed_problem(recipe: Recipe, number: str, text: str | None) -> tuple[str, s
         hint = f'if it is yours and new, write under spec: seeds: {{"{number}": {check}}}'
         return f"{name} is not known to the recipe", hint
     if check != known:  # both are public
-        return f"{name} is not the seed that the recipe knows", "restore the component from git"
+        hint = "restore the component, or app and environment in the recipe: the check covers them"
+        return f"{name} is not the seed that the recipe knows", hint
     return None

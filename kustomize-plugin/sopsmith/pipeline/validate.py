@@ -66,8 +66,10 @@ def _groups(recipe: Recipe, values: Values) -> Iterator[Finding]:
         absent = [value for value in members if value.name not in values]
         if absent and len(absent) < len(members):
             message = f"is absent while others of the group {group} are given"
+            given = ", ".join(value.name for value in members if value.name in values)
+            hint = f"give it too, or remove {given}"
             for value in absent:
-                yield Finding("group-incomplete", message, value.file, value.name)
+                yield Finding("group-incomplete", message, value.file, value.name, hint)
 
 
 def _unused(recipe: Recipe) -> Iterator[Finding]:
@@ -101,8 +103,8 @@ def _bytes_rules(value: Value, sensitive: Sensitive, file: str) -> Iterator[Find
 
 def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     rules = value.rules
-    bits, wanted = _bits(value, text), _wanted_bits(value)
-    if bits < wanted:
+    wanted = _wanted_bits(value)
+    if wanted and (bits := _bits(value, text)) < wanted:
         message = f"yields {bits:.0f} bits of entropy, under {wanted}"
         hint = "make it longer, or say what is enough: rules: {minEntropy: …}"
         yield Finding("weak", message, file, value.name, hint)
@@ -140,10 +142,14 @@ def _given_text(value: Value, text: str, file: str) -> Iterator[Finding]:
     """Traces of how a value was copied; whole files and what we make ourselves have none."""
     if value.origin != "given" or not text:
         return
-    lines = text.count("\n")
-    if "\r\n" in text or (lines == 1 and text.endswith("\n")) or text.strip(" \t") != text:
+    body = text.removesuffix("\n") if text.count("\n") > 1 else text  # a block ends with its line
+    if "\r" in text or body.strip() != body:
         message = "has white space at an end, or CRLF line ends"
         yield Finding("leftover-space", message, file, value.name)
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        message = "is wrapped in quotes, which are part of the value"
+        hint = "remove them with sops edit FILE"
+        yield Finding("leftover-quotes", message, file, value.name, hint)
     if text.startswith("\ufeff") or _is_encoded(text.strip()):
         message = "starts with a byte order mark or is base64 of text"
         yield Finding("leftover-encoding", message, file, value.name)

@@ -35,7 +35,8 @@ _CHOSEN = {
 
 # Constant texts of sops 3.11 to 3.13 (age/keysource.go), white space folded.
 _LOCKED = ("could not read passphrase", "incorrect passphrase")
-_UNREADABLE = ("failed to open SOPS_AGE_KEY_FILE", "failed to parse 'SOPS_AGE_KEY")
+_UNREADABLE = ("failed to open SOPS_AGE_KEY_FILE",)
+_NOT_A_KEY = ("failed to parse 'SOPS_AGE_KEY",)
 _NO_IDENTITY = ("failed to load age identities",)
 
 _CANNOT_DECRYPT, _NO_DATA_KEY, _MAC_MISMATCH, _PANIC = 25, 128, 51, 2
@@ -156,13 +157,16 @@ def _no_key(sealed: Sealed, stderr: bytes, env: Mapping[str, str]) -> Finding:
         message = "the key is locked with a passphrase, and nobody is there to type it"
         hint = "give sops an unlocked key: SOPS_AGE_KEY_FILE, or SOPS_AGE_KEY_CMD"
     elif any(phrase in text for phrase in _UNREADABLE):
-        message = "the key in SOPS_AGE_KEY_FILE or SOPS_AGE_KEY can't be read"
+        message = "the key file in SOPS_AGE_KEY_FILE can't be read"
         hint = "check that the path is absolute and the file readable"
+    elif any(phrase in text for phrase in _NOT_A_KEY):
+        message = "what SOPS_AGE_KEY_FILE or SOPS_AGE_KEY names is no age private key"
+        hint = "it holds a line that starts with AGE-SECRET-KEY-1"
     else:
         known = any(phrase in text for phrase in _NO_IDENTITY)
         message = "no private key is configured" if known else "none of the private keys fits"
         readers = ", ".join(sealed.recipients) or "keys of other kinds than age"
-        hint = f"it is encrypted to {readers}; set SOPS_AGE_KEY_FILE to an absolute path"
+        hint = f"it is encrypted to {readers}; point SOPS_AGE_KEY_FILE at the private key of one"
     key_file = env.get("SOPS_AGE_KEY_FILE", "")
     if key_file and not os.path.isabs(key_file):
         hint += " (it is relative now, and kustomize runs functions in the overlay's folder)"
