@@ -51,7 +51,7 @@ def at(path: str, env: Mapping[str, str]) -> Checkout:
     if name is None:
         hint = "name a recipe file, or a folder that holds a kustomization.yaml"
         raise SopsmithError(Finding("usage", "holds no kustomization", inside or ".", hint=hint))
-    kustomization = read_source(posixpath.join(inside, name), read)
+    kustomization = overlay.read_kustomization(posixpath.join(inside, name), read)
     sources = tuple(overlay.sources(kustomization, read))
     if not sources:
         hint = "name the recipe file itself, or list it there; its kind has to be SecretRecipe"

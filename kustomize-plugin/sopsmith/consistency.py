@@ -166,7 +166,9 @@ def _secret_spec(resolved: Resolved, handle: str, spec: Mapping[str, Any]) -> It
     if not keys and not data:
         yield Finding("recipe-empty", "names no value in keys or data", *where)
     for field in ("name", "namespace"):
-        yield from _identified(spec.get(field, ""), *_where(resolved, "secrets", handle, field))
+        default = handle if field == "name" else ""
+        where = _where(resolved, "secrets", handle, field)
+        yield from _identified(spec.get(field, default), *where)
 
 
 def _unknown_in(secret: Secret, recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
@@ -185,7 +187,10 @@ def _references(recipe: Recipe) -> Iterator[Finding]:
                 message, hint = "holds a $( that is not closed", "close it, or write $$( for $("
                 yield Finding("recipe-name", message, value.file, field, hint)
             elif name not in recipe.values and name not in IDENTITIES:
-                yield _unknown(name, f"$({name})", recipe, value.file, field)
+                known = {**recipe.values, **dict.fromkeys(IDENTITIES)}
+                message = f"$({name}) is no declared value"
+                hint = schema.unknown(name, known)
+                yield Finding("recipe-name", message, value.file, field, hint)
         for name in value.rules.differs_from:
             if name not in recipe.values:
                 yield _unknown(name, f"differsFrom: {name}", recipe, value.file, field)

@@ -70,9 +70,18 @@ def parse(data: bytes) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = None if mark is None else mark.line + 1
-        tab = line is not None and re.match(r" *\t", text.split("\n")[line - 1])
+        lines = text.split("\n")  # YAML knows more line breaks, so the number may be past the end
+        tab = line is not None and line <= len(lines) and re.match(" *\t", lines[line - 1])
         trouble = "a tab; YAML is indented with spaces" if tab else "the text is not valid YAML"
         raise DocumentError(trouble, line) from None
+
+
+def parse_loosely(data: bytes) -> tuple[Any, ...]:
+    """The documents of a file that is kustomize's to judge, such as a kustomization."""
+    try:
+        return tuple(yaml.load_all(data, Loader=Loader))  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise DocumentError("the text is not valid YAML") from None
 
 
 def parse_json(data: bytes) -> Any:

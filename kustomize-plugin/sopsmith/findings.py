@@ -45,10 +45,15 @@ def text(findings: Iterable[Finding], prefix: str = "", colour: bool = False) ->
         mark = (
             f"{_COLOURS[finding.severity]}{finding.severity}\033[0m" if colour else finding.severity
         )
-        lines.append(f"{prefix}{mark}: {where}{finding.message} [{finding.code}]\n")
+        lines.append(f"{prefix}{mark}: {_one_line(where + finding.message)} [{finding.code}]\n")
         if finding.hint:
-            lines.append(f"{prefix}hint: {finding.hint}\n")
+            lines.append(f"{prefix}hint: {_one_line(finding.hint)}\n")
     return "".join(lines)
+
+
+def _one_line(words: str) -> str:
+    """No name from a file may end the line or speak to the terminal."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
 
 
 _COLOURS = {"error": "\033[31m", "warning": "\033[33m"}

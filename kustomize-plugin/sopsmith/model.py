@@ -206,4 +206,5 @@ Opened = bytes | Finding
 Engine = Callable[[Sequence[Sealed]], AbstractContextManager[Callable[[], Sequence[Opened]]]]
 """Starts decryption on entry and gives the function that waits for it; on exit nothing runs on."""
 Read = Callable[[str], bytes]
-"""Reads a file under the root, by its path relative to the root."""
+"""Reads a file by its path relative to the root, up to MOST_BYTES: so much is too much."""
+MOST_BYTES = 8 * 1024 * 1024

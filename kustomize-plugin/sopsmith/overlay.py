@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -23,9 +24,18 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
     """The recipe files under `generators:`."""
     for entry in _listed(kustomization, "generators"):
         if isinstance(entry, str) and entry.endswith((".yaml", ".yml", ".json")):
-            source = read_source(join(kustomization, entry), read)
-            if isinstance(source.document, dict) and source.document.get("kind") == KIND:
-                yield source
+            file = join(kustomization, entry)
+            if any(_kind(tree) == KIND for tree in document.parse_loosely(read(file))):
+                yield read_source(file, read)
+
+
+def read_kustomization(file: str, read: Read) -> Source:
+    """A kustomization as kustomize reads it, which takes more YAML than a recipe may use."""
+    try:
+        trees = document.parse_loosely(read(file))
+    except document.DocumentError as error:
+        raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
+    return Source(file, posixpath.dirname(file), trees[0] if trees else None)
 
 
 def problems(
@@ -88,6 +98,10 @@ def _patched(kustomization: Source, read: Read) -> Iterator[str]:
                 continue  # kustomize will say so
         if isinstance(text, str) and re.search(r"kind:\s*[\"']?Secret\b", text):
             yield from _NAME.findall(text)
+
+
+def _kind(tree: object) -> object:
+    return tree.get("kind") if isinstance(tree, dict) else None
 
 
 def _listed(kustomization: Source, field: str) -> list[Any]:

@@ -8,6 +8,7 @@ The language is what RE2 and `re` agree on: literals, `.`, classes, \\d \\w \\s 
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -178,7 +179,7 @@ def _quantified(item: Node, text: str, at: int) -> tuple[Node, int]:
 def _counts(text: str, at: int) -> tuple[int, int | None, int]:
     end = text.find("}", at)
     low, comma, high = text[at : max(end, at)].partition(",")
-    if not low.isdecimal() or (high and not high.isdecimal()):
+    if not re.fullmatch("[0-9]+", low) or not re.fullmatch("[0-9]*", high):
         raise PatternError("{ needs counts such as {3} or {3,5}; write \\{ for the character")
     least = int(low)
     most = (int(high) if high else None) if comma else least
@@ -214,7 +215,7 @@ def _class(text: str, at: int) -> tuple[Chars, int]:
         if text.startswith("-", at) and text[at + 1 : at + 2] not in ("", "]"):
             end, at = _class_char(text, at + 1)
             (low, _), (_, high) = part.ranges[0], end.ranges[-1]
-            if len(part.ranges) > 1 or len(end.ranges) > 1 or end.negated or low > high:
+            if part in _NAMED.values() or end in _NAMED.values() or low > high:
                 raise PatternError("a range out of order in a class")
             ranges.append((low, high))
         else:

@@ -22,7 +22,7 @@ from sopsmith.model import (
     Value,
 )
 from sopsmith.resolve import ORIGINS, Resolved
-from sopsmith.template import fill, parse_template
+from sopsmith.template import IDENTITIES, fill, parse_template
 
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "password": {"length": 32, "alphabet": schema.ALPHANUMERIC},
@@ -39,10 +39,8 @@ def parse(resolved: Resolved) -> Recipe:
 
     Raises SopsmithError with everything that its own text shows wrong."""
     problems = list(consistency.of_spec(resolved))
-    if problems:  # the typed form assumes what is checked so far
-        raise SopsmithError(problems)
-    recipe = _recipe(resolved)
-    problems = list(consistency.of_recipe(recipe, resolved))
+    recipe = _recipe(resolved)  # what is missing is made up, so that both reports come at once
+    problems += consistency.of_recipe(recipe, resolved)
     if problems:
         raise SopsmithError(problems)
     return recipe
@@ -50,11 +48,11 @@ def parse(resolved: Resolved) -> Recipe:
 
 def _recipe(resolved: Resolved) -> Recipe:
     spec = resolved.spec
-    identity = {"app": spec["app"], "environment": spec["environment"]}
+    identity = {name: spec.get(name, "x") for name in IDENTITIES}
     return Recipe(
         file=resolved.file,
-        app=spec["app"],
-        environment=spec["environment"],
+        app=identity["app"],
+        environment=identity["environment"],
         seeds=spec.get("seeds", {}),
         components=tuple(_component(each, identity) for each in spec.get("components", ())),
         values={
@@ -142,10 +140,10 @@ def _derivation(spec: Mapping[str, Any]) -> Derivation:
         return Text(parse_template(options))
     segments = options.get("path")
     return Url(
-        scheme=parse_template(options["scheme"]),
+        scheme=parse_template(options.get("scheme") or ""),
         user=_optional(options.get("user")),
         password=_optional(options.get("password")),
-        host=parse_template(options["host"]),
+        host=parse_template(options.get("host") or ""),
         port=_optional(options.get("port")),
         path=None if segments is None else _segments(segments),
         query=tuple(
@@ -164,7 +162,7 @@ def _segments(path: str | list[str]) -> tuple[Template, ...]:
 
 
 def _component(spec: Mapping[str, Any], identity: Mapping[str, str]) -> Component:
-    file = fill(parse_template(spec["path"]), identity.__getitem__)
+    file = _identified(spec["path"], identity)
     reading = spec.get("as")
     if isinstance(reading, str):
         return Component(file, reading, None)
@@ -174,7 +172,7 @@ def _component(spec: Mapping[str, Any], identity: Mapping[str, str]) -> Componen
 def _secret(handle: str, spec: Mapping[str, Any], identity: Mapping[str, str]) -> Secret:
     def text(field: str, default: str | None) -> str | None:
         given = spec.get(field, default)
-        return None if given is None else fill(parse_template(given), identity.__getitem__)
+        return None if given is None else _identified(given, identity)
 
     return Secret(
         handle=handle,
@@ -188,6 +186,11 @@ def _secret(handle: str, spec: Mapping[str, Any], identity: Mapping[str, str]) -
         labels=_no_nulls(spec.get("labels", {})),
         annotations=_no_nulls(spec.get("annotations", {})),
     )
+
+
+def _identified(text: str, identity: Mapping[str, str]) -> str:
+    """Text with $(app) and $(environment) filled in; another name has a finding of its own."""
+    return fill(parse_template(text), lambda name: identity.get(name, "x"))
 
 
 def _no_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ additions: `components` are joined, and a value has one origin.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sopsmith import document, schema
@@ -18,6 +18,7 @@ from sopsmith.model import Read
 ORIGINS = ("default", "generate", "derive")
 Path = tuple[str, ...]
 MOST_BYTES = 1024 * 1024  # of one recipe
+DEEPEST = 32  # files that extend each other
 
 
 class Source(NamedTuple):
@@ -78,105 +79,118 @@ def join(source: Source, path: str) -> str:
 
 
 def _check(source: Source) -> None:
-    findings = [
+    findings = _misshapen(source)
+    if findings:
+        raise SopsmithError(findings)
+
+
+def _misshapen(source: Source) -> list[Finding]:
+    return [
         Finding(problem.code, problem.message, source.file, problem.path or None, problem.hint)
         for problem in schema.check(source.document)
     ]
-    if findings:
-        raise SopsmithError(findings)
 
 
 def _merge_leaf(leaf: Source, read: Read) -> Resolved:
     spec: dict[str, Any] = {}
     origins: dict[Path, str] = {}
+    findings: list[Finding] = []
     for base in _bases(leaf, read):
-        _check_base(base, spec)
+        findings += _base_problems(base, spec)
         _merge_file(spec, origins, base)
-    _check_leaf(leaf, spec)
+    findings += _leaf_problems(leaf, spec)
+    if findings:
+        raise SopsmithError(findings)
     _merge_file(spec, origins, leaf)
     return Resolved(leaf.file, spec, origins)
 
 
 def _bases(leaf: Source, read: Read) -> list[Source]:
-    """What the leaf extends, in merge order."""
+    """What the leaf extends, in merge order; what is wrong with any of them is said at once."""
     order: list[Source] = []
     seen: set[str] = set()
+    findings: list[Finding] = []
 
     def visit(source: Source, trail: tuple[str, ...]) -> None:
         extends = source.document["spec"].get("extends") or []
         for path in [extends] if isinstance(extends, str) else extends:
             file = join(source, path)
-            if file in trail:
-                circle = " → ".join((*trail[trail.index(file) :], file))
-                message = f"extends runs in a circle: {circle}"
+            if file in trail or len(trail) > DEEPEST:
+                message = f"more than {DEEPEST} files extend each other"
+                if file in trail:
+                    circle = " → ".join((*trail[trail.index(file) :], file))
+                    message = f"extends runs in a circle: {circle}"
                 raise SopsmithError(Finding("recipe-extends", message, source.file, "spec.extends"))
             if file not in seen:
                 seen.add(file)
                 base = read_source(file, read)
-                _check(base)
-                visit(base, (*trail, file))
-                order.append(base)
+                problems = _misshapen(base)
+                findings.extend(problems)
+                if not problems:
+                    visit(base, (*trail, file))
+                    order.append(base)
 
     visit(leaf, (leaf.file,))
+    if findings:
+        raise SopsmithError(findings)
     return order
 
 
-def _check_base(base: Source, merged: Mapping[str, Any]) -> None:
+def _base_problems(base: Source, merged: Mapping[str, Any]) -> Iterator[Finding]:
     """A base has no environment and none of the fields that live in a leaf."""
     spec = base.document["spec"]
-    findings = []
     if spec.get("environment") is not None:
         message = "has an environment, so it is a leaf; only bases can be extended"
-        findings.append(Finding("recipe-extends", message, base.file, "spec.environment"))
+        yield Finding("recipe-extends", message, base.file, "spec.environment")
     if spec.get("recipes") is not None:
         message = "lists recipes; only bases can be extended"
-        findings.append(Finding("recipe-extends", message, base.file, "spec.recipes"))
+        yield Finding("recipe-extends", message, base.file, "spec.recipes")
     if spec.get("seeds") is not None:
         message = "belongs in the leaf: each environment has its own seeds"
-        findings.append(Finding("recipe-field", message, base.file, "spec.seeds"))
+        yield Finding("recipe-field", message, base.file, "spec.seeds")
     for name, value in (spec.get("values") or {}).items():
         for field in schema.LEAF_ONLY:
             if value is not None and value.get(field) is not None:
-                path = f"spec.values.{name}.{field}"
                 message = "belongs in the leaf: each environment rotates by itself"
-                findings.append(Finding("recipe-field", message, base.file, path))
-    findings += _app_conflict(base, merged)
-    if findings:
-        raise SopsmithError(findings)
+                yield Finding("recipe-field", message, base.file, f"spec.values.{name}.{field}")
+    yield from _app_conflict(base, merged)
 
 
-def _check_leaf(leaf: Source, merged: Mapping[str, Any]) -> None:
+def _leaf_problems(leaf: Source, merged: Mapping[str, Any]) -> Iterator[Finding]:
     """What a leaf says of a value has to reach a value that exists."""
-    findings = _app_conflict(leaf, merged)
+    spec = leaf.document["spec"]
     inherited = merged.get("values", {})
-    values = leaf.document["spec"].get("values") or {}
-    for name, value in values.items() if leaf.document["spec"].get("extends") else ():
+    for name, value in (spec.get("values") or {}).items() if spec.get("extends") else ():
         if value and name not in inherited and not any(value.get(o) is not None for o in ORIGINS):
             close = schema.nearest(name, inherited)
             hint = (
                 f"did you mean {close}?" if close else f"declare it in a base, or as {name}: {{}}"
             )
             message = "sets fields of a value that is not inherited and gives it no origin"
-            path = f"spec.values.{name}"
-            findings.append(Finding("recipe-origin", message, leaf.file, path, hint))
-    if findings:
-        raise SopsmithError(findings)
+            yield Finding("recipe-origin", message, leaf.file, f"spec.values.{name}", hint)
+    yield from _app_conflict(leaf, merged)
 
 
-def _app_conflict(source: Source, merged: Mapping[str, Any]) -> list[Finding]:
+def _app_conflict(source: Source, merged: Mapping[str, Any]) -> Iterator[Finding]:
     mine, theirs = source.document["spec"].get("app"), merged.get("app")
-    if mine is None or theirs is None or mine == theirs:
-        return []
-    message = f"is {mine} here and {theirs} in what is extended"
-    return [Finding("recipe-extends", message, source.file, "spec.app")]
+    if mine is not None and theirs is not None and mine != theirs:
+        message = f"is {mine} here and {theirs} in what is extended"
+        yield Finding("recipe-extends", message, source.file, "spec.app")
 
 
 def _merge_file(spec: dict[str, Any], origins: dict[Path, str], source: Source) -> None:
     patch = dict(source.document["spec"])
     patch.pop("extends", None)
     components = patch.pop("components", ())
-    for name, value in (patch.get("values") or {}).items():
-        _keep_one_origin(spec.get("values", {}).get(name), value)
+    if patch.get("values"):
+        patch["values"] = dict(patch["values"])
+        for name, value in patch["values"].items():
+            if value is not None:
+                inherited = spec.get("values", {}).get(name, {})
+                replaced, patch["values"][name] = _one_origin(inherited, value)
+                for field in replaced:
+                    del inherited[field]
+                    _forget(origins, ("values", name, field))
     _merge(spec, patch, (), source.file, origins)
     if components is None:
         spec.pop("components", None)
@@ -186,20 +200,32 @@ def _merge_file(spec: dict[str, Any], origins: dict[Path, str], source: Source) 
         origins[("components",)] = source.file
 
 
-def _keep_one_origin(inherited: dict[str, Any] | None, patch: Mapping[str, Any] | None) -> None:
-    """Naming an origin drops the inherited others; naming another kind drops the inherited kind."""
-    if inherited is None or patch is None:
-        return
+def _one_origin(
+    inherited: Mapping[str, Any], patch: Mapping[str, Any]
+) -> tuple[list[str], dict[str, Any]]:
+    """The inherited fields that a patch of one value replaces, and the patch that remains.
+
+    Naming an origin drops the inherited others, naming another kind drops the inherited kind, and
+    `generate: null` drops what belongs to a generated value.
+    """
     named = [origin for origin in ORIGINS if patch.get(origin) is not None]
-    if named or ("generate" in patch and patch["generate"] is None):
-        for origin in ORIGINS:
-            if origin not in named:
-                inherited.pop(origin, None)
-        if "generate" not in named:
-            inherited.pop("stored", None)
+    given = "generate" in patch and patch["generate"] is None
+    replaced = {origin for origin in ORIGINS if (named or given) and origin not in named}
+    if replaced and "generate" not in named:
+        replaced.add("stored")
     for origin in ("generate", "derive"):
         if origin in named and set(inherited.get(origin, ())) != set(patch[origin]):
-            inherited.pop(origin, None)
+            replaced.add(origin)
+    gone = ("version", "seed", "slot", "previous") if given else ()
+    return (
+        [field for field in inherited if field in replaced],
+        {field: value for field, value in patch.items() if field not in gone},
+    )
+
+
+def _forget(origins: dict[Path, str], path: Path) -> None:
+    for known in [each for each in origins if each[: len(path)] == path]:
+        del origins[known]
 
 
 def _locate(source: Source, component: Any) -> dict[str, Any]:
@@ -220,10 +246,13 @@ def _merge(
         if isinstance(value, dict):
             if not isinstance(target.get(key), dict):
                 target[key] = {}
+                _forget(origins, here)
             origins.setdefault(here, file)
             _merge(target[key], value, here, file, origins)
         elif value is None:
             target.pop(key, None)
+            _forget(origins, here)
         else:
+            _forget(origins, here)
             target[key] = value
             origins[here] = file

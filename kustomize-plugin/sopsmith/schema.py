@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sopsmith.document import Unquoted
@@ -94,13 +95,20 @@ def choice(*words: str) -> Shape:
 
 def date() -> Shape:
     """An ISO date; kustomize turns 2026-11-21 into 2026-11-21T00:00:00Z, so both are one."""
-    pattern = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T00:00:00Z)?"
+    pattern = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T00:00:00Z)?"
 
     def check(value: Any, path: str) -> Iterator[Problem]:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        if not isinstance(value, str) or not re.fullmatch(pattern, value) or not _is_day(value):
             yield Problem("recipe-value", path, "must be a date such as 2026-11-21")
 
     return Shape(check, {"type": "string", "pattern": f"^{pattern}$"})
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(datetime.fromisoformat(text[:10]))
+    except ValueError:
+        return False
 
 
 def list_of(item: Shape, *, or_one: bool = False) -> Shape:
@@ -158,7 +166,8 @@ def record(required: tuple[str, ...] = (), /, **fields: tuple[Shape, str]) -> Sh
                 yield Problem("recipe-incomplete", f"{path}.{name}", "must be given")
 
     properties = {
-        name: _or_null(shape.json) | {"description": description}
+        name: (shape.json if name in required else _or_null(shape.json))
+        | {"description": description}
         for name, (shape, description) in known.items()
     }
     json: dict[str, Any] = {
@@ -226,7 +235,7 @@ GENERATE = one_kind(
     "kind of generator",
     password=(record(
         length=(integer(1, 1024), "characters; default 32"),
-        alphabet=(text(r"[!-~]{2,94}", "2 to 94 printable ASCII characters"),
+        alphabet=(text(r"(?!.*(.).*\1)[!-~]{2,94}", "2 to 94 different printable ASCII characters"),
                   "characters to draw from, literally; default A-Za-z0-9"),
     ), "random text"),
     bytes=(record(
@@ -359,6 +368,12 @@ def check(document: Any) -> Iterator[Problem]:
         yield Problem("recipe-field", "spec.recipes", "nothing may stand beside it")
 
 
+_RECIPES_ALONE = {
+    "if": {"required": ["recipes"], "properties": {"recipes": {"type": "array"}}},
+    "then": {"maxProperties": 1},
+}
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one recipe file."""
     return {
@@ -372,6 +387,6 @@ def json_schema() -> dict[str, Any]:
             "apiVersion": {"const": API_VERSION},
             "kind": {"const": KIND},
             "metadata": {"type": "object"},
-            "spec": SPEC.json,
+            "spec": SPEC.json | _RECIPES_ALONE,
         },
     }

@@ -30,7 +30,7 @@ class Session(NamedTuple):
 
     def write(self, text: str) -> None:
         """Write text to the result."""
-        self.write_bytes(text.encode())
+        self.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) -> int:
@@ -40,8 +40,9 @@ def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) 
     exception, so that programs that we started end with us.
     """
     _open_streams()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
+            signal.signal(number, _interrupt)
     try:
         return main()
     except Interrupted as stop:
@@ -99,7 +100,13 @@ def _say(text: str) -> None:
         return
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Stop; who asks again while programs are being ended changes nothing."""
+    for each in STOPS:
+        signal.signal(each, signal.SIG_IGN)
     raise Interrupted(number)
 
 

@@ -17,6 +17,7 @@ from sopsmith.findings import Finding
 from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
 from sopsmith.sealed import CLEAR_ENVIRONMENT, SECRET_CLEAR, Path, leaves_of, plain_length
 
+_OURS = "SOPSMITH_"
 _ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
 _NAME = re.compile(r"[A-Za-z0-9][-_.A-Za-z0-9]{0,62}\Z")
 _SEED = re.compile(r"SOPSMITH_SEED_([1-9][0-9]{0,8})\Z")
@@ -66,6 +67,9 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
     leaves = dict(leaves_of(tree))
     _check_shape(sealed, leaves)
     entries, findings = _entries(sealed, tree, leaves)
+    unusable = [problem for key, problem in findings.items() if key.startswith(_OURS)]
+    if unusable:  # an environment that can't be read is not one that is not stated
+        raise SopsmithError(unusable)
     environment = entries.pop(_ENVIRONMENT, None)
     copy = sealed.clear.get((CLEAR_ENVIRONMENT,))
     if copy is not None and (environment is None or copy != environment.text()):
@@ -223,7 +227,7 @@ def _reading(component: Component, keys: Collection[str]) -> Iterator[tuple[str,
     if component.picks is not None:
         yield from ((name, key) for name, key in component.picks if key in keys)
     else:
-        yield from ((key, key) for key in keys if not key.startswith("SOPSMITH_"))
+        yield from ((key, key) for key in keys if not key.startswith(_OURS))
 
 
 def _problem(recipe: Recipe, name: str, places: Mapping[str, str]) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.model import Component, Engine, Read, Recipe, Sealed, Values
+from sopsmith.model import MOST_BYTES, Component, Engine, Read, Recipe, Sealed, Values
 from sopsmith.sealed import Trust, seal
 
 
@@ -56,7 +56,10 @@ def _seal(recipes: Sequence[Recipe], read: Read, trust: Trust) -> dict[Component
     stops: list[Finding] = []
     for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
         try:
-            sealed[component] = seal(component, read(component.file), trust)
+            data = read(component.file)
+            if len(data) == MOST_BYTES:
+                raise SopsmithError(Finding("file-unreadable", "is 8 MiB or more", component.file))
+            sealed[component] = seal(component, data, trust)
         except SopsmithError as error:
             stops += error.findings
     if stops:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Address
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from sopsmith import entropy, limits
@@ -18,6 +19,7 @@ _PLACEHOLDER = re.compile(
       | \$\{[^{}]*\} | \{\{[^{}]*\}\} | (your|my)[-_\ ].*here""",
     re.IGNORECASE | re.VERBOSE,
 )
+_HOST = re.compile(r"([A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*|/[A-Za-z0-9._/-]*)\Z")
 _URL = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+\Z"
 )
@@ -182,7 +184,8 @@ def _is_url(text: str) -> bool:
         port = split.port
     except ValueError:
         return False
-    return bool(split.hostname) and port != 0 and split.netloc.count("@") <= 1
+    whole = "@" not in split.netloc or "@" not in split.path + split.query + split.fragment
+    return bool(split.hostname) and port != 0 and split.netloc.count("@") <= 1 and whole
 
 
 def _composed(recipe: Recipe, value: Value, text: str, values: Values) -> Iterator[Finding]:
@@ -204,14 +207,16 @@ def _composed(recipe: Recipe, value: Value, text: str, values: Values) -> Iterat
 
 def _wrong_part(parts: Parts, text: str) -> str | None:
     """The name of the first part that a reader of the URL gets otherwise."""
-    if not _URL.match(text):
-        return "scheme" if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*\Z", parts.scheme) else "host"
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*\Z", parts.scheme):
+        return "scheme"
+    if not _is_host(parts.host):
+        return "host"
     try:
         split = urlsplit(text)
         port = split.port
     except ValueError:
         return "port"
-    if not parts.host or _host(split) != parts.host.lower():
+    if unquote(split.hostname or "").lower() != parts.host.lower():
         return "host"
     if parts.port is not None and (str(port) != parts.port or port == 0):
         return "port"
@@ -225,8 +230,14 @@ def _wrong_part(parts: Parts, text: str) -> str | None:
     return next((name for name, same in read.items() if not same), None)
 
 
-def _host(split: SplitResult) -> str:
-    return unquote(split.hostname or "").lower()
+def _is_host(host: str) -> bool:
+    """A name, an IPv4 or IPv6 address, several with commas, or the path of a socket (libpq)."""
+    if ":" in host:
+        try:
+            return bool(IPv6Address(host))
+        except ValueError:
+            return False
+    return bool(_HOST.match(host))
 
 
 def _unquoted(part: str | None) -> str | None:

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Read
-
-MOST_BYTES = 8 * 1024 * 1024
+from sopsmith.model import MOST_BYTES, Read
 
 
 def find_root(folder: str, env: Mapping[str, str]) -> str:
@@ -47,7 +45,7 @@ def relative(folder: str, root: str) -> str:
 
 
 def reader(root: str) -> Read:
-    """The function that reads a regular file below the root, by its relative path.
+    """The function that reads a file below the root, by its relative path, up to MOST_BYTES.
 
     Symlinks are resolved first; then every folder on the way is opened from the one above it
     without following links, so nothing swapped in between leads outside.
@@ -60,18 +58,18 @@ def reader(root: str) -> Read:
             real = os.path.realpath(os.path.join(root, name), strict=True)
             if not _inside(real, root):
                 raise SopsmithError(Finding("path-refused", "leads outside the root", file))
+            if not stat.S_ISREG(os.stat(real).st_mode):  # opening a device can have effects
+                raise SopsmithError(Finding("path-refused", "is no regular file", file))
             descriptor = _open(root, os.path.relpath(real, root).split(os.sep))
             try:
                 if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     raise SopsmithError(Finding("path-refused", "is no regular file", file))
                 with open(descriptor, "rb", closefd=False) as stream:
-                    data = stream.read(MOST_BYTES + 1)
+                    data = stream.read(MOST_BYTES)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise SopsmithError(_trouble(error, file)) from None
-        if len(data) > MOST_BYTES:
-            raise SopsmithError(Finding("recipe-syntax", "is over 8 MiB", file))
         return data
 
     return read
