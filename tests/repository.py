@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import yaml
+
 from sopsmith.pipeline.generate import check_value
 
 ROOT = Path(__file__).parent.parent

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from sopsmith import __version__
 from sopsmith.findings import CATALOGUE
 from sopsmith.report import as_json, findings_page
 from sopsmith.schema import json_schema
-
 from tests.repository import ROOT, Repo
 
 README = (ROOT / "README.md").read_text()

@@ -53,11 +53,8 @@ def _say_no_more(findings: tuple[Finding, ...]) -> None:
 def _say_json(findings: tuple[Finding, ...]) -> None:
     """Who asked for JSON gets the findings as JSON too."""
     with contextlib.suppress(SopsmithError):  # stdout is gone; stderr and the exit code have told
-        voice.write_out(
-            report.as_json({"findings": report.findings_json(findings)}).encode(
-                "utf-8", "backslashreplace"
-            )
-        )
+        tree = {"findings": report.findings_json(findings)}
+        voice.write_out(voice.encoded(report.as_json(tree)))
 
 
 def _run(argv: Sequence[str]) -> int:

@@ -30,7 +30,7 @@ class Session(NamedTuple):
 
     def write(self, text: str) -> None:
         """Write text to the result."""
-        self.write_bytes(text.encode("utf-8", "backslashreplace"))
+        self.write_bytes(encoded(text))
 
 
 def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) -> int:
@@ -73,6 +73,11 @@ def wants_colour(descriptor: int) -> bool:
     return os.isatty(descriptor) and not os.environ.get("NO_COLOR")
 
 
+def encoded(text: str) -> bytes:
+    """UTF-8, whatever the name of a folder holds."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_out(data: bytes) -> None:
     """Write all of the result to stdout; raises SopsmithError (output-failed)."""
     try:
@@ -95,7 +100,7 @@ def end(code: int) -> None:
 
 def _say(text: str) -> None:
     try:
-        os.write(2, text.encode("utf-8", "backslashreplace"))
+        os.write(2, encoded(text))
     except OSError:  # nobody listens; the exit code still tells
         return
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sopsmith
 
+import sopsmith
 from tests.repository import Repo, Run
 
 PACKAGE = Path(sopsmith.__file__).parent

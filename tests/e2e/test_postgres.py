@@ -11,8 +11,8 @@ from secrets import token_bytes
 from typing import Any
 
 import pytest
-from sopsmith import document
 
+from sopsmith import document
 from tests.e2e.conftest import Postgres
 from tests.repository import Repo
 

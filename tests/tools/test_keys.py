@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from sopsmith.sealed import DEMO_RECIPIENT
 
+from sopsmith.sealed import DEMO_RECIPIENT
 from tests.repository import Repo, Run
 
 PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from sopsmith.consistency import collisions
 from sopsmith.document import parse as parse_document
 from sopsmith.errors import SopsmithError

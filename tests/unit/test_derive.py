@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Sensitive
 from sopsmith.pipeline.derive import Derived, derive, encode

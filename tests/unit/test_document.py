@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from sopsmith.document import DEEPEST, DocumentError, Unquoted, parse, parse_json
 from sopsmith.errors import SopsmithError
 from sopsmith.resolve import read_source

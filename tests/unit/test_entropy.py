@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sopsmith.entropy import STRONG, estimate, of_generator
 from sopsmith.model import Generator
 from sopsmith.schema import ALPHANUMERIC

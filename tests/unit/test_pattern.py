@@ -11,6 +11,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sopsmith.pattern import MOST_STATES, PatternError, compile_pattern
 
 ALPHABET = "ab1-_ \n"

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.recipe import parse

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+
 from sopsmith import document
 from sopsmith.schema import Problem, check, json_schema
 

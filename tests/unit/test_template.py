@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sopsmith.model import Ref, Template, Url
 from sopsmith.template import fill, fill_url, names, parse_template
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from sopsmith.findings import CATALOGUE
 from sopsmith.model import Sensitive
 from sopsmith.pipeline.validate import validate
 from sopsmith.recipe import parse
 from sopsmith.resolve import Source, resolve
-
 from tests.repository import ROOT, Repo
 
 # --- every code of the catalogue ------------------------------------------------------------------
