@@ -11,7 +11,7 @@ from sopsmith import document
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe
-from sopsmith.resolve import Source, join, read_source
+from sopsmith.resolve import Source, join, parsed, read_source
 from sopsmith.schema import KIND
 
 FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
@@ -21,12 +21,30 @@ _NAME = re.compile(r"^\s*(?:metadata:\s*\{\s*)?name:\s*[\"']?([-.a-z0-9]+)", re.
 
 
 def sources(kustomization: Source, read: Read) -> Iterator[Source]:
-    """The recipe files under `generators:`."""
+    """The recipes under `generators:`, in files or written there.
+
+    Raises SopsmithError (usage) for a folder: what kustomize makes of it is not seen here.
+    """
     for entry in _listed(kustomization, "generators"):
-        if isinstance(entry, str) and entry.endswith((".yaml", ".yml", ".json")):
+        if not isinstance(entry, str):
+            continue
+        if "\n" in entry:
+            if _holds_recipe(entry.encode()):
+                file = f"{kustomization.file} (generators)"
+                yield Source(file, kustomization.folder, parsed(entry.encode(), file))
+        elif entry.endswith((".yaml", ".yml", ".json")):
             file = join(kustomization, entry)
-            if any(_kind(tree) == KIND for tree in document.parse_loosely(read(file))):
+            if _holds_recipe(read(file)):
                 yield read_source(file, read)
+        else:
+            message = f"lists {entry}, which is no recipe file"
+            hint = "name the recipe files themselves"
+            raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
+
+
+def _holds_recipe(data: bytes) -> bool:
+    trees = document.parse_loosely(data)
+    return any(isinstance(tree, dict) and tree.get("kind") == KIND for tree in trees)
 
 
 def read_kustomization(file: str, read: Read) -> Source:
@@ -98,10 +116,6 @@ def _patched(kustomization: Source, read: Read) -> Iterator[str]:
                 continue  # kustomize will say so
         if isinstance(text, str) and re.search(r"kind:\s*[\"']?Secret\b", text):
             yield from _NAME.findall(text)
-
-
-def _kind(tree: object) -> object:
-    return tree.get("kind") if isinstance(tree, dict) else None
 
 
 def _listed(kustomization: Source, field: str) -> list[Any]:

@@ -39,14 +39,17 @@ class Resolved(NamedTuple):
 
 def read_source(file: str, read: Read) -> Source:
     """Read and parse one recipe file; broken text raises SopsmithError (recipe-syntax)."""
-    data = read(file)
-    if len(data) > MOST_BYTES:
-        raise SopsmithError(Finding("recipe-syntax", "is over 1 MiB", file))
+    return Source(file, posixpath.dirname(file), parsed(read(file), file))
+
+
+def parsed(data: bytes, file: str) -> Any:
+    """A recipe's text as plain data; broken text raises SopsmithError (recipe-syntax)."""
     try:
-        parsed = document.parse(data)
+        if len(data) > MOST_BYTES:
+            raise document.DocumentError("is over 1 MiB")
+        return document.parse(data)
     except document.DocumentError as error:
         raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
-    return Source(file, posixpath.dirname(file), parsed)
 
 
 def resolve(source: Source, read: Read) -> tuple[Resolved, ...]:

@@ -13,7 +13,10 @@ def due(value: Value) -> date | None:
     """The day on which the value has reached its maxAge; None where the recipe does not say."""
     if value.max_age is None or value.rotated is None:
         return None
-    return date.fromisoformat(value.rotated) + timedelta(days=value.max_age)
+    try:
+        return date.fromisoformat(value.rotated) + timedelta(days=value.max_age)
+    except OverflowError:  # the calendar ends before
+        return date.max
 
 
 def overdue(recipe: Recipe, today: date) -> Iterator[Finding]:

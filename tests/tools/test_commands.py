@@ -282,3 +282,18 @@ def test_colour_is_for_people(shop: Repo, argv: tuple[str, ...]) -> None:
 
 def test_json_is_never_coloured(shop: Repo) -> None:
     assert "\x1b" not in on_a_terminal(shop, "list", "overlay", "--output", "json")
+
+
+def test_a_recipe_written_into_the_kustomization_is_rendered(shop: Repo) -> None:
+    text = (shop.path / "overlay/recipe.yaml").read_text()
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    shop.write("overlay/kustomization.yaml", f"generators:\n- |\n{lines}")
+    assert set(shop.cli("render", "overlay").secrets) == {"shop"}
+    assert shop.kustomize().code == 0
+
+
+def test_a_generator_that_is_a_folder_is_not_passed_over(shop: Repo) -> None:
+    shop.write("overlay/kustomization.yaml", "generators: [../more, recipe.yaml]\n")
+    run = shop.cli("render", "overlay")
+    assert (run.code, run.codes, run.out) == (2, {"usage"}, "")
+    assert "overlay/kustomization.yaml: generators: lists ../more" in run.err

@@ -134,6 +134,9 @@ SPACED = {
     "short date and time": "2026-1-2 1:2:3",
     "date, time, zone": "2026-11-21 10:00:00 +02:00",
     "date and time apart": "2026-11-21   10:00:00",
+    "date, time, fraction": "2026-11-21 10:00:00.5",
+    "date, time, comma": "2026-11-21 10:00:00,5",
+    "date, T, time, comma": "2026-11-21T10:00:00,5Z",
     "date, tab, time": "2026-11-21\t10:00:00",
     "date and word": "2026-11-21 is the day",
     "number and comment": "5 # five",
@@ -217,7 +220,10 @@ def test_a_quoted_scalar_has_one_meaning(both: Read, case: str) -> None:
     assert_one_meaning(*both(f"default: {QUOTED[case]}"))
 
 
-@pytest.mark.parametrize("word", [word for word in PLAIN if word != "<<"], ids=ascii)
+DATELIKE = ("2026-11-21T10:00:00", "2026-11-21 10:00:00Z", "2026-11-21 10:00 is the time")
+
+
+@pytest.mark.parametrize("word", [*(word for word in PLAIN if word != "<<"), *DATELIKE], ids=ascii)
 def test_quoted_text_is_accepted_both_ways(both: Read, word: str) -> None:
     direct, through_kustomize = both(f"default: {json.dumps(word, ensure_ascii=False)}")
     assert through_kustomize is not None

@@ -341,6 +341,13 @@ def test_a_host_that_reads_back_is_fine(repo: Repo, host: str) -> None:
     assert repo.function().code == 0
 
 
+def test_a_value_that_is_due_in_ten_thousand_years_is_not_due(repo: Repo) -> None:
+    far = {"generate": {"password": {}}, "rotated": "9999-12-31", "maxAge": "99999d"}
+    repo.shop(values={"TOKEN": far})
+    for command in ("validate", "list"):
+        assert repo.cli(command, "overlay/recipe.yaml").code == 0
+
+
 def test_all_findings_come_at_once(repo: Repo) -> None:
     given = {"A": "", "B": "CHANGE_ME", "C": "tiny", "D": "same-text", "E": "same-text"}
     rules = {"C": {"rules": {"minLength": 9}}, "D": {"rules": {"differsFrom": "E"}}, "F": {}}
