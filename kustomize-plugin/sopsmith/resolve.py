@@ -246,16 +246,17 @@ def _merge(
     """RFC 7386: maps merge, null deletes, anything else replaces."""
     for key, value in patch.items():
         here = (*path, key)
+        was_map = isinstance(target.get(key), dict)
+        if was_map and not isinstance(value, dict):
+            _forget(origins, here)
         if isinstance(value, dict):
-            if not isinstance(target.get(key), dict):
+            if not was_map:
                 target[key] = {}
-                _forget(origins, here)
-            origins.setdefault(here, file)
+                origins[here] = file
             _merge(target[key], value, here, file, origins)
         elif value is None:
             target.pop(key, None)
-            _forget(origins, here)
+            origins.pop(here, None)
         else:
-            _forget(origins, here)
             target[key] = value
             origins[here] = file
