@@ -6,7 +6,6 @@ list is refused at the event that starts it, and no text of the document enters 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -86,6 +85,8 @@ def parse_loosely(data: bytes) -> tuple[Any, ...]:
 
 def parse_json(data: bytes) -> Any:
     """Read one JSON document; duplicate keys and deep nesting raise DocumentError."""
+    import json  # what the function reads first is YAML, and sops starts after that
+
     try:
         tree = json.loads(
             data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_number

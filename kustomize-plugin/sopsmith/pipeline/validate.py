@@ -257,7 +257,8 @@ def _query(split: SplitResult) -> tuple[tuple[str, str], ...]:
 
 
 def _secrets(recipe: Recipe, values: Values) -> Iterator[Finding]:
-    strong = _strong(recipe, values)
+    hashed = any(secret.hash for secret in recipe.secrets)
+    strong = _strong(recipe, values) if hashed else set()
     for secret in recipe.secrets:
         present = {key: name for key, name in secret.data.items() if name in values}
         field = f"spec.secrets.{secret.handle}"

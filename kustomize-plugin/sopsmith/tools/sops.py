@@ -30,6 +30,7 @@ _CHOSEN = {
     "LANG": "C.UTF-8",
     "NO_COLOR": "1",
     "GOTRACEBACK": "none",
+    "GOGC": "200",  # no garbage collection during its start: 3 ms of 15, and no more memory
     "SOPS_DISABLE_VERSION_CHECK": "1",
 }
 
