@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sopsmith import __version__
-from sopsmith.findings import CATALOGUE
+from sopsmith.catalogue import CATALOGUE
 from sopsmith.report import as_json, findings_page
 from sopsmith.schema import json_schema
 from tests.repository import ROOT, Repo

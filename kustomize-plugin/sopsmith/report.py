@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sopsmith.findings import CATALOGUE, Finding
+from sopsmith.catalogue import CATALOGUE
+from sopsmith.findings import Finding
 
 _RESET = "\033[0m"
 _DIM = "\033[2m"
