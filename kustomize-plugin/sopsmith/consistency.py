@@ -6,6 +6,7 @@ Every check yields findings and none stops the next, so that one run reports eve
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from sopsmith import schema
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Secret, Url
 from sopsmith.resolve import ORIGINS, Resolved
-from sopsmith.template import IDENTITIES, names, parse_template, references
+from sopsmith.template import IDENTITIES, derivation_order, names, parse_template, references
 
 _DNS_SUBDOMAIN = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z"
@@ -161,7 +162,7 @@ def _secret_spec(resolved: Resolved, handle: str, spec: Mapping[str, Any]) -> It
     where = _where(resolved, "secrets", handle)
     keys = spec.get("keys", ())
     data = [key for key, name in spec.get("data", {}).items() if name is not None]
-    for name in dict.fromkeys(key for key in keys if [*keys, *data].count(key) > 1):
+    for name in (key for key, times in Counter([*keys, *data]).items() if times > 1):
         yield Finding("recipe-value", f"the key {name} is emitted twice", *where)
     if not keys and not data:
         yield Finding("recipe-empty", "names no value in keys or data", *where)
@@ -211,20 +212,12 @@ def _ids(recipe: Recipe) -> Iterator[Finding]:
 
 def _cycles(recipe: Recipe) -> Iterator[Finding]:
     """The first circle of derivations, spelled out."""
-    open_needs = {
-        name: [need for need in references(value) if need in recipe.values]
-        for name, value in recipe.values.items()
-    }
-    done: set[str] = set()
-    while ready := [n for n, needs in open_needs.items() if done.issuperset(needs)]:
-        done.update(ready)
-        for name in ready:
-            del open_needs[name]
-    if open_needs:  # whoever is left needs somebody who is left: follow until one comes twice
-        trail = [next(iter(open_needs))]
-        while trail[-1] not in trail[:-1]:
-            trail.append(next(need for need in open_needs[trail[-1]] if need not in done))
-        circle = trail[trail.index(trail[-1]) :]
+    try:
+        derivation_order(recipe.values)
+    except ValueError as error:  # graphlib.CycleError
+        circle = error.args[1][::-1]
+        first = circle.index(min(circle))
+        circle = [*circle[first:-1], *circle[:first], circle[first]]
         value = recipe.values[circle[0]]
         message = f"is derived in a circle: {' → '.join(circle)}"
         yield Finding("recipe-cycle", message, value.file, f"spec.values.{value.name}")
@@ -237,8 +230,8 @@ def _components(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
         for name in [component.whole] if component.whole else picked:
             if name not in recipe.values:
                 yield _unknown(name, f"as: {name}", recipe, *where)
-    files = [component.file for component in recipe.components]
-    for file in dict.fromkeys(file for file in files if files.count(file) > 1):
+    files = Counter(component.file for component in recipe.components)
+    for file in (file for file, times in files.items() if times > 1):
         yield Finding("recipe-value", f"{file} is listed twice", *where)
 
 

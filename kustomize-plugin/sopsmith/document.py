@@ -76,11 +76,35 @@ def parse(data: bytes) -> Any:
 
 
 def parse_loosely(data: bytes) -> tuple[Any, ...]:
-    """The documents of a file that is kustomize's to judge, such as a kustomization."""
+    """The documents of a file that is kustomize's to judge: every scalar as text, aliases as None.
+
+    Nothing is resolved or constructed, so no tag, alias or merge key of it costs or does anything.
+    """
+    documents: list[Any] = []
+    stack: list[list[Any]] = []  # each open map or list as the flat list of its nodes
     try:
-        return tuple(yaml.load_all(data, Loader=Loader))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError):
+        for event in yaml.parse(data, Loader=Loader):
+            if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+                stack.append([])
+                if len(stack) > DEEPEST:
+                    raise DocumentError(f"more than {DEEPEST} levels of nesting", _line(event))
+                continue
+            if isinstance(event, yaml.ScalarEvent):
+                node: Any = event.value
+            elif isinstance(event, yaml.AliasEvent):
+                node = None
+            elif isinstance(event, yaml.MappingEndEvent):
+                flat = stack.pop()
+                pairs = zip(flat[::2], flat[1::2], strict=True)
+                node = {key: child for key, child in pairs if isinstance(key, str)}
+            elif isinstance(event, yaml.SequenceEndEvent):
+                node = stack.pop()
+            else:
+                continue
+            (stack[-1] if stack else documents).append(node)
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise DocumentError("the text is not valid YAML") from None
+    return tuple(documents)
 
 
 def parse_json(data: bytes) -> Any:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sopsmith.catalogue import CATALOGUE, Severity
 
+MOST = 200  # findings that are told
 _COLOURS = {"error": "\033[31m", "warning": "\033[33m"}
 
 
@@ -28,7 +29,8 @@ class Finding(NamedTuple):
 def text(findings: Iterable[Finding], prefix: str = "", colour: bool = False) -> str:
     """The findings for people, each distinct one once: what and where, then what next."""
     lines = []
-    for finding in dict.fromkeys(findings):
+    distinct = list(dict.fromkeys(findings))
+    for finding in distinct[:MOST]:
         where = "".join(f"{part}: " for part in (finding.file, finding.field) if part)
         mark = (
             f"{_COLOURS[finding.severity]}{finding.severity}\033[0m" if colour else finding.severity
@@ -36,6 +38,8 @@ def text(findings: Iterable[Finding], prefix: str = "", colour: bool = False) ->
         lines.append(f"{prefix}{mark}: {_one_line(where + finding.message)} [{finding.code}]\n")
         if finding.hint:
             lines.append(f"{prefix}hint: {_one_line(finding.hint)}\n")
+    if len(distinct) > MOST:
+        lines.append(f"{prefix}hint: and {len(distinct) - MOST} more; mend these first\n")
     return "".join(lines)
 
 

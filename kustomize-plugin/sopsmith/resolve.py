@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sopsmith import document, schema
@@ -18,6 +19,7 @@ from sopsmith.model import Read
 ORIGINS = ("default", "generate", "derive")
 Path = tuple[str, ...]
 MOST_BYTES = 1024 * 1024  # of one recipe
+MOST_FINDINGS = 100  # of one file
 DEEPEST = 32  # files that extend each other
 
 
@@ -90,7 +92,7 @@ def _check(source: Source) -> None:
 def _misshapen(source: Source) -> list[Finding]:
     return [
         Finding(problem.code, problem.message, source.file, problem.path or None, problem.hint)
-        for problem in schema.check(source.document)
+        for problem in islice(schema.check(source.document), MOST_FINDINGS)
     ]
 
 
@@ -192,8 +194,7 @@ def _merge_file(spec: dict[str, Any], origins: dict[Path, str], source: Source) 
                 inherited = spec.get("values", {}).get(name, {})
                 replaced, patch["values"][name] = _one_origin(inherited, value)
                 for field in replaced:
-                    del inherited[field]
-                    _forget(origins, ("values", name, field))
+                    _forget(origins, ("values", name, field), inherited.pop(field))
     _merge(spec, patch, (), source.file, origins)
     if components is None:
         spec.pop("components", None)
@@ -226,9 +227,11 @@ def _one_origin(
     )
 
 
-def _forget(origins: dict[Path, str], path: Path) -> None:
-    for known in [each for each in origins if each[: len(path)] == path]:
-        del origins[known]
+def _forget(origins: dict[Path, str], path: Path, node: Any) -> None:
+    """Drop what is known of a field and of all below it."""
+    origins.pop(path, None)
+    for key, child in node.items() if isinstance(node, dict) else ():
+        _forget(origins, (*path, key), child)
 
 
 def _locate(source: Source, component: Any) -> dict[str, Any]:
@@ -248,7 +251,7 @@ def _merge(
         here = (*path, key)
         was_map = isinstance(target.get(key), dict)
         if was_map and not isinstance(value, dict):
-            _forget(origins, here)
+            _forget(origins, here, target[key])
         if isinstance(value, dict):
             if not was_map:
                 target[key] = {}

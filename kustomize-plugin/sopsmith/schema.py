@@ -39,13 +39,17 @@ def nearest(word: str, known: Mapping[str, Any] | frozenset[str] | tuple[str, ..
     """The known word that was probably meant, or None."""
     import difflib  # costs 5 ms, and only a misspelt word needs it
 
+    if len(known) > 1000:  # it compares with each of them
+        return None
     return next(iter(difflib.get_close_matches(word, list(known), 1, 0.6)), None)
 
 
 def unknown(word: str, known: Mapping[str, Any]) -> str:
     """The hint for an unknown word: the nearest known one, or all of them."""
     close = nearest(word, known)
-    return f"did you mean {close}?" if close else f"known here: {', '.join(sorted(known))}"
+    names = sorted(known)
+    listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"did you mean {close}?" if close else f"known here: {listed}"
 
 
 def text(pattern: str = "", what: str = "text") -> Shape:
@@ -235,7 +239,7 @@ GENERATE = one_kind(
     "kind of generator",
     password=(record(
         length=(integer(1, 1024), "characters; default 32"),
-        alphabet=(text(r"(?!.*(.).*\1)[!-~]{2,94}", "2 to 94 different printable ASCII characters"),
+        alphabet=(text(r"(?=[!-~]{2,94}$)(?!.*(.).*\1).*", "2 to 94 different ASCII characters"),
                   "characters to draw from, literally; default A-Za-z0-9"),
     ), "random text"),
     bytes=(record(

@@ -33,6 +33,7 @@ CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
 SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
 
 Path = tuple[str, ...]
+MOST_FINDINGS = 20  # of one file: whoever has more has seen enough
 
 
 class Trust(NamedTuple):
@@ -60,7 +61,11 @@ def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
     clear: dict[Path, Any] = {}
     is_secret = tree.get("kind") == "Secret"
     for path, leaf in leaves_of(tree):
+        if len(findings) == MOST_FINDINGS:
+            break
         problem = _leaf_problem(leaf)
+        if any(":" in key for key in path):  # for sops `a:b` is the same path as b inside a
+            problem = "tampered"
         if problem is None:
             ciphertexts[path] = leaf or ""
         elif path == (CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR):
@@ -90,6 +95,9 @@ def _read(component: Component, data: bytes, form: Format) -> tuple[dict[str, An
             finding = Finding("tampered", str(error), component.file)
         raise SopsmithError(finding) from None
     section = tree.pop("sops", None) if isinstance(tree, dict) else None
+    if isinstance(tree, dict) and any(key.casefold() == "sops" for key in tree):
+        message = "holds a second sops section"  # Go folds the case of JSON names
+        raise SopsmithError(Finding("tampered", message, component.file, "sops"))
     if not isinstance(section, dict) or not section:
         message = "is not encrypted: it carries no sops metadata"
         raise SopsmithError(Finding("not-encrypted", message, component.file, hint=_ENCRYPT))

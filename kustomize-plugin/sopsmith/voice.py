@@ -40,23 +40,35 @@ def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) 
     exception, so that programs that we started end with us.
     """
     _open_streams()
-    for number in STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
-            signal.signal(number, _interrupt)
     try:
-        return main()
+        _heed_signals()
+        try:
+            return main()
+        except SopsmithError as error:
+            findings = error.findings
+        except (Interrupted, SystemExit):
+            raise
+        except BaseException as error:  # the boundary: whatever it is must not print a value
+            findings = (_bug(error),)
+        _say(text(findings, "sopsmith: ", wants_colour(2)))
+        failed(findings)
+        return exit_code(findings)
     except Interrupted as stop:
         _say("sopsmith: error: interrupted\n")
         return 128 + stop.signal
-    except SopsmithError as error:
-        findings = error.findings
-    except BaseException as error:  # the boundary: whatever it is must not print a value
-        if isinstance(error, SystemExit):
-            raise
-        findings = (_bug(error),)
-    _say(text(findings, "sopsmith: ", wants_colour(2)))
-    failed(findings)
-    return exit_code(findings)
+    finally:
+        _ignore_signals()
+
+
+def _heed_signals() -> None:
+    for number in STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background
+            signal.signal(number, _interrupt)
+
+
+def _ignore_signals() -> None:
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _open_streams() -> None:
@@ -110,8 +122,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Stop; who asks again while programs are being ended changes nothing."""
-    for each in STOPS:
-        signal.signal(each, signal.SIG_IGN)
+    _ignore_signals()
     raise Interrupted(number)
 
 

@@ -19,7 +19,7 @@ from sopsmith.sealed import CLEAR_ENVIRONMENT, SECRET_CLEAR, Path, leaves_of, pl
 
 _OURS = "SOPSMITH_"
 _ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
-_NAME = re.compile(r"[A-Za-z0-9][-_.A-Za-z0-9]{0,62}\Z")
+_NAME = re.compile(r"[a-z][-a-z0-9]{0,19}\Z")
 _SEED = re.compile(r"SOPSMITH_SEED_([1-9][0-9]{0,8})\Z")
 
 
@@ -136,6 +136,9 @@ def _entries(
     for path, leaf in leaves.items():
         if path in sealed.clear or (is_secret and path[0] in SECRET_CLEAR):
             continue
+        if is_secret and path[0] not in ("data", "stringData", "immutable"):
+            message = "has no place in a Secret"
+            raise SopsmithError(Finding("tampered", message, file, ".".join(path)))
         section, (key, *deeper) = "", path
         if is_secret and path[0] in ("data", "stringData") and deeper:
             section, (key, *deeper) = path[0], path[1:]
@@ -181,8 +184,8 @@ def _environment_problems(recipe: Recipe, file: str, content: Content) -> Iterat
         hint = f"set SOPSMITH_ENVIRONMENT in it to {recipe.environment}"
         yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
     elif content.environment is not None and recipe.environment not in content.environment:
-        names = [name for name in content.environment if _NAME.match(name)]  # or it is a value
-        whose = f"belongs to {', '.join(names)}" if names else "names no environment"
+        names = [name for name in content.environment if _NAME.match(name)]  # or a value slipped in
+        whose = f"belongs to {', '.join(names)}" if names else "belongs to another environment"
         message = f"{whose}, and this is {recipe.environment}"
         hint = f"use the component of {recipe.environment}"
         yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from sopsmith.findings import Finding
 from sopsmith.model import Parts, Recipe, Sensitive, Text, Url, Value, Values
-from sopsmith.template import IDENTITIES, fill, fill_url, names, references
+from sopsmith.template import (
+    IDENTITIES,
+    derivation_order,
+    fill,
+    fill_url,
+    names,
+    references,
+    templates,
+)
 
+MOST_DERIVED = 16 * 1024 * 1024  # characters of one recipe; Kubernetes takes a 16th in one Secret
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -31,34 +39,35 @@ def derive(recipe: Recipe, values: Values) -> Derived:
         for name, value in recipe.values.items()
         if value.origin != "derived" and name not in values and not value.optional
     }
-    for name in _in_order(recipe):
+    room = MOST_DERIVED
+    for name in derivation_order(recipe.values):
         value = recipe.values[name]
         needs = [need for need in references(value) if need not in IDENTITIES]
         if broken.intersection(needs):
             broken.add(name)
             continue
         problems = [_not_text(value, need) for need in needs if _is_bytes(known.get(need))]
+        if not problems and _length(value, known) > room:
+            problems = [_too_large(value)]
         text = None if problems else _text(recipe, value, known)
         if text is not None:
             known[name] = Sensitive(text)
+            room -= len(text)
         elif problems or not value.optional:
             broken.add(name)
             findings += problems or [_absent(value, needs, known)]
     return Derived(known, tuple(findings))
 
 
-def _in_order(recipe: Recipe) -> Iterable[str]:
-    """Derived values, each after those it needs; the recipe is known to have no circle."""
-    waiting = {
-        name: {need for need in references(value) if need not in IDENTITIES}
-        for name, value in recipe.values.items()
-        if value.derivation is not None
-    }
-    while waiting:
-        ready = [name for name, needs in waiting.items() if not needs & waiting.keys()]
-        for name in ready:
-            del waiting[name]
-        yield from ready
+def _length(value: Value, known: Values) -> int:
+    """How long the text can get at most, so that nothing is built that is far too long."""
+    parts = [part for template in templates(value) for part in template]
+    lengths = [
+        len(part) if isinstance(part, str) else len(known[part.name].data())
+        for part in parts
+        if isinstance(part, str) or part.name in known
+    ]
+    return sum(lengths) * (3 if isinstance(value.derivation, Url) else 1)  # percent-encoding
 
 
 def _text(recipe: Recipe, value: Value, known: Values) -> str | None:
@@ -105,6 +114,13 @@ def _is_bytes(value: Sensitive | None) -> bool:
 def _not_text(value: Value, need: str) -> Finding:
     message = f"needs {need}, which is not UTF-8 text"
     return Finding("not-text", message, value.file, value.name)
+
+
+def _too_large(value: Value) -> Finding:
+    message = (
+        f"would be too long: all derived values together have up to {MOST_DERIVED:,} characters"
+    )
+    return Finding("max-length", message, value.file, value.name)
 
 
 def _absent(value: Value, needs: list[str], known: Values) -> Finding:

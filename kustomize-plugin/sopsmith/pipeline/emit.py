@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
-from sopsmith.findings import Finding
+from sopsmith.findings import MOST, Finding
 from sopsmith.model import Recipe, Secret, Values
 
 _HASH = "kustomize.config.k8s.io/needs-hash"
@@ -30,7 +31,7 @@ def resource_list(items: Iterable[dict[str, Any]], findings: Iterable[Finding] =
         "kind": "ResourceList",
         "items": list(items),
     }
-    results = [_result(finding) for finding in findings]
+    results = [_result(finding) for finding in islice(findings, MOST)]
     if results:
         document["results"] = results
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"

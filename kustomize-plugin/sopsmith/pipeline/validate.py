@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from sopsmith import entropy, limits
 from sopsmith.findings import Finding
 from sopsmith.model import Parts, Recipe, Sensitive, Url, Value, Values
-from sopsmith.template import IDENTITIES, fill_url, references
+from sopsmith.template import IDENTITIES, derivation_order, fill_url, references
 
 _PLACEHOLDER = re.compile(
     r"""change[-_ ]?(me|it|this)!* | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
@@ -19,6 +19,7 @@ _PLACEHOLDER = re.compile(
       | \$\{[^{}]*\} | \{\{[^{}]*\}\} | (your|my)[-_\ ].*here""",
     re.IGNORECASE | re.VERBOSE,
 )
+_MOST_STEPS = 5_000_000  # of matching a pattern: about a second
 _HOST = re.compile(r"([A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*|/[A-Za-z0-9._/-]*)\Z")
 _URL = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://([A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+\Z"
@@ -117,7 +118,11 @@ def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     if rules.pattern is not None:
         from sopsmith.pattern import compile_pattern  # only recipes with patterns pay for it
 
-        if not compile_pattern(rules.pattern).matches(text):
+        pattern = compile_pattern(rules.pattern)
+        if len(text) * len(pattern.states) > _MOST_STEPS:
+            message = "is too long to be matched with its pattern"
+            yield Finding("pattern", message, file, value.name)
+        elif not pattern.matches(text):
             message = "does not match its pattern as a whole"
             yield Finding("pattern", message, file, value.name)
     if rules.format == "url" and not _is_url(text):
@@ -283,9 +288,8 @@ def _strong(recipe: Recipe, values: Values) -> set[str]:
         or (text := sensitive.text()) is None
         or _bits(recipe.values[name], text) >= entropy.STRONG
     }
-    derived = [value for value in recipe.values.values() if value.origin == "derived"]
-    for value in derived:  # a URL is as strong as its password, not as its length
-        strong.discard(value.name)
-    while more := {v.name for v in derived if strong.intersection(references(v))} - strong:
-        strong |= more
+    for name in derivation_order(recipe.values):  # a URL is as strong as its password
+        strong.discard(name)
+        if strong.intersection(references(recipe.values[name])):
+            strong.add(name)
     return strong
