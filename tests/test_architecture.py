@@ -16,7 +16,7 @@ PURE = sorted(
     path
     for path in PACKAGE.rglob("*.py")
     if path.parent.name not in ("tools", "commands")
-    and path.name not in ("krm.py", "cli.py", "voice.py", "checkout.py", "__main__.py")
+    and path.name not in ("krm.py", "cli.py", "voice.py", "checkout.py")
 )
 HEAVY = {"subprocess", "dataclasses", "logging", "concurrent.futures", "tempfile", "argparse"}
 
@@ -36,6 +36,17 @@ def test_the_function_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_function_reaches_only_sops_and_files() -> None:
+    script = (
+        "import sys, sopsmith.krm, sopsmith.pipeline.validate, sopsmith.pipeline.generate\n"
+        "sys.exit(' '.join(sorted(m for m in sys.modules if m.startswith('sopsmith.tools.'))))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.split() == [
+        f"sopsmith.tools.{name}" for name in ("files", "process", "sops")
+    ]
 
 
 def test_sops_is_started_before_cryptography_is_loaded() -> None:

@@ -42,12 +42,7 @@ _EXAMPLES = {
 def main(argv: Sequence[str] | None = None) -> None:
     """The entry of `sopsmith`."""
     arguments = sys.argv[1:] if argv is None else argv
-    as_json = "json" in arguments or "--output=json" in arguments
-    voice.end(voice.run(lambda: _run(arguments), _say_json if as_json else _say_no_more))
-
-
-def _say_no_more(findings: tuple[Finding, ...]) -> None:
-    """stderr has told a person all."""
+    voice.end(voice.run(lambda: _run(arguments), lambda findings: None))
 
 
 def _say_json(findings: tuple[Finding, ...]) -> None:
@@ -62,7 +57,12 @@ def _run(argv: Sequence[str]) -> int:
     today = datetime.now(UTC).date()
     session = Session(os.environ, voice.write_out, voice.wants_colour(1), today)
     command: Callable[[Session, argparse.Namespace], int] = options.command
-    return command(session, options)
+    try:
+        return command(session, options)
+    except SopsmithError as error:
+        if getattr(options, "output", "text") == "json":
+            _say_json(error.findings)
+        raise
 
 
 _CHOICES = re.compile(r"argument ([^:]+): invalid choice: .* \(choose from (.+)\)", re.DOTALL)
@@ -70,6 +70,9 @@ _CHOICES = re.compile(r"argument ([^:]+): invalid choice: .* \(choose from (.+)\
 
 class _Parser(argparse.ArgumentParser):
     """argparse quotes what was typed, which may be a secret pasted in the wrong place."""
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        voice.write_out(message.encode())  # help on a full disk is a failure like any other
 
     def error(self, message: str) -> NoReturn:
         what = "an argument is unknown, or one too many"

@@ -12,7 +12,7 @@ from typing import Any
 
 from sopsmith import schema
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Secret, Url
+from sopsmith.model import Recipe, Secret, Url, Value
 from sopsmith.resolve import ORIGINS, Resolved
 from sopsmith.template import IDENTITIES, derivation_order, names, parse_template, references
 
@@ -21,6 +21,10 @@ _DNS_SUBDOMAIN = re.compile(
 )
 _DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\Z")
 _LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?)?\Z")
+_QUALIFIED = re.compile(
+    r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?\Z"
+)
+_OF_KUSTOMIZE = re.compile(r"(^|\.)config\.(kubernetes|k8s)\.io\Z")
 _FLAT_SUFFIXES = (".yaml", ".yml", ".json", ".env")
 
 
@@ -223,6 +227,10 @@ def _cycles(recipe: Recipe) -> Iterator[Finding]:
         yield Finding("recipe-cycle", message, value.file, f"spec.values.{value.name}")
 
 
+def _needs(value: Value, recipe: Recipe) -> list[str]:
+    return [need for need in references(value) if need in recipe.values]
+
+
 def _components(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
     where = _where(resolved, "components")
     for component in recipe.components:
@@ -242,6 +250,14 @@ def _metadata(secret: Secret, file: str, field: str) -> Iterator[Finding]:
     if secret.namespace is not None and not _DNS_LABEL.match(secret.namespace):
         message = f"the namespace {secret.namespace} is no Kubernetes name (a-z 0-9 -)"
         yield Finding("recipe-value", message, file, field)
+    for name in (*secret.labels, *secret.annotations):
+        prefix, slash, _ = name.rpartition("/")
+        if not _QUALIFIED.match(name):
+            message = f"{name} is no name of a label or annotation"
+            yield Finding("recipe-value", message, file, field)
+        elif slash and _OF_KUSTOMIZE.search(prefix):
+            message = f"{name} is kustomize's own; hash and behavior say what it may do"
+            yield Finding("recipe-value", message, file, field)
     for label, text in secret.labels.items():
         if not _LABEL_VALUE.match(text):
             message = f"the label {label} has up to 63 characters of A-Z a-z 0-9 - _ ."

@@ -15,6 +15,8 @@ _CLASSES = (
 )
 _OTHERS = 33  # printable ASCII that is neither letter nor digit
 _HEX = frozenset("0123456789abcdef")
+_UPPER_HEX = frozenset("0123456789ABCDEF")
+MOST_ESTIMATED = 4096  # characters; a minEntropy can't ask for more bits than these hold
 
 
 def of_generator(generator: Generator) -> float:
@@ -29,26 +31,32 @@ def estimate(text: str) -> float:
     """An upper estimate for text of unknown origin.
 
     Length times the bits of the smallest usual alphabet that holds it, where a character counts
-    only if it neither continues a run (aaaa, 1234) nor repeats what stood three characters long
-    before. A random value loses next to nothing; `passwordpassword` loses half.
+    only if it neither continues a run (aaaa, 1234) nor ends a chunk that stood before. Chunks are
+    as long as it takes to be rare by chance, so a random value loses next to nothing;
+    `passwordpassword` loses half.
     """
-    text = text[:4096]  # more could only add to what is far more than enough
-    present = set(text)
-    if not present:
+    text = text[:MOST_ESTIMATED]
+    if not text:
         return 0.0
-    if present <= _HEX:
-        pool = 16
-    else:
-        pool = sum(len(each) for each in _CLASSES if present & each)
-        pool += _OTHERS if present - frozenset().union(*_CLASSES) else 0
+    pool, length = _alphabet(set(text))
     seen: set[str] = set()
     counted = 0
     for index in range(len(text)):
         step = ord(text[index]) - ord(text[index - 1]) if index else None
         before = ord(text[index - 1]) - ord(text[index - 2]) if index > 1 else None
-        chunk = text[max(index - 2, 0) : index + 1]
+        chunk = text[max(index + 1 - length, 0) : index + 1]
         run = step in (-1, 0, 1) and step == before
-        if not run and not (len(chunk) == 3 and chunk in seen):
+        if not run and not (len(chunk) == length and chunk in seen):
             counted += 1
         seen.add(chunk)
     return counted * math.log2(pool)
+
+
+def _alphabet(present: set[str]) -> tuple[int, int]:
+    """The size of the smallest usual alphabet that holds these characters, and of a rare chunk."""
+    if present <= _CLASSES[0]:
+        return 10, 6
+    if present <= _HEX or present <= _UPPER_HEX:
+        return 16, 5
+    pool = sum(len(each) for each in _CLASSES if present & each)
+    return pool + (_OTHERS if present - frozenset().union(*_CLASSES) else 0), 3

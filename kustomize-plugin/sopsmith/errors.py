@@ -15,9 +15,8 @@ class SopsmithError(Exception):
     """The work stops here, for the reasons in `findings`."""
 
     def __init__(self, findings: Finding | Iterable[Finding]) -> None:
-        self.findings: tuple[Finding, ...] = (
-            (findings,) if isinstance(findings, Finding) else tuple(findings)
-        )
+        given = (findings,) if isinstance(findings, Finding) else findings
+        self.findings: tuple[Finding, ...] = tuple(dict.fromkeys(given))
         super().__init__("; ".join(finding.code for finding in self.findings))
 
 

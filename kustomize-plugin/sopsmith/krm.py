@@ -12,12 +12,13 @@ from typing import Any
 
 from sopsmith import checkout, document, overlay, voice
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, exit_code
+from sopsmith.findings import Finding
+from sopsmith.pipeline.render import emitted
 from sopsmith.resolve import Source
 from sopsmith.schema import KIND
 from sopsmith.tools import files
 
-MOST_INPUT = 32 * 1024 * 1024
+MOST_INPUT = 4 * 1024 * 1024
 
 
 def main() -> None:
@@ -42,14 +43,7 @@ def function(data: bytes, folder: str, env: Mapping[str, str]) -> bytes:
     refused = [each for each in overlay.declaration(source) if each.code == "function-refused"]
     if refused:
         raise SopsmithError(refused)
-    rendered = checkout.rendered(checkout.Checkout(root, env, (source,), None))
-    findings = [finding for each in rendered for finding in each.findings]
-    if exit_code(findings):
-        raise SopsmithError(findings)
-
-    from sopsmith.pipeline.emit import resource_list
-
-    return resource_list(item for each in rendered for item in each.items)
+    return emitted(checkout.rendered(checkout.Checkout(root, env, (source,), None)))
 
 
 def _read_stdin() -> bytes:
@@ -59,7 +53,7 @@ def _read_stdin() -> bytes:
     except OSError:
         raise SopsmithError(Finding("function-input", "standard input can't be read")) from None
     if len(data) > MOST_INPUT:
-        raise SopsmithError(Finding("function-input", "standard input is over 32 MiB"))
+        raise SopsmithError(Finding("function-input", "standard input is over 4 MiB"))
     return data
 
 
@@ -78,7 +72,7 @@ def _function_config(data: bytes) -> dict[str, Any]:
         message = "the ResourceList carries no functionConfig"
         raise SopsmithError(Finding("function-input", message))
     items = call.get("items")
-    own = {KIND, config.get("kind")}  # kustomize hands a generator its own configuration
+    own = (KIND, config.get("kind"))  # kustomize hands a generator its own configuration
     if any(
         not isinstance(item, dict) or item.get("kind") not in own
         for item in (items if isinstance(items, list) else ())
@@ -97,7 +91,3 @@ def _write_results(findings: tuple[Finding, ...]) -> None:
         voice.write_out(resource_list((), findings))
     except SopsmithError:  # stdout is gone; stderr and the exit code have told
         return
-
-
-if __name__ == "__main__":
-    main()

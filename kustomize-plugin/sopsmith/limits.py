@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from sopsmith import document
 from sopsmith.findings import Finding
 from sopsmith.model import Secret
 
@@ -18,9 +19,17 @@ _ALL_OF: dict[str, tuple[str, ...]] = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "bootstrap.kubernetes.io/token": ("token-id", "token-secret"),
 }
+_JSON_MAP = (".dockercfg", ".dockerconfigjson")
+_ACCOUNT = "kubernetes.io/service-account"
 _ONE_OF: dict[str, tuple[str, ...]] = {"kubernetes.io/basic-auth": ("username", "password")}
+
+
+def _is_json_map(data: bytes) -> bool:
+    try:
+        return isinstance(document.parse_json(data), dict)
+    except document.DocumentError:
+        return False
 
 
 def of_secret(secret: Secret, file: str, data: Mapping[str, bytes]) -> Iterator[Finding]:
@@ -33,6 +42,13 @@ def of_secret(secret: Secret, file: str, data: Mapping[str, bytes]) -> Iterator[
     missing = [key for key in _ALL_OF.get(secret.type, ()) if not data.get(key)]
     if missing:
         message = f"of type {secret.type} needs {' and '.join(missing)}"
+        yield Finding("secret-type", message, file, field)
+    for key in set(_ALL_OF.get(secret.type, ())).intersection(_JSON_MAP, data):
+        if not _is_json_map(data[key]):
+            message = f"of type {secret.type} needs a JSON map as {key}"
+            yield Finding("secret-type", message, file, field)
+    if secret.type == f"{_ACCOUNT}-token" and not secret.annotations.get(f"{_ACCOUNT}.name"):
+        message = f"of type {secret.type} needs the annotation {_ACCOUNT}.name"
         yield Finding("secret-type", message, file, field)
     one_of = _ONE_OF.get(secret.type, ())
     if one_of and not any(key in data for key in one_of):

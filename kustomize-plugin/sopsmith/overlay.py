@@ -11,7 +11,7 @@ from sopsmith import document
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe
-from sopsmith.resolve import Source, join, parsed, read_source
+from sopsmith.resolve import MOST_BYTES, Source, join, parsed, read_source
 from sopsmith.schema import KIND
 
 FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
@@ -29,31 +29,46 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
         if not isinstance(entry, str):
             continue
         if "\n" in entry:
-            if _holds_recipe(entry.encode()):
-                file = f"{kustomization.file} (generators)"
+            file = f"{kustomization.file} (generators)"
+            if _holds_recipe(_documents(entry.encode(), file)):
                 yield Source(file, kustomization.folder, parsed(entry.encode(), file))
         elif entry.endswith((".yaml", ".yml", ".json")):
             file = join(kustomization, entry)
-            if _holds_recipe(read(file)):
-                yield read_source(file, read)
+            if _holds_recipe(_documents(read(file), file)):
+                source = read_source(file, read)
+                if source.folder != kustomization.folder:
+                    raise SopsmithError(_elsewhere(source, kustomization))
+                yield source
         else:
             message = f"lists {entry}, which is no recipe file"
             hint = "name the recipe files themselves"
             raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
 
 
-def _holds_recipe(data: bytes) -> bool:
-    trees = document.parse_loosely(data)
+def _holds_recipe(trees: tuple[Any, ...]) -> bool:
     return any(isinstance(tree, dict) and tree.get("kind") == KIND for tree in trees)
 
 
 def read_kustomization(file: str, read: Read) -> Source:
     """A kustomization as kustomize reads it, which takes more YAML than a recipe may use."""
+    trees = _documents(read(file), file)
+    return Source(file, posixpath.dirname(file), trees[0] if trees else None)
+
+
+def _documents(data: bytes, file: str) -> tuple[Any, ...]:
+    if len(data) > MOST_BYTES:
+        raise SopsmithError(Finding("recipe-syntax", "is over 1 MiB", file))
     try:
-        trees = document.parse_loosely(read(file))
+        return document.parse_loosely(data)
     except document.DocumentError as error:
         raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
-    return Source(file, posixpath.dirname(file), trees[0] if trees else None)
+
+
+def _elsewhere(source: Source, kustomization: Source) -> Finding:
+    """kustomize runs the function in its own folder, so paths would mean something else there."""
+    message = f"does not lie beside {kustomization.file}, which lists it"
+    hint = "move it there; what is shared goes into a base, under extends"
+    return Finding("recipe-extends", message, source.file, hint=hint)
 
 
 def problems(
@@ -92,7 +107,8 @@ def _program(text: object, extra: list[str]) -> str | None:
     """The path of the program that an annotation declares; what else it says goes to `extra`."""
     try:
         tree = document.parse(text.encode()) if isinstance(text, str) else None
-    except document.DocumentError:
+    except document.DocumentError as error:  # kustomize may read in it what we do not
+        extra.append(f"text that is not plain YAML: {error}")
         return None
     program = tree.get("exec") if isinstance(tree, dict) else None
     if isinstance(tree, dict):

@@ -9,10 +9,12 @@ The language is what RE2 and `re` agree on: literals, `.`, classes, \\d \\w \\s 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
 MOST_STATES = 2000
+MOST_KNOWN = 4096  # steps remembered while matching
 
 
 class PatternError(Exception):
@@ -47,29 +49,37 @@ class Pattern(NamedTuple):
     def matches(self, text: str) -> bool:
         """Whether the whole text matches; time grows with len(text) × len(states)."""
         current = self._reach({self.start})
+        known: dict[tuple[frozenset[int], str], frozenset[int]] = {}  # a DFA, as far as it is used
         for char in text:
-            code = ord(char)
-            moved = {
-                target
-                for index in current
-                if (chars := self.states[index].chars) is not None and chars.holds(code)
-                for target in self.states[index].then
-            }
-            current = self._reach(moved)
+            step = (current, char)
+            if step not in known:
+                if len(known) == MOST_KNOWN:
+                    known.clear()
+                known[step] = self._after(current, ord(char))
+            current = known[step]
             if not current:
                 return False
         return self.accept in current
 
-    def _reach(self, starts: set[int]) -> set[int]:
+    def _after(self, current: frozenset[int], code: int) -> frozenset[int]:
+        return self._reach(
+            target
+            for index in current
+            if (chars := self.states[index].chars) is not None and chars.holds(code)
+            for target in self.states[index].then
+        )
+
+    def _reach(self, starts: Iterable[int]) -> frozenset[int]:
         """All states that these lead to without consuming anything."""
-        seen, stack = set(starts), list(starts)
+        seen = set(starts)
+        stack = list(seen)
         while stack:
             state = self.states[stack.pop()]
             if state.chars is None:
                 fresh = set(state.then) - seen
                 seen |= fresh
                 stack += fresh
-        return seen
+        return frozenset(seen)
 
 
 @lru_cache(maxsize=256)
@@ -179,7 +189,7 @@ def _quantified(item: Node, text: str, at: int) -> tuple[Node, int]:
 def _counts(text: str, at: int) -> tuple[int, int | None, int]:
     end = text.find("}", at)
     low, comma, high = text[at : max(end, at)].partition(",")
-    if not re.fullmatch("[0-9]+", low) or not re.fullmatch("[0-9]*", high):
+    if not re.fullmatch("[0-9]{1,4}", low) or not re.fullmatch("[0-9]{0,4}", high):
         raise PatternError("{ needs counts such as {3} or {3,5}; write \\{ for the character")
     least = int(low)
     most = (int(high) if high else None) if comma else least

@@ -62,15 +62,25 @@ def resolve(source: Source, read: Read) -> tuple[Resolved, ...]:
         return (_merge_leaf(source, read),)
     if not listed:
         raise SopsmithError(Finding("recipe-empty", "no recipe is listed", source.file))
-    leaves = []
+    leaves: list[Resolved] = []
+    findings: list[Finding] = []
     for path in listed:
-        leaf = read_source(join(source, path), read)
-        _check(leaf)
-        if leaf.document["spec"].get("recipes") is not None:
-            message = f"lists {leaf.file}, which lists recipes itself"
-            raise SopsmithError(Finding("recipe-extends", message, source.file, "spec.recipes"))
-        leaves.append(_merge_leaf(leaf, read))
+        try:
+            leaves.append(_listed_leaf(source, path, read))
+        except SopsmithError as error:
+            findings += error.findings
+    if findings:
+        raise SopsmithError(findings)
     return tuple(leaves)
+
+
+def _listed_leaf(source: Source, path: str, read: Read) -> Resolved:
+    leaf = read_source(join(source, path), read)
+    _check(leaf)
+    if leaf.document["spec"].get("recipes") is not None:
+        message = f"lists {leaf.file}, which lists recipes itself"
+        raise SopsmithError(Finding("recipe-extends", message, source.file, "spec.recipes"))
+    return _merge_leaf(leaf, read)
 
 
 def join(source: Source, path: str) -> str:
@@ -248,12 +258,11 @@ def _merge(
 ) -> None:
     """RFC 7386: maps merge, null deletes, anything else replaces."""
     for key, value in patch.items():
-        here = (*path, key)
-        was_map = isinstance(target.get(key), dict)
-        if was_map and not isinstance(value, dict):
-            _forget(origins, here, target[key])
+        here, old = (*path, key), target.get(key)
+        if isinstance(old, dict) and not isinstance(value, dict):
+            _forget(origins, here, old)
         if isinstance(value, dict):
-            if not was_map:
+            if not isinstance(old, dict):
                 target[key] = {}
                 origins[here] = file
             _merge(target[key], value, here, file, origins)

@@ -195,16 +195,17 @@ def one_kind(what: str, **kinds: tuple[Shape, str]) -> Shape:
         else:
             yield from kinds[kind][0].check(options, f"{path}.{kind}")
 
-    alternatives = [
-        {
-            "type": "object",
-            "additionalProperties": False,
-            "required": [kind],
-            "properties": {kind: shape.json | {"description": description}},
-        }
-        for kind, (shape, description) in kinds.items()
-    ]
-    return Shape(check, {"anyOf": alternatives})
+    json = {
+        "type": "object",
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {
+            kind: shape.json | {"description": description}
+            for kind, (shape, description) in kinds.items()
+        },
+    }
+    return Shape(check, json)
 
 
 def either(first: Shape, second: Shape, when: Callable[[Any], bool]) -> Shape:
@@ -217,6 +218,11 @@ def either(first: Shape, second: Shape, when: Callable[[Any], bool]) -> Shape:
 
 
 def _or_null(json: dict[str, Any]) -> dict[str, Any]:
+    """The same or null; by `anyOf` only where it must, or no editor finds the wrong field."""
+    if isinstance(json.get("type"), str):
+        return json | {"type": [json["type"], "null"]}
+    if "enum" in json:
+        return json | {"enum": [*json["enum"], None]}
     return {"anyOf": [json, {"type": "null"}]}
 
 
@@ -320,7 +326,7 @@ COMPONENT = either(
 )  # fmt: skip
 
 SECRET = record(
-    name=(text(), "default: the handle; takes $(app) and $(environment)"),
+    name=(text(".+", "a name"), "default: the handle; takes $(app) and $(environment)"),
     namespace=(text(), "takes $(app) and $(environment)"),
     keys=(list_of(text(NAME, "a value's name")), "values emitted under their own names"),
     data=(map_of(text(NAME, "a value's name")), "Secret key: value"),

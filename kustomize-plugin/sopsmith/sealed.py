@@ -145,8 +145,8 @@ def _check_trust(file: str, metadata: Metadata, trust: Trust) -> None:
 
 
 def leaves_of(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every leaf with its path; empty maps and lists are leaves too."""
-    if isinstance(node, dict | list) and node:
+    """Every leaf with its path; empty maps and lists below the top are leaves too."""
+    if isinstance(node, dict | list) and (node or not path):
         entries = node.items() if isinstance(node, dict) else enumerate(node)
         for key, child in entries:
             yield from leaves_of(child, (*path, str(key)))

@@ -10,14 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from datetime import date
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding, exit_code, text
-
-if TYPE_CHECKING:
-    from datetime import date  # the function has no clock and does not load one
 
 
 class Session(NamedTuple):
@@ -52,7 +50,7 @@ def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) 
             findings = (_bug(error),)
         _say(text(findings, "sopsmith: ", wants_colour(2)))
         failed(findings)
-        return exit_code(findings)
+        return exit_code(findings) or 4  # what stopped the work is never a success
     except Interrupted as stop:
         _say("sopsmith: error: interrupted\n")
         return 128 + stop.signal
@@ -67,8 +65,8 @@ def _heed_signals() -> None:
 
 
 def _ignore_signals() -> None:
-    for number in STOPS:
-        signal.signal(number, signal.SIG_IGN)
+    for number in STOPS:  # not SIG_IGN: Python complains on stderr where one is pending already
+        signal.signal(number, lambda number, frame: None)
 
 
 def _open_streams() -> None:

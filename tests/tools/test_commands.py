@@ -54,7 +54,9 @@ def test_list_tells_absent_values_too(shop: Repo) -> None:
 
 
 def test_resolve_tells_the_spec_and_whose_each_field_is(shop: Repo) -> None:
-    (leaf,) = shop.cli("resolve", "overlay", "--output", "json").document
+    tree = shop.cli("resolve", "overlay", "--output", "json").document
+    (leaf,) = tree["leaves"]
+    assert tree["findings"] == []
     assert leaf["file"] == "overlay/recipe.yaml"
     assert leaf["spec"]["app"] == "shop"
     assert leaf["origins"]["app"] == "overlay/recipe.yaml"

@@ -120,7 +120,8 @@ def test_a_pick_of_a_key_that_is_not_there_is_a_missing_value(repo: Repo) -> Non
     app(repo, {"path": "../mq.enc.yaml", "as": {"MQ": "pasword"}}, values={"MQ": {}})
     run = repo.function()
     assert stopped(run, 1, "missing")
-    assert "MQ: is in no component" in run.err
+    assert "mq.enc.yaml: MQ: is read from the key pasword, which the file lacks" in run.err
+    assert "hint: did you mean password?" in run.err
 
 
 def test_components_of_every_format_join(repo: Repo) -> None:

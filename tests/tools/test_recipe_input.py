@@ -215,7 +215,7 @@ CALLS: dict[str, tuple[str | bytes, str]] = {
     "items that are none": (LIST + CONFIG + "items: [5]\n", "under generators:"),
     "UTF-16": ((LIST + CONFIG).encode("utf-16"), "the text holds NUL bytes"),
     "an alias bomb": (LIST + BOMB, "anchors are not accepted"),
-    "100 MiB": ("a: b\n" * (20 * 2**20), "standard input is over 32 MiB"),
+    "100 MiB": ("a: b\n" * (20 * 2**20), "standard input is over 4 MiB"),
 }
 
 

@@ -83,7 +83,7 @@ def pids(repo: Repo, count: int) -> list[int]:
 
 def test_sops_is_missing(shop: Repo) -> None:
     only(shop, "sopsmith-krm", "kustomize")
-    failed(shop.function(), "program-missing", "shop.enc.yaml: sops is not on PATH",
+    failed(shop.function(), "program-missing", "error: sops is not on PATH",
            "hint: install sops 3.11 or newer; sopsmith doctor shows")  # fmt: skip
     assert shop.kustomize().code
 

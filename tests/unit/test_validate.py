@@ -165,7 +165,7 @@ TABLE: dict[str, tuple[Callable[[Repo], Any], Callable[[Repo], Any]]] = {
     ),
     "undeclared-key": (
         component({"TOKEN": "some-given-text", "OLD": "another-text"}),
-        component({"TOKEN": "some-given-text", "SOPSMITH_NOTE": "ours"}),
+        component({"TOKEN": "some-given-text"}),
     ),
     "unused-value": (
         shop(values={**GENERATED, "A": {"default": "b"}}, **emitting({"keys": ["TOKEN"]})),

@@ -71,11 +71,16 @@ def _look(session: Session, program: Program) -> dict[str, Any]:
 
 
 def _version(session: Session, path: str, program: Program) -> tuple[int, ...] | None:
-    result = process.run(process.Call((path, *program.arguments), b"", session.env), 10)
+    result = process.run(process.Call((path, *program.arguments), b"", _environment(session)), 10)
     if isinstance(result, process.Failed) or result.status != 0:
         return None
     match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
     return tuple(int(part) for part in match.groups() if part) if match else None
+
+
+def _environment(session: Session) -> dict[str, str]:
+    """Who only tells its version needs no key."""
+    return {name: session.env[name] for name in ("PATH", "HOME") if name in session.env}
 
 
 def _root(session: Session) -> str | None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from sopsmith import checkout, report
-from sopsmith.errors import SopsmithError
-from sopsmith.findings import exit_code
 from sopsmith.model import Value
-from sopsmith.pipeline.render import Rendered
+from sopsmith.pipeline.render import Rendered, emitted
 from sopsmith.template import IDENTITIES, references
 from sopsmith.voice import Session
 
@@ -14,9 +12,7 @@ from sopsmith.voice import Session
 def render(session: Session, path: str, *, masked: bool, output: str) -> int:
     """Print the ResourceList, or with `masked` what each key is made of."""
     rendered = checkout.rendered(checkout.at(path, session.env))
-    findings = [finding for each in rendered for finding in each.findings]
-    if exit_code(findings):
-        raise SopsmithError(findings)
+    secrets = emitted(rendered)
     if masked:
         rows = [row for each in rendered for row in _rows(each)]
         header = ("SECRET", "KEY", "ORIGIN", "FROM")
@@ -27,9 +23,7 @@ def render(session: Session, path: str, *, masked: bool, output: str) -> int:
             else report.table(header, rows, session.colour)
         )
         return 0
-    from sopsmith.pipeline.emit import resource_list
-
-    session.write_bytes(resource_list(item for each in rendered for item in each.items))
+    session.write_bytes(secrets)
     return 0
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sopsmith import document
+from sopsmith import document, schema
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
@@ -102,7 +102,8 @@ def _check_shape(sealed: Sealed, leaves: Mapping[Path, Any]) -> None:
         raise SopsmithError(_garbage(sealed.component))
     for path, leaf in leaves.items():
         if path in sealed.clear:
-            if leaf != sealed.clear[path]:
+            stated = sealed.clear[path]
+            if leaf != stated and not isinstance(stated, document.Unquoted):
                 message = "is not what the file says"
                 raise SopsmithError(Finding("tampered", message, file, ".".join(path)))
         elif leaf == sealed.ciphertexts[path] != "":
@@ -136,6 +137,8 @@ def _entries(
     for path, leaf in leaves.items():
         if path in sealed.clear or (is_secret and path[0] in SECRET_CLEAR):
             continue
+        if is_secret and path in (("data",), ("stringData",)) and not leaf:
+            continue  # data: {}
         if is_secret and path[0] not in ("data", "stringData", "immutable"):
             message = "has no place in a Secret"
             raise SopsmithError(Finding("tampered", message, file, ".".join(path)))
@@ -201,6 +204,10 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
         for name, key in _reading(component, content.findings):
             findings.append(content.findings[key])
             places[name] = file
+        for name, key in component.picks or ():
+            if key not in content.entries and key not in content.findings:
+                findings += _not_there(recipe, name, key, component, content)
+                places.setdefault(name, file)
         for number, seed in content.seeds.items():
             if number in seeds:
                 message = "stands in two components"
@@ -225,12 +232,22 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
     return Decrypted(values, places, seeds, tuple(findings))
 
 
+def _not_there(
+    recipe: Recipe, name: str, key: str, component: Component, content: Content
+) -> Iterator[Finding]:
+    value = recipe.values[name]
+    if not value.optional and value.default is None:
+        hint = schema.unknown(key, content.entries) if content.entries else None
+        message = f"is read from the key {key}, which the file lacks"
+        yield Finding("missing", message, component.file, name, hint)
+
+
 def _reading(component: Component, keys: Collection[str]) -> Iterator[tuple[str, str]]:
     """Which of the keys are read, as (value, key)."""
     if component.picks is not None:
         yield from ((name, key) for name, key in component.picks if key in keys)
     else:
-        yield from ((key, key) for key in keys if not key.startswith(_OURS))
+        yield from ((key, key) for key in keys)
 
 
 def _problem(recipe: Recipe, name: str, places: Mapping[str, str]) -> tuple[str, str] | None:

@@ -36,17 +36,21 @@ def generate(recipe: Recipe, seeds: Values) -> Values:
     return {
         value.name: Sensitive(
             generated(
-                keys[value.seed], recipe.app, recipe.environment,
-                value.id, value.version, value.generator,
+                keys[value.seed],
+                app=recipe.app,
+                environment=recipe.environment,
+                value_id=value.id,
+                version=value.version,
+                generator=value.generator,
             )
         )
         for value in recipe.values.values()
         if value.origin == "generated" and value.generator is not None
-    }  # fmt: skip
+    }
 
 
 def generated(
-    seed: bytes, app: str, environment: str, value_id: str, version: int, generator: Generator
+    seed: bytes, *, app: str, environment: str, value_id: str, version: int, generator: Generator
 ) -> str:
     """One value (HKDF-SHA256, RFC 5869; layout: kustomize-plugin/README.md)."""
     stream = _stream(seed, app, environment, value_id, version, canonical(generator))

@@ -6,7 +6,7 @@ decrypt → generate → derive → validate → emit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
@@ -15,13 +15,12 @@ from sopsmith.sealed import Trust, seal
 
 
 class Rendered(NamedTuple):
-    """What became of one recipe. With errors among the findings there are no items."""
+    """What became of one recipe after the first four steps."""
 
     recipe: Recipe
     values: Values
     places: Mapping[str, str]  # given or stored value: the file it stands in
     findings: tuple[Finding, ...]
-    items: list[dict[str, Any]]
 
 
 def render(
@@ -35,20 +34,41 @@ def render(
     sealed = _seal(recipes, read, trust)
     with engine(tuple(sealed.values())) as wait:
         # Only now, while the engine's processes run: this loads cryptography.
-        from sopsmith.pipeline import decrypt, derive, emit, generate, validate
+        from sopsmith.pipeline import decrypt, derive, emit, generate, validate  # noqa: F401
 
         opened = dict(zip(sealed, wait(), strict=True))
-    rendered = []
+    rendered: list[Rendered] = []
+    stops: list[Finding] = []
     for recipe in recipes:
-        mine = [(sealed[component], opened[component]) for component in recipe.components]
-        decrypted = decrypt.gather(recipe, mine)
-        generated = generate.generate(recipe, decrypted.seeds)
-        derived = derive.derive(recipe, {**decrypted.values, **generated})
-        found = validate.validate(recipe, derived.values, decrypted.places)
-        findings = (*decrypted.findings, *derived.findings, *found)
-        items = [] if exit_code(findings) else emit.emit(recipe, derived.values)
-        rendered.append(Rendered(recipe, derived.values, decrypted.places, findings, items))
+        try:
+            mine = [(sealed[component], opened[component]) for component in recipe.components]
+            decrypted = decrypt.gather(recipe, mine)
+            generated = generate.generate(recipe, decrypted.seeds)
+            derived = derive.derive(recipe, {**decrypted.values, **generated})
+            found = validate.validate(recipe, derived.values, decrypted.places)
+        except SopsmithError as error:
+            stops += error.findings
+        else:
+            findings = (*decrypted.findings, *derived.findings, *found)
+            rendered.append(Rendered(recipe, derived.values, decrypted.places, findings))
+    if stops:
+        raise SopsmithError([*stops, *(f for each in rendered for f in each.findings)])
     return tuple(rendered)
+
+
+def emitted(rendered: Sequence[Rendered]) -> bytes:
+    """The fifth step: all Secrets as one ResourceList.
+
+    Raises SopsmithError with every finding where there is an error among them.
+    """
+    from sopsmith.pipeline import emit
+
+    findings = [finding for each in rendered for finding in each.findings]
+    if exit_code(findings):
+        raise SopsmithError(findings)
+    return emit.resource_list(
+        item for each in rendered for item in emit.emit(each.recipe, each.values)
+    )
 
 
 def _seal(recipes: Sequence[Recipe], read: Read, trust: Trust) -> dict[Component, Sealed]:

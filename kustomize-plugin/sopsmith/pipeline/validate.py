@@ -15,7 +15,8 @@ from sopsmith.template import IDENTITIES, derivation_order, fill_url, references
 
 _PLACEHOLDER = re.compile(
     r"""change[-_ ]?(me|it|this)!* | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
-      | placeholder | dummy | x{3,} | \*{3,} | \.{3,} | … | <[^<>]*> | \[[^\[\]]*\]
+      | placeholder | dummy | x{3,} | \*{3,} | \.{3,} | … | <[^<>]*>
+      | \[[a-z][a-z\ _-]*\]
       | \$\{[^{}]*\} | \{\{[^{}]*\}\} | (your|my)[-_\ ].*here""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -39,7 +40,8 @@ def validate(recipe: Recipe, values: Values, places: Mapping[str, str]) -> tuple
         text = sensitive.text()
         if text is not None:
             findings += _text_rules(value, text, file)
-            findings += _given_text(value, text, file)
+            if isinstance(sensitive.reveal(), str):
+                findings += _given_text(value, text, file)
             findings += _same(value, text, values, file)
             findings += _composed(recipe, value, text, values)
     findings += _secrets(recipe, values)
@@ -206,7 +208,9 @@ def _composed(recipe: Recipe, value: Value, text: str, values: Values) -> Iterat
     wrong = None if parts is None else _wrong_part(parts, text)
     if wrong:
         message = f"does not read back: {wrong}"
-        hint = f"correct the value that {wrong} refers to"
+        hint = f"correct {wrong}, or the value it refers to"
+        if wrong == "host" and parts and ":" in parts.host:
+            hint = "a host with a colon is an IPv6 address; the port stands in port"
         yield Finding("not-parsed-back", message, value.file, value.name, hint)
 
 
@@ -218,6 +222,9 @@ def _wrong_part(parts: Parts, text: str) -> str | None:
         return "host"
     try:
         split = urlsplit(text)
+    except ValueError:  # what stands in [brackets] is no address
+        return "host"
+    try:
         port = split.port
     except ValueError:
         return "port"

@@ -128,7 +128,14 @@ class _Child(NamedTuple):
 
 
 def _spawn(call: Call, timeout: float) -> _Child | Failed:
-    pipes = [os.pipe() for _ in range(3)]
+    pipes: list[tuple[int, int]] = []
+    try:
+        while len(pipes) < 3:
+            pipes.append(os.pipe())
+    except OSError:  # no descriptors left
+        for end in (end for pipe in pipes for end in pipe):
+            os.close(end)
+        return Failed("not-startable")
     theirs = (pipes[0][0], pipes[1][1], pipes[2][1])
     stdin, stdout, stderr = mine = (pipes[0][1], pipes[1][0], pipes[2][0])
     try:

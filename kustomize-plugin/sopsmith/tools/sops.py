@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from sopsmith.model import Engine, Opened, Sealed
 from sopsmith.tools import process
 
 OLDEST = (3, 11)
-TIMEOUT = 30.0  # seconds for one file
+MOST_AT_ONCE = 16  # each takes some 35 MB; cpu_count knows no limit of a container
 
 # What sops may see of our environment: where keys are, and nothing that changes what it does.
 _PASSED = ("HOME", "XDG_CONFIG_HOME", "GNUPGHOME", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -43,7 +44,7 @@ _NO_IDENTITY = ("failed to load age identities",)
 _CANNOT_DECRYPT, _NO_DATA_KEY, _MAC_MISMATCH, _PANIC = 25, 128, 51, 2
 
 
-def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float = TIMEOUT) -> Engine:
+def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float) -> Engine:
     """An engine that runs one `sops decrypt` per file, all at once but for the cores' sake."""
     program = process.which("sops", env.get("PATH", ""))
     child_env = environment(env, key_types)
@@ -51,12 +52,13 @@ def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float = T
     @contextlib.contextmanager
     def begin(sealed: Sequence[Sealed]) -> Iterator[Callable[[], Sequence[Opened]]]:
         if program is None:
-            yield lambda: [_missing(each) for each in sealed]
+            yield lambda: [_missing()] * len(sealed)
             return
         calls = [_call(program, each, child_env) for each in sealed]
-        with process.started(calls, timeout, 2 * (os.cpu_count() or 1)) as wait:
+        found = functools.cache(lambda: version(program, child_env))  # asked once, when one fails
+        with process.started(calls, timeout, min(2 * (os.cpu_count() or 1), MOST_AT_ONCE)) as wait:
             yield lambda: [
-                _opened(program, child_env, env, each, result, timeout)
+                _opened(found, env, each, result, timeout)
                 for each, result in zip(sealed, wait(), strict=True)
             ]
 
@@ -95,8 +97,7 @@ def _call(program: str, sealed: Sealed, env: Mapping[str, str]) -> process.Call:
 
 
 def _opened(
-    program: str,
-    child_env: Mapping[str, str],
+    version_found: Callable[[], tuple[int, ...] | None],
     env: Mapping[str, str],
     sealed: Sealed,
     result: process.Done | process.Failed,
@@ -118,7 +119,7 @@ def _opened(
     if result.status < 0:
         message = f"sops was killed by signal {-result.status}"
         return Finding("program-failed", message, file)
-    found = version(program, child_env)
+    found = version_found()
     if found is not None and found < OLDEST:
         return _too_old(found, file)
     panicked = result.status == _PANIC and (
@@ -129,10 +130,10 @@ def _opened(
     return Finding("program-failed", message, file, hint=hint)
 
 
-def _missing(sealed: Sealed) -> Finding:
+def _missing() -> Finding:
     hint = "install sops 3.11 or newer; sopsmith doctor shows where it was looked for"
     message = "sops is not on PATH, or not executable"
-    return Finding("program-missing", message, sealed.component.file, hint=hint)
+    return Finding("program-missing", message, hint=hint)
 
 
 def _too_old(found: tuple[int, ...], file: str) -> Finding:

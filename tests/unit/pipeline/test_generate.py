@@ -28,9 +28,13 @@ RFC5869: list[dict[str, Any]] = json.loads((GOLDEN / "rfc5869.json").read_text()
 def _value(vector: dict[str, Any]) -> str:
     ((kind, options),) = vector["generator"].items()
     return generate.generated(
-        bytes.fromhex(vector["seed"]), vector["app"], vector["environment"],
-        vector["id"], vector["version"], Generator(kind, options, stored=False),
-    )  # fmt: skip
+        bytes.fromhex(vector["seed"]),
+        app=vector["app"],
+        environment=vector["environment"],
+        value_id=vector["id"],
+        version=vector["version"],
+        generator=Generator(kind, options, stored=False),
+    )
 
 
 def _expand(seed: bytes, info: bytes, length: int) -> bytes:

@@ -1,5 +1,0 @@
-"""`python -m sopsmith`."""
-
-from sopsmith.cli import main
-
-main()
