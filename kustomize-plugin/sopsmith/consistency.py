@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sopsmith import schema
+from sopsmith import schema, shape
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Secret, Url, Value
 from sopsmith.resolve import ORIGINS, Resolved
@@ -194,7 +194,7 @@ def _references(recipe: Recipe) -> Iterator[Finding]:
             elif name not in recipe.values and name not in IDENTITIES:
                 known = {**recipe.values, **dict.fromkeys(IDENTITIES)}
                 message = f"$({name}) is no declared value"
-                hint = schema.unknown(name, known)
+                hint = shape.unknown(name, known)
                 yield Finding("recipe-name", message, value.file, field, hint)
         for name in value.rules.differs_from:
             if name not in recipe.values:
@@ -202,7 +202,7 @@ def _references(recipe: Recipe) -> Iterator[Finding]:
 
 
 def _unknown(name: str, shown: str, recipe: Recipe, file: str, field: str) -> Finding:
-    hint = schema.unknown(name, recipe.values) if recipe.values else "no values are declared"
+    hint = shape.unknown(name, recipe.values) if recipe.values else "no values are declared"
     return Finding("recipe-name", f"{shown} is no declared value", file, field, hint)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from sopsmith import document, schema
+from sopsmith import document, schema, shape
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read
@@ -177,7 +177,7 @@ def _leaf_problems(leaf: Source, merged: Mapping[str, Any]) -> Iterator[Finding]
     inherited = merged.get("values", {})
     for name, value in (spec.get("values") or {}).items() if spec.get("extends") else ():
         if value and name not in inherited and not any(value.get(o) is not None for o in ORIGINS):
-            close = schema.nearest(name, inherited)
+            close = shape.nearest(name, inherited)
             hint = (
                 f"did you mean {close}?" if close else f"declare it in a base, or as {name}: {{}}"
             )

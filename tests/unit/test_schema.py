@@ -12,7 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sopsmith import document
-from sopsmith.schema import Problem, check, json_schema
+from sopsmith.schema import check, json_schema
+from sopsmith.shape import Problem
 
 
 def recipe(spec: str) -> Any:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sopsmith import document, schema
+from sopsmith import document, shape
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
@@ -237,7 +237,7 @@ def _not_there(
 ) -> Iterator[Finding]:
     value = recipe.values[name]
     if not value.optional and value.default is None:
-        hint = schema.unknown(key, content.entries) if content.entries else None
+        hint = shape.unknown(key, content.entries) if content.entries else None
         message = f"is read from the key {key}, which the file lacks"
         yield Finding("missing", message, component.file, name, hint)
 

@@ -34,7 +34,7 @@ def render(
     sealed = _seal(recipes, read, trust)
     with engine(tuple(sealed.values())) as wait:
         # Only now, while the engine's processes run: this loads cryptography.
-        from sopsmith.pipeline import decrypt, derive, emit, generate, validate  # noqa: F401
+        from sopsmith.pipeline import decrypt, derive, emit, generate, validate  # noqa: F401 - emit is for `emitted`
 
         opened = dict(zip(sealed, wait(), strict=True))
     rendered: list[Rendered] = []
