@@ -96,3 +96,13 @@ def test_the_package_installs_from_a_checkout(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert {"sopsmith", "sopsmith-krm"} <= {file.name for file in (tmp_path / "bin").iterdir()}
     assert (tmp_path / f"sopsmith-{__version__}.dist-info").is_dir()
+
+
+def test_the_demo_prints_what_the_readme_shows() -> None:
+    """Line by line but for what is cut with …; columns may be wider than shown."""
+    shown = README.partition("$ make demo\n")[2].partition("```")[0].splitlines()
+    done = subprocess.run([sys.executable, "ci/demo.py"], cwd=ROOT, capture_output=True, text=True)
+    printed = [line.split() for line in done.stdout.splitlines()]
+    for line in shown:
+        words = line.partition("…")[0].split()
+        assert any(each[: len(words)] == words for each in printed), line
