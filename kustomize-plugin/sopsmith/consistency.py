@@ -12,7 +12,7 @@ from typing import Any
 
 from sopsmith import schema, shape
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Secret, Url, Value
+from sopsmith.model import Recipe, Secret, Url
 from sopsmith.resolve import ORIGINS, Resolved
 from sopsmith.template import IDENTITIES, derivation_order, names, parse_template, references
 
@@ -225,10 +225,6 @@ def _cycles(recipe: Recipe) -> Iterator[Finding]:
         value = recipe.values[circle[0]]
         message = f"is derived in a circle: {' → '.join(circle)}"
         yield Finding("recipe-cycle", message, value.file, f"spec.values.{value.name}")
-
-
-def _needs(value: Value, recipe: Recipe) -> list[str]:
-    return [need for need in references(value) if need in recipe.values]
 
 
 def _components(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:

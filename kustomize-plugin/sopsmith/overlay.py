@@ -11,7 +11,7 @@ from sopsmith import document
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe
-from sopsmith.resolve import MOST_BYTES, Source, join, parsed, read_source
+from sopsmith.resolve import Source, join, parsed
 from sopsmith.schema import KIND
 
 FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
@@ -30,12 +30,13 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
             continue
         if "\n" in entry:
             file = f"{kustomization.file} (generators)"
-            if _holds_recipe(_documents(entry.encode(), file)):
+            if _holds_recipe(entry.encode(), file):
                 yield Source(file, kustomization.folder, parsed(entry.encode(), file))
         elif entry.endswith((".yaml", ".yml", ".json")):
             file = join(kustomization, entry)
-            if _holds_recipe(_documents(read(file), file)):
-                source = read_source(file, read)
+            data = read(file)
+            if _holds_recipe(data, file):
+                source = Source(file, posixpath.dirname(file), parsed(data, file))
                 if source.folder != kustomization.folder:
                     raise SopsmithError(_elsewhere(source, kustomization))
                 yield source
@@ -45,23 +46,15 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
             raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
 
 
-def _holds_recipe(trees: tuple[Any, ...]) -> bool:
+def _holds_recipe(data: bytes, file: str) -> bool:
+    trees = parsed(data, file, document.parse_loosely)
     return any(isinstance(tree, dict) and tree.get("kind") == KIND for tree in trees)
 
 
 def read_kustomization(file: str, read: Read) -> Source:
     """A kustomization as kustomize reads it, which takes more YAML than a recipe may use."""
-    trees = _documents(read(file), file)
+    trees = parsed(read(file), file, document.parse_loosely)
     return Source(file, posixpath.dirname(file), trees[0] if trees else None)
-
-
-def _documents(data: bytes, file: str) -> tuple[Any, ...]:
-    if len(data) > MOST_BYTES:
-        raise SopsmithError(Finding("recipe-syntax", "is over 1 MiB", file))
-    try:
-        return document.parse_loosely(data)
-    except document.DocumentError as error:
-        raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
 
 
 def _elsewhere(source: Source, kustomization: Source) -> Finding:

@@ -7,7 +7,7 @@ additions: `components` are joined, and a value has one origin.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -44,12 +44,12 @@ def read_source(file: str, read: Read) -> Source:
     return Source(file, posixpath.dirname(file), parsed(read(file), file))
 
 
-def parsed(data: bytes, file: str) -> Any:
-    """A recipe's text as plain data; broken text raises SopsmithError (recipe-syntax)."""
+def parsed(data: bytes, file: str, parse: Callable[[bytes], Any] = document.parse) -> Any:
+    """A file's text as plain data; broken text raises SopsmithError (recipe-syntax)."""
     try:
         if len(data) > MOST_BYTES:
             raise document.DocumentError("is over 1 MiB")
-        return document.parse(data)
+        return parse(data)
     except document.DocumentError as error:
         raise SopsmithError(Finding("recipe-syntax", str(error), file)) from None
 

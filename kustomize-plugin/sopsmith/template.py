@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
-from sopsmith.model import Parts, Ref, Template, Text, Url, Value
+from sopsmith.model import Parts, Recipe, Ref, Template, Text, Url, Value, Values
 
 IDENTITIES = ("app", "environment")
 _REFERENCE = re.compile(r"\$\$\(|\$\(([^()]*)(\)?)")
@@ -80,6 +80,21 @@ def fill_url(url: Url, known: Container[str], lookup: Callable[[str], str]) -> P
         path=None if path is None else tuple(segment or "" for segment in path),
         query=tuple((name, entry) for name, part in url.query if (entry := text(part)) is not None),
     )
+
+
+def reached(values: Mapping[str, Value], starts: Iterable[str]) -> set[str]:
+    """These values and all that is derived from them."""
+    found = set(starts)
+    for name in derivation_order(values):
+        if found.intersection(references(values[name])):
+            found.add(name)
+    return found
+
+
+def lookup_in(recipe: Recipe, values: Values) -> Callable[[str], str]:
+    """What `$(NAME)` stands for among these values; NAME is known to be there."""
+    identity = {"app": recipe.app, "environment": recipe.environment}
+    return lambda name: identity.get(name) or values[name].text() or ""
 
 
 def templates(value: Value) -> Iterator[Template]:

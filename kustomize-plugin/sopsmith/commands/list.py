@@ -8,7 +8,7 @@ from sopsmith import checkout, report, schedule
 from sopsmith.commands.render import source
 from sopsmith.model import Recipe
 from sopsmith.pipeline.render import Rendered
-from sopsmith.template import references
+from sopsmith.template import reached
 from sopsmith.voice import Session
 
 
@@ -58,14 +58,5 @@ def _rows(rendered: Rendered) -> list[dict[str, Any]]:
 
 def _reached(recipe: Recipe, name: str) -> list[str]:
     """The Secrets that change with a value, by itself or by what is derived from it."""
-    affected = {name}
-    while (
-        more := {
-            value.name
-            for value in recipe.values.values()
-            if affected.intersection(references(value))
-        }
-        - affected
-    ):
-        affected |= more
+    affected = reached(recipe.values, [name])
     return [secret.name for secret in recipe.secrets if affected.intersection(secret.data.values())]

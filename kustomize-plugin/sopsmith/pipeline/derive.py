@@ -11,6 +11,7 @@ from sopsmith.template import (
     derivation_order,
     fill,
     fill_url,
+    lookup_in,
     names,
     references,
     templates,
@@ -72,11 +73,7 @@ def _length(value: Value, known: Values) -> int:
 
 def _text(recipe: Recipe, value: Value, known: Values) -> str | None:
     """The derived text; None where an optional value that it can't do without is absent."""
-    identity = {"app": recipe.app, "environment": recipe.environment}
-
-    def lookup(name: str) -> str:
-        return identity.get(name) or known[name].text() or ""
-
+    lookup = lookup_in(recipe, known)
     present = {*IDENTITIES, *known}
     derivation = value.derivation
     if isinstance(derivation, Url):

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from sopsmith import entropy, limits
 from sopsmith.findings import Finding
 from sopsmith.model import Parts, Recipe, Sensitive, Url, Value, Values
-from sopsmith.template import IDENTITIES, derivation_order, fill_url, references
+from sopsmith.template import IDENTITIES, fill_url, lookup_in, reached, references
 
 _PLACEHOLDER = re.compile(
     r"""change[-_ ]?(me|it|this)!* | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
@@ -199,12 +199,7 @@ def _composed(recipe: Recipe, value: Value, text: str, values: Values) -> Iterat
     """A derived URL, read by a parser that did not write it, has to give its parts back."""
     if not isinstance(value.derivation, Url):
         return
-    identity = {"app": recipe.app, "environment": recipe.environment}
-
-    def lookup(name: str) -> str:
-        return identity.get(name) or values[name].text() or ""
-
-    parts = fill_url(value.derivation, {*IDENTITIES, *values}, lookup)
+    parts = fill_url(value.derivation, {*IDENTITIES, *values}, lookup_in(recipe, values))
     wrong = None if parts is None else _wrong_part(parts, text)
     if wrong:
         message = f"does not read back: {wrong}"
@@ -287,16 +282,15 @@ def _secrets(recipe: Recipe, values: Values) -> Iterator[Finding]:
 
 
 def _strong(recipe: Recipe, values: Values) -> set[str]:
-    """The values of 128 bits, and what is derived from them."""
+    """The values of 128 bits, and what is derived: a URL is as strong as its password."""
     strong = {
         name
         for name, sensitive in values.items()
-        if recipe.values[name].origin == "stored"
-        or (text := sensitive.text()) is None
-        or _bits(recipe.values[name], text) >= entropy.STRONG
+        if recipe.values[name].origin != "derived"
+        and (
+            recipe.values[name].origin == "stored"
+            or (text := sensitive.text()) is None
+            or _bits(recipe.values[name], text) >= entropy.STRONG
+        )
     }
-    for name in derivation_order(recipe.values):  # a URL is as strong as its password
-        strong.discard(name)
-        if strong.intersection(references(recipe.values[name])):
-            strong.add(name)
-    return strong
+    return reached(recipe.values, strong)
