@@ -57,3 +57,8 @@ def test_sops_is_started_before_cryptography_is_loaded() -> None:
 def test_packages_import_nothing_of_themselves() -> None:
     for path in PACKAGE.rglob("__init__.py"):
         assert "import" not in path.read_text()
+
+
+def test_the_signals_that_stop_us_stand_in_one_place() -> None:
+    naming = [path.name for path in PACKAGE.rglob("*.py") if "SIGHUP" in path.read_text()]
+    assert naming == ["errors.py"]

@@ -7,9 +7,11 @@ A transcript starts with prose, then goes on with commands:
     ! sopsmith: error: …           its standard error
     ? 2                            its exit code; 0 where nothing is said
 
-and ends with the files of the repository, each behind a line `-- path --`. A line `-- path
-(encrypted) --` holds a flat map that real sops encrypts; its values must not be heard. `...` stands
-for any lines. UPDATE_TRANSCRIPTS=1 writes down what comes back now.
+Commits are Ada's, of one moment, so that those of plaintext alone have the same name every time.
+A session ends with the files of the repository, each behind a line `-- path --`. A line `-- path
+(encrypted) --` holds a flat map that real sops encrypts; its values must not be heard. RECIPIENT is
+the public key of the one who runs it. `<<< text` gives a line on standard input. `...` stands for
+any lines. UPDATE_TRANSCRIPTS=1 writes down what comes back now.
 """
 
 from __future__ import annotations
@@ -28,6 +30,12 @@ from tests.repository import ROOT, Repo, Run
 
 TRANSCRIPTS = sorted((ROOT / "tests/transcripts").glob("*.txt"))
 ANY = "\n...\n"
+WHO = {
+    f"GIT_{role}_{field}": text
+    for role in ("AUTHOR", "COMMITTER")
+    for field, text in (("NAME", "Ada"), ("EMAIL", "ada@example.org"),
+                        ("DATE", "2026-01-01T12:00:00Z"))
+}  # fmt: skip
 FILE = re.compile(r"^-- (.+?)( \(encrypted\))? --\n", re.MULTILINE)
 
 
@@ -57,7 +65,7 @@ def build(repo: Repo, text: str) -> None:
     """Write the files of a transcript."""
     for name, encrypted, content in zip(*[iter(FILE.split(text)[1:])] * 3, strict=True):
         if not encrypted:
-            repo.write(name, content)
+            repo.write(name, content.replace("RECIPIENT", repo.recipient))
             continue
         values = yaml.safe_load(content)
         for key in set(values) - {"SOPSMITH_ENVIRONMENT"}:
@@ -67,11 +75,14 @@ def build(repo: Repo, text: str) -> None:
 
 def replay(repo: Repo, command: str) -> str:
     """Run a command and write down what comes back."""
-    words = shlex.split(command)
+    typed, _, given = command.partition(" <<< ")
+    words = shlex.split(typed.replace("RECIPIENT", repo.recipient))
     settings: Any = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     program = shutil.which(words[len(settings)]) or ""
-    run = repo.run(program, *words[len(settings) + 1 :], **{"COLUMNS": "80"} | settings)
-    return f"{command}\n{everything(run)}"
+    stdin = "".join(f"{word}\n" for word in shlex.split(given)).encode()
+    environment = {"COLUMNS": "80", **WHO} | settings
+    run = repo.run(program, *words[len(settings) + 1 :], stdin=stdin, **environment)
+    return f"{command}\n{everything(run)}".replace(repo.recipient, "RECIPIENT")
 
 
 def everything(run: Run) -> str:

@@ -105,6 +105,13 @@ CATALOGUE: dict[str, Entry] = {
         "Give one of them another `name` or `namespace`.",
         "recipes: [a.yaml, a.yaml]",
     ),
+    "rotation-never": Entry(
+        2, "the value is never to be rotated",
+        "`rotation: never` marks keys of data at rest: with a new one, what the old one encrypted "
+        "could not be read any more.",
+        "Encrypt that data anew first and then change `rotation`, or leave the value as it is.",
+        "sopsmith rotate PASSWORD_MASTER_KEY",
+    ),
     # --- could not do it: 3 -------------------------------------------------------------------
     "file-unreadable": Entry(
         3, "a file can't be read",
@@ -143,6 +150,57 @@ CATALOGUE: dict[str, Entry] = {
         "Standard output is closed or its disk is full.",
         "Check where the output goes; nothing of it counts.",
         "sopsmith-krm >/dev/full",
+    ),
+    "write-locked": Entry(
+        3, "another sopsmith is writing in this repository",
+        "All who write wait for each other, for up to ten seconds.",
+        "Wait for the other one, or end it; then run the command again.",
+        "two `sopsmith set` at once",
+    ),
+    "write-conflict": Entry(
+        3, "a file was changed while a change of it was made",
+        "Another program wrote it between our reading and our writing; its version is kept.",
+        "Run the command again.",
+        "an editor that saves the recipe",
+    ),
+    "write-failed": Entry(
+        3, "a file can't be written",
+        "The disk is full or read-only, or permissions deny it. All files are as they were.",
+        "Mend what the message names, and run the command again.",
+        "ENOSPC",
+    ),
+    "write-unverified": Entry(
+        3, "what sops wrote is not what was meant",
+        "The changed copy does not decrypt to the change, or more than that was changed. It was "
+        "thrown away; the file is as it was.",
+        "Check which sops is used: `sopsmith doctor`.",
+        "a sops that loses a key",
+    ),
+    "partly-written": Entry(
+        6, "some files of one change were written and others were not",
+        "Writing failed midway, and putting the first ones back failed too.",
+        "See `git diff`; `git checkout -- FILE` brings the old state back.",
+        "a disk that is gone",
+    ),
+    "layout-unsafe": Entry(
+        3, "a file can't be changed with its layout kept",
+        "An edit leaves every other byte as it is, and is checked by reading the file again; here "
+        "the two could not be had together.",
+        "Make the change by hand; the file is as it was.",
+        "values: [POSTGRES_PASSWORD]",
+    ),
+    "import-source": Entry(
+        2, "what is to be imported can't be read",
+        "A line of a .env file is no NAME=value or its quote is never closed, a manifest holds no "
+        "Secret or no base64, or it is encrypted already.",
+        "Correct the line or field that the message names; `sopsmith import -` reads a pipe.",
+        'PASSWORD="never closed',
+    ),
+    "cluster-failed": Entry(
+        3, "the cluster did not give a Secret",
+        "No kubeconfig, no access, no such Secret, or the cluster is out of reach.",
+        "Check with `kubectl get secret`; its JSON can be piped into `sopsmith import -`.",
+        "sopsmith import --secret shop/nowhere",
     ),
     # --- our bug: 4 ---------------------------------------------------------------------------
     "bug": Entry(
@@ -205,36 +263,137 @@ CATALOGUE: dict[str, Entry] = {
         "trust it.",
         "sops: {hc_vault: […]}",
     ),
+    "would-be-plaintext": Entry(
+        5, "a value would be written in plaintext",
+        "The file's crypt rule does not select the key; sops would write it clear, with exit 0.",
+        "Use another key, or correct the rule and encrypt the file anew.",
+        "TOKEN_unencrypted",
+    ),
+    "recipients-differ": Entry(
+        5, "a component can be read by others than its rule says",
+        "Its recipients are not those of the creation rule in .sops.yaml that covers it.",
+        "`sopsmith recipients sync` brings it in line; find out who added a foreign one.",
+        "a recipient added to the file by hand",
+    ),
+    "crypt-rule": Entry(
+        5, "a rule of what is encrypted can't be relied on",
+        "A file and its creation rule differ in it, several stand side by side, it goes by "
+        "comments, or it is an expression that sops takes for one that matches nothing.",
+        "Correct the rule in .sops.yaml and encrypt the file anew by it.",
+        "encrypted_regex: '^(?!x)'",
+    ),
+    "private-key": Entry(
+        5, "a private key stands in a file",
+        "An age, SSH, TLS or PGP private key is in plaintext in the repository.",
+        "Take it out, keep it outside the repository, and replace it: git has seen it.",
+        "AGE-SECRET-KEY-1…",
+    ),
+    "plaintext-secret": Entry(
+        5, "a Kubernetes Secret stands in plaintext",
+        "A document of `kind: Secret` has data that is not encrypted; base64 is no encryption.",
+        "Let a recipe emit it or encrypt the file, and replace what git has seen.",
+        "kind: Secret with stringData",
+    ),
+    "decrypted-sibling": Entry(
+        5, "a decrypted copy stands beside an encrypted file",
+        "A file of that name holds keys of the encrypted one in plaintext.",
+        "Remove it, replace what git has seen, and let .gitignore name it.",
+        "shop.dec.yaml",
+    ),
+    "rules-syntax": Entry(
+        2, "a .sops.yaml can't be read",
+        "It is no plain YAML map: broken, with tags or merge keys, a key twice, or empty.",
+        "Write plain YAML with `creation_rules:`; the message names the line.",
+        "creation_rules: [",
+    ),
+    "rules-field": Entry(
+        2, "a .sops.yaml holds a field that sops ignores",
+        "It is misspelt, or stands beside key_groups; sops says nothing and goes without it.",
+        "Use the field that the message names.",
+        "encrypted-regex: ^data$",
+    ),
+    "rules-value": Entry(
+        2, "a creation rule holds what it can't mean",
+        "Wrong type, no recipient or a malformed one, an expression that sops and sopsmith would "
+        "not read alike.",
+        "Correct the field that the message names.",
+        "path_regex: '(?i)secrets/'",
+    ),
+    "rule-unreachable": Entry(
+        2, "a creation rule never covers a file",
+        "sops takes the first rule that matches, and an earlier one matches all of its files.",
+        "Put the narrower rule first.",
+        "a rule behind one without path_regex",
+    ),
+    "rule-missing": Entry(
+        2, "no creation rule covers a component",
+        "No .sops.yaml stands above it, or none of its rules matches the path: nobody has said who "
+        "may read it.",
+        "Add a rule to .sops.yaml; `sopsmith init` writes one.",
+        "secrets/new.enc.yaml",
+    ),
+    "seed-changed": Entry(
+        5, "a seed's check value was changed or removed",
+        "Values, or the `previous` of one, are still made from the seed of that number; under "
+        "another check value another seed would be taken for it.",
+        "Restore it. A new seed gets a new number: `sopsmith rotate --seed`.",
+        'seeds: {"1": …} with another value than on the target branch',
+    ),
     # --- findings: 1 --------------------------------------------------------------------------
+    "version-unraised": Entry(
+        1, "a generated value changes without a raised version",
+        "Its id, generator, seed, app or environment is not what it was, and its version is.",
+        "Raise `version` by one, or undo the change.",
+        "generate: {password: {length: 32}} becomes {password: {length: 40}}",
+    ),
+    "version-jump": Entry(
+        1, "a version was raised by more than one",
+        "One rotation raises it by one, past the highest that is known of the value.",
+        "Set it to what the hint says.",
+        "version: 4 becomes 6",
+    ),
+    "version-lowered": Entry(
+        1, "a version was lowered",
+        "An old value comes back, and nothing beside it says that this is meant.",
+        "Raise it instead; `sopsmith restore` brings an old value back so that it shows.",
+        "version: 4 becomes 3",
+    ),
+    "previous-wrong": Entry(
+        1, "`previous` is not what the value was",
+        "After a rotation it names the version, seed and generator from before it; otherwise it "
+        "stays or goes.",
+        "Write what the hint says, or let `sopsmith rotate` write it.",
+        "version: 4 becomes 5, previous: {version: 3}",
+    ),
     "missing": Entry(
         1, "a value is missing",
         "No component holds it and it has no default.",
-        "Add it to a component with `sops edit`, or mark it `optional: true`.",
+        "`sopsmith set NAME` gives it; or mark it `optional: true`.",
         "SMTP_PASSWORD: {}",
     ),
     "stored-missing": Entry(
         1, "a stored value was never drawn",
         "Its kind is kept in a component, and no component holds it. A render never draws it anew.",
-        "Generate it once and keep it in a component with the command in the hint.",
+        "`sopsmith fill` draws it and keeps it in a component.",
         "TLS_KEY: {generate: {ecdsa: {curve: P-256}}}",
     ),
     "origin-conflict": Entry(
         1, "a component holds a value that is made elsewhere",
         "The recipe generates or derives the value; a component key would silently win over its "
         "version.",
-        "Remove the key from the component with `sops unset`, or make the value stored or given.",
+        "Remove the key from the component, or make the value stored or given.",
         "POSTGRES_PASSWORD in shop.enc.yaml",
     ),
     "duplicate-key": Entry(
         1, "a key stands in two components",
         "The order of components has no meaning, so neither wins.",
-        "Remove one with `sops unset`.",
+        "Take it out of all with `sopsmith unset NAME`, and give it once with `sopsmith set`.",
         "JWT_SECRET in a.enc.yaml and b.enc.yaml",
     ),
     "not-flat": Entry(
         1, "a component holds more than a flat map of text",
         "A leaf is a number, boolean, date, null, list or map; values are text.",
-        'Quote it: `sops set FILE \'["KEY"]\' \'"5432"\'`.',
+        "Give it anew with `sopsmith set KEY`, which stores text.",
         "PORT: 5432",
     ),
     "not-text": Entry(
@@ -248,6 +407,13 @@ CATALOGUE: dict[str, Entry] = {
         "All values of a group are given, or none.",
         "Add the missing ones or remove the others.",
         "GOOGLE_CLIENT_ID without GOOGLE_CLIENT_SECRET",
+    ),
+    "merge-conflict": Entry(
+        1, "two branches changed one value of a component",
+        "Both set the same key, or both changed who can read the file; ours was kept, and git "
+        "marks the file as in conflict.",
+        "Set what is right with `sopsmith set`, then `git add` the file.",
+        "SMTP_PASSWORD set on two branches",
     ),
     "min-length": Entry(
         1, "a value is too short",
@@ -307,7 +473,7 @@ CATALOGUE: dict[str, Entry] = {
     "leftover-ciphertext": Entry(
         1, "a value still is, or holds, ciphertext",
         "It contains `ENC[AES256_GCM,`: it was encrypted twice or copied from an encrypted file.",
-        "Store the plaintext with `sops edit`.",
+        "Store the plaintext with `sopsmith set`.",
         "TOKEN: ENC[AES256_GCM,…]",
     ),
     "secret-key": Entry(
@@ -334,11 +500,17 @@ CATALOGUE: dict[str, Entry] = {
         "Give one of them or remove the Secret. Emitting nothing would delete the live Secret.",
         "keys: [SMTP_PASSWORD]",
     ),
+    "conflict-marker": Entry(
+        1, "a merge was left unresolved",
+        "The file holds <<<<<<< and >>>>>>> lines.",
+        "Resolve it; `sopsmith merge` joins two sides of a component key by key.",
+        "<<<<<<< HEAD",
+    ),
     # --- warnings -----------------------------------------------------------------------------
     "undeclared-key": Entry(
         1, "a component holds a key that the recipe does not declare",
         "It is left out of every Secret.",
-        "Declare it under `values:` or remove it with `sops unset`.",
+        "Declare it under `values:` or remove it with `sopsmith unset`.",
         "OLD_TOKEN in shop.enc.yaml", "warning",
     ),
     "unused-value": Entry(
@@ -369,7 +541,7 @@ CATALOGUE: dict[str, Entry] = {
     "leftover-quotes": Entry(
         1, "a value is wrapped in quotes",
         "In a .env file quotes are part of the value, for sops and for Kubernetes.",
-        "Remove them with `sops edit FILE`.",
+        "Give it without them: `sopsmith set`.",
         'TOKEN="abc"', "warning",
     ),
     "guard-missing": Entry(
@@ -391,6 +563,80 @@ CATALOGUE: dict[str, Entry] = {
         "tried offline.",
         "Set `hash: false` or add a strong value.",
         "data: {user: POSTGRES_USER}", "warning",
+    ),
+    "version-restored": Entry(
+        1, "a version goes back to an older one",
+        "`rotated` or `previous` beside it says that this is meant, as `sopsmith restore` does.",
+        "See that the old value never leaked.",
+        "version: 4 becomes 3, rotated: today", "warning",
+    ),
+    "rotation-loosened": Entry(
+        1, "a value that was never to be rotated may be now",
+        "`rotation: never` marks keys of data at rest: what they encrypted is lost with them.",
+        "Keep it, unless nothing is encrypted with the value any more.",
+        "rotation: never becomes allowed", "warning",
+    ),
+    "origin-changed": Entry(
+        1, "a value comes from elsewhere than before",
+        "It was given, generated, stored or derived, and now is another of these.",
+        "See that the value itself is what its consumers expect.",
+        "TOKEN: {} becomes {generate: {bytes: {}}}", "warning",
+    ),
+    "not-compared": Entry(
+        1, "a recipe was broken in the commit that is compared with",
+        "What it was can't be told, so nothing of it is compared.",
+        "Nothing, where the recipe is right now.",
+        "a commit that bypassed the hooks", "warning",
+    ),
+    "validated-keyless": Entry(
+        1, "values were not validated: no key opens their components",
+        "Only what shows without a key was checked.",
+        "Set SOPS_AGE_KEY_FILE where a key is; `--require-key` makes it an error, for CI.",
+        "a developer without production's key", "warning",
+    ),
+    "no-recovery": Entry(
+        1, "no recovery key can read a new application's seeds",
+        "Every generated value comes from a seed, and only the keys in .sops.yaml open it. Where "
+        "they are lost, the seeds are, and all those values.",
+        "Make a key with `age-keygen` where it stays offline, and give its public half to "
+        "`sopsmith recipients add`, or to `init --recovery`; `--no-recovery` says no.",
+        "sopsmith init --name shop", "warning",
+    ),
+    "readers-kept": Entry(
+        1, "a reader was named, and rules that are there were kept",
+        "`init` never changes a rule: who reads an environment is reviewed on its own.",
+        "`sopsmith recipients add age1…`.",
+        "a second sopsmith init --recipient age1…", "warning",
+    ),
+    "hooks-missing": Entry(
+        1, "no hook checks secrets before a commit",
+        "A configuration of pre-commit is there, and `init` could not add its hooks to it.",
+        "Add a local hook with the entry `sopsmith check`, or the repository of sopsmith.",
+        "repos: &all []", "warning",
+    ),
+    "ignored-by-git": Entry(
+        1, "git ignores a file that was made",
+        "A line in a .gitignore leaves it out of every commit.",
+        "Take the line out, or add the file with `git add --force`.",
+        "secrets/ in .gitignore", "warning",
+    ),
+    "shallow-clone": Entry(
+        3, "the clone does not hold the whole history",
+        "It was made with a depth, as CI does, so what happened before is not here.",
+        "`git fetch --unshallow`; in CI set the depth of the checkout to 0.",
+        "git clone --depth 1", "warning",
+    ),
+    "plaintext-left": Entry(
+        1, "an import's source still holds the plaintext",
+        "Import reads it and leaves it where it is.",
+        "Delete the file when the Secrets are deployed from the repository.",
+        ".env", "warning",
+    ),
+    "plaintext-in-git": Entry(
+        1, "an import's source is in git",
+        "Whoever has the repository has every value, also after the file is deleted.",
+        "Rotate what can be rotated, have the rest issued anew, and ignore the file.",
+        "a committed .env", "warning",
     ),
     "overdue": Entry(
         1, "a value is older than its maxAge",

@@ -47,7 +47,7 @@ def at(path: str, env: Mapping[str, str]) -> Checkout:
     if not is_folder:
         file = posixpath.join(inside, os.path.basename(path))
         return Checkout(root, env, (read_source(file, read),), None)
-    name = next((n for n in _KUSTOMIZATIONS if os.path.isfile(os.path.join(folder, n))), None)
+    name = _kustomization(folder)
     if name is None:
         hint = "name a recipe file, or a folder that holds a kustomization.yaml"
         raise SopsmithError(Finding("usage", "holds no kustomization", inside or ".", hint=hint))
@@ -58,6 +58,15 @@ def at(path: str, env: Mapping[str, str]) -> Checkout:
         message = "lists no SecretRecipe"
         raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
     return Checkout(root, env, sources, kustomization)
+
+
+def is_overlay(folder: str) -> bool:
+    """Whether the folder holds a kustomization."""
+    return _kustomization(folder) is not None
+
+
+def _kustomization(folder: str) -> str | None:
+    return next((n for n in _KUSTOMIZATIONS if os.path.isfile(os.path.join(folder, n))), None)
 
 
 def resolved(checkout: Checkout) -> tuple[Resolved, ...]:

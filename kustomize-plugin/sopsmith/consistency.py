@@ -10,11 +10,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sopsmith import schema, shape
+from sopsmith import shape
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Secret, Url
+from sopsmith.kinds import KINDS, is_stored
+from sopsmith.model import Alternate, PreviousOf, Recipe, Secret, Url
 from sopsmith.resolve import ORIGINS, Resolved
-from sopsmith.template import IDENTITIES, derivation_order, names, parse_template, references
+from sopsmith.template import (
+    IDENTITIES,
+    bare_names,
+    derivation_order,
+    filled_in,
+    names,
+    parse_template,
+)
 
 _DNS_SUBDOMAIN = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z"
@@ -25,6 +33,7 @@ _QUALIFIED = re.compile(
     r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?\Z"
 )
 _OF_KUSTOMIZE = re.compile(r"(^|\.)config\.(kubernetes|k8s)\.io\Z")
+_REQUIRED = {"url": ("scheme", "host"), "alternate": ("a", "b", "slotOf")}
 _FLAT_SUFFIXES = (".yaml", ".yml", ".json", ".env")
 
 
@@ -40,7 +49,8 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
         yield Finding("recipe-incomplete", message, file, "spec.environment")
     for name, value in spec.get("values", {}).items():
         yield from _origin(resolved, name, value)
-        yield from _incomplete_url(resolved, name, value)
+        yield from _incomplete_kind(resolved, name, value)
+        yield from _incomplete_derivation(resolved, name, value)
         yield from _literal_password(resolved, name, value)
         yield from _pattern(resolved, name, value)
     for component in spec.get("components", ()):
@@ -59,6 +69,8 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
 def of_recipe(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
     """What in a recipe contradicts another part of it."""
     yield from _references(recipe)
+    yield from _other_sides(recipe)
+    yield from _previous(recipe, resolved)
     yield from _public_passwords(recipe, resolved)
     yield from _ids(recipe)
     yield from _cycles(recipe)
@@ -91,7 +103,7 @@ def _origin(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[
     named = [origin for origin in ORIGINS if origin in spec]
     if len(named) > 1:
         yield Finding("recipe-origin", f"has two origins: {' and '.join(named)}", *where)
-    stored = spec.get("stored") or bool(schema.STORED_KINDS & set(spec.get("generate", ())))
+    stored = is_stored(spec)
     seeded = "generate" in spec and not stored
     if "stored" in spec and "generate" not in spec:
         yield Finding("recipe-origin", "stored says how a generated value is kept", *where)
@@ -106,17 +118,31 @@ def _origin(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[
         message = "never can't be for a value from a seed, which has to be rotated one day"
         hint = "add stored: true, or give the value in a component"
         yield Finding("recipe-origin", message, *_where(resolved, "values", name, "rotation"), hint)
+    if "slot" in spec and "generate" not in spec:
+        message = "has no meaning here: only a generated or stored value alternates"
+        yield Finding("recipe-origin", message, *_where(resolved, "values", name, "slot"))
     if "group" in spec and not spec.get("optional"):
         yield Finding("recipe-origin", "a group joins optional values; add optional: true", *where)
 
 
-def _incomplete_url(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
-    """A leaf may change one part of an inherited URL, so only the merged one has to be whole."""
-    url = spec.get("derive", {}).get("url")
-    for part in () if url is None else ("scheme", "host"):
-        if url.get(part) is None:
-            file, field = _where(resolved, "values", name, "derive", "url")
-            yield Finding("recipe-incomplete", "must be given", file, f"{field}.{part}")
+def _incomplete_kind(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
+    """A leaf may change one option of an inherited generator, so only the merged one is judged."""
+    for kind, options in (spec.get("generate") or {}).items():
+        needs = KINDS[kind].needs
+        if needs and not any(options.get(option) for option in needs):
+            where = _where(resolved, "values", name, "generate", kind)
+            yield Finding("recipe-incomplete", f"must be given {' or '.join(needs)}", *where)
+
+
+def _incomplete_derivation(
+    resolved: Resolved, name: str, spec: Mapping[str, Any]
+) -> Iterator[Finding]:
+    """A leaf may change one part of an inherited one, so only the merged one has to be whole."""
+    for kind, options in spec.get("derive", {}).items():
+        for part in _REQUIRED.get(kind, ()):
+            if options.get(part) is None:
+                file, field = _where(resolved, "values", name, "derive", kind)
+                yield Finding("recipe-incomplete", "must be given", file, f"{field}.{part}")
 
 
 def _literal_password(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
@@ -187,7 +213,7 @@ def _unknown_in(secret: Secret, recipe: Recipe, resolved: Resolved) -> Iterator[
 def _references(recipe: Recipe) -> Iterator[Finding]:
     for value in recipe.values.values():
         field = f"spec.values.{value.name}"
-        for name in references(value):
+        for name in dict.fromkeys(filled_in(value)):
             if name == "":
                 message, hint = "holds a $( that is not closed", "close it, or write $$( for $("
                 yield Finding("recipe-name", message, value.file, field, hint)
@@ -196,9 +222,48 @@ def _references(recipe: Recipe) -> Iterator[Finding]:
                 message = f"$({name}) is no declared value"
                 hint = shape.unknown(name, known)
                 yield Finding("recipe-name", message, value.file, field, hint)
+        for name in dict.fromkeys(bare_names(value)):
+            if name not in recipe.values:
+                yield _unknown(name, name, recipe, value.file, field)
         for name in value.rules.differs_from:
             if name not in recipe.values:
                 yield _unknown(name, f"differsFrom: {name}", recipe, value.file, field)
+
+
+def _other_sides(recipe: Recipe) -> Iterator[Finding]:
+    """Earlier values and slots, asked of values that have none."""
+    for value in recipe.values.values():
+        derivation, where = value.derivation, (value.file, f"spec.values.{value.name}")
+        if isinstance(derivation, PreviousOf):
+            asked = recipe.values.get(derivation.name)
+            if asked and asked.origin == "derived":
+                message = f"{asked.name} is derived, so nothing keeps what it was"
+                hint = "name the value that is rotated"
+                yield Finding("recipe-value", message, *where, hint)
+        if isinstance(derivation, Alternate):
+            asked = recipe.values.get(derivation.slot_of)
+            if asked and asked.origin not in ("generated", "stored"):
+                message = f"{asked.name} is {asked.origin}, so it has no slot"
+                hint = "slotOf names a generated or stored value"
+                yield Finding("recipe-value", message, *where, hint)
+            if derivation.a and derivation.a == derivation.b:
+                yield Finding("recipe-value", "a and b are the same value", *where)
+
+
+def _previous(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
+    """An earlier value that is no other (a restored one may have been later), or of no seed."""
+    for value in recipe.values.values():
+        if value.previous is None or value.origin != "generated":
+            continue  # where nothing comes from a seed, it has a finding of its own
+        if value.previous == (value.version, value.seed, value.generator):
+            message = "is what the value is now"
+            hint = "state the version before the last rotation, or remove previous"
+            where = _where(resolved, "values", value.name, "previous")
+            yield Finding("recipe-value", message, *where, hint)
+        if value.previous.generator.stored:
+            message = "is of a stored kind, which no seed gives"
+            where = _where(resolved, "values", value.name, "previous", "generate")
+            yield Finding("recipe-value", message, *where)
 
 
 def _unknown(name: str, shown: str, recipe: Recipe, file: str, field: str) -> Finding:

@@ -107,6 +107,70 @@ def parse_loosely(data: bytes) -> tuple[Any, ...]:
     return tuple(documents)
 
 
+def parse_config(data: bytes) -> Any:
+    """Read one document that another program reads too, such as `.sops.yaml`, as that one does.
+
+    Anchors, aliases and folded text mean what YAML says, since people write lists of keys so; every
+    scalar but null, booleans and decimal integers is text. Duplicate keys, tags, merge keys, a
+    second document, deep nesting and aliases that multiply raise DocumentError.
+    """
+    try:
+        _check_depth(yaml.parse(data, Loader=Loader))  # composing nests as deep as the text
+        nodes = list(yaml.compose_all(data, Loader=Loader))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = None if mark is None else mark.line + 1
+        raise DocumentError("the text is not valid YAML", line) from None
+    if len(nodes) > 1:
+        raise DocumentError("a second document; one file holds one")
+    budget = [MOST_NODES]
+    return _built(nodes[0], budget, 0) if nodes else None
+
+
+MOST_NODES = 100_000  # of a file with aliases, each counted as often as it is used
+
+
+def _check_depth(events: Iterator[Any]) -> None:
+    depth = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                raise DocumentError(f"more than {DEEPEST} levels of nesting", _line(event))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _built(node: Any, budget: list[int], depth: int) -> Any:
+    """A composed node as plain data."""
+    budget[0] -= 1
+    line = node.start_mark.line + 1
+    if budget[0] < 0:
+        raise DocumentError("aliases multiply beyond what any file needs", line)
+    if depth > DEEPEST:
+        raise DocumentError(f"more than {DEEPEST} levels of nesting", line)
+    if isinstance(node, yaml.SequenceNode):
+        return [_built(child, budget, depth + 1) for child in node.value]
+    if isinstance(node, yaml.MappingNode):
+        tree: dict[str, Any] = {}
+        for key, child in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<" and not key.style:
+                raise DocumentError("a key that is not plain text", line)
+            if key.value in tree:
+                raise DocumentError("a key stands twice in one map", key.start_mark.line + 1)
+            tree[key.value] = _built(child, budget, depth + 1)
+        return tree
+    text: str = node.value
+    if not node.style and node.tag != "tag:yaml.org,2002:str":
+        if text in _NULL or text == "":
+            return None
+        if text in _BOOL:
+            return _BOOL[text]
+        if _INTEGER.match(text) and len(text) <= 20:
+            return int(text)
+    return text
+
+
 def parse_json(data: bytes) -> Any:
     """Read one JSON document; duplicate keys and deep nesting raise DocumentError."""
     import json  # what the function reads first is YAML, and sops starts after that

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from sopsmith.kinds import KINDS
 from sopsmith.model import Generator
 
 STRONG = 128  # bits; NIST SP 800-57 part 1 asks 112 to 2030 and 128 after
@@ -21,10 +22,7 @@ MOST_ESTIMATED = 4096  # characters; a minEntropy can't ask for more bits than t
 
 def of_generator(generator: Generator) -> float:
     """The entropy of what a generator yields; keys of stored kinds count as 256 bits."""
-    options = generator.options
-    if generator.kind == "password":
-        return float(options["length"] * math.log2(len(set(options["alphabet"]))))
-    return float(options["size"] * 8) if generator.kind == "bytes" else 256.0
+    return KINDS[generator.kind].entropy(generator.options)
 
 
 def estimate(text: str) -> float:

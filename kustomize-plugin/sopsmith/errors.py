@@ -6,9 +6,12 @@ Interrupted        a signal asked us to stop; no handler of errors may take it f
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 
 from sopsmith.findings import Finding
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # what asks us to stop
 
 
 class SopsmithError(Exception):

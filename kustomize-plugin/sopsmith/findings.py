@@ -19,6 +19,7 @@ class Finding(NamedTuple):
     file: str | None = None  # relative to the root
     field: str | None = None  # a value's name or a path in the recipe
     hint: str | None = None  # what to do next
+    line: int | None = None  # in the file, from 1
 
     @property
     def severity(self) -> Severity:
@@ -31,20 +32,21 @@ def text(findings: Iterable[Finding], prefix: str = "", colour: bool = False) ->
     lines = []
     distinct = list(dict.fromkeys(findings))
     for finding in distinct[:MOST]:
-        where = "".join(f"{part}: " for part in (finding.file, finding.field) if part)
+        place = f"{finding.file}:{finding.line}" if finding.file and finding.line else finding.file
+        where = "".join(f"{part}: " for part in (place, finding.field) if part)
         mark = (
             f"{_COLOURS[finding.severity]}{finding.severity}\033[0m" if colour else finding.severity
         )
-        lines.append(f"{prefix}{mark}: {_one_line(where + finding.message)} [{finding.code}]\n")
+        lines.append(f"{prefix}{mark}: {one_line(where + finding.message)} [{finding.code}]\n")
         if finding.hint:
-            lines.append(f"{prefix}hint: {_one_line(finding.hint)}\n")
+            lines.append(f"{prefix}hint: {one_line(finding.hint)}\n")
     if len(distinct) > MOST:
         lines.append(f"{prefix}hint: and {len(distinct) - MOST} more; mend these first\n")
     return "".join(lines)
 
 
-def _one_line(words: str) -> str:
-    """No name from a file may end the line or speak to the terminal."""
+def one_line(words: str) -> str:
+    """The words so that no name from a file may end the line or speak to the terminal."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in words)
 
 

@@ -25,6 +25,9 @@ class Metadata(NamedTuple):
     kinds: frozenset[str]  # of its keys
     recipients: tuple[str, ...]  # of age, in order
     mac: str
+    groups: tuple[frozenset[str], ...]  # each group's keys, such as age:age1…
+    threshold: int | None  # of groups that are needed (Shamir)
+    modified: str  # time of the last change, as written
 
 
 def read_metadata(section: Mapping[str, Any], file: str) -> Metadata:
@@ -35,12 +38,11 @@ def read_metadata(section: Mapping[str, Any], file: str) -> Metadata:
     if not isinstance(mac, str):
         raise _tampered("carries no whole MAC", file, "sops.mac")
     groups = [section, *_maps(section.get("key_groups"), file, "sops.key_groups")]
-    keys = [
-        (kind, key)
+    keys_of = [
+        [(kind, key) for kind in KEY_TYPES for key in _maps(group.get(kind), file, f"sops.{kind}")]
         for group in groups
-        for kind in KEY_TYPES
-        for key in _maps(group.get(kind), file, f"sops.{kind}")
     ]
+    keys = [key for group in keys_of for key in group]
     for names in (*groups, *(key for _, key in keys)):
         for name in names:
             if not _NAME.match(name):
@@ -50,7 +52,45 @@ def read_metadata(section: Mapping[str, Any], file: str) -> Metadata:
         kinds=frozenset(kind for kind, _ in keys),
         recipients=tuple(dict.fromkeys(each for each in recipients if isinstance(each, str))),
         mac=mac,
+        groups=tuple(
+            frozenset(f"{kind}:{_identity(kind, key)}" for kind, key in group)
+            for group in keys_of
+            if group
+        ),
+        threshold=_threshold(section.get("shamir_threshold")),
+        modified=modified,
     )
+
+
+def data_keys(section: Mapping[str, Any]) -> frozenset[str]:
+    """The data key as it is encrypted to each recipient: all are others once it is another."""
+    groups = [section, *_entries(section.get("key_groups"))]
+    keys = (key for group in groups for kind in KEY_TYPES for key in _entries(group.get(kind)))
+    return frozenset(str(key["enc"]) for key in keys if key.get("enc"))
+
+
+def _entries(node: Any) -> list[Mapping[str, Any]]:
+    return [each for each in node if isinstance(each, dict)] if isinstance(node, list) else []
+
+
+# The field that names a key of each kind (stores/stores.go), as a creation rule names it.
+_IDENTITY = {
+    "age": "recipient", "pgp": "fp", "kms": "arn", "gcp_kms": "resource_id", "hckms": "key_id",
+}  # fmt: skip
+
+
+def _identity(kind: str, key: Mapping[str, Any]) -> str:
+    if kind == "hc_vault":
+        parts = (key.get("vault_address"), key.get("engine_path"), "keys", key.get("key_name"))
+        return "/".join(str(part).strip("/") for part in parts)
+    if kind == "azure_kv":
+        return "/".join(str(key.get(part, "")) for part in ("vault_url", "name", "version"))
+    return str(key.get(_IDENTITY[kind], ""))
+
+
+def _threshold(stated: Any) -> int | None:
+    text = str(stated or "")
+    return int(text) if text.isdecimal() and len(text) < 4 and int(text) else None
 
 
 def unflatten(flat: Mapping[str, str]) -> dict[str, Any]:

@@ -92,7 +92,21 @@ class Text(NamedTuple):
     template: Template
 
 
-Derivation = Url | Text
+class PreviousOf(NamedTuple):
+    """What another value was before its last rotation."""
+
+    name: str
+
+
+class Alternate(NamedTuple):
+    """The value of `a` or of `b`, by the slot of a third."""
+
+    a: str
+    b: str
+    slot_of: str
+
+
+Derivation = Url | Text | PreviousOf | Alternate
 
 
 class Generator(NamedTuple):
@@ -197,6 +211,7 @@ class Decrypted(NamedTuple):
     values: Values
     places: Mapping[str, str]  # value: the file it stands in, also where it can't be used
     seeds: Values  # by number
+    previous: Values  # what given and stored values were before their last rotation
     findings: tuple[Finding, ...]
 
 

@@ -9,8 +9,9 @@ The language is what RE2 and `re` agree on: literals, `.`, classes, \\d \\w \\s 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 
 MOST_STATES = 2000
@@ -32,11 +33,17 @@ class Chars(NamedTuple):
         return any(low <= code <= high for low, high in self.ranges) is not self.negated
 
 
+START, END = Chars(((-1, -1),)), Chars(((-2, -2),))  # ^ and $ inside a search: no character at all
+
+
 class State(NamedTuple):
     """One state: with chars it consumes one of them, without it leads on at once."""
 
     chars: Chars | None
     then: list[int]
+
+
+Steps = dict[tuple[frozenset[int], str], frozenset[int]]
 
 
 class Pattern(NamedTuple):
@@ -46,10 +53,13 @@ class Pattern(NamedTuple):
     start: int
     accept: int
 
-    def matches(self, text: str) -> bool:
-        """Whether the whole text matches; time grows with len(text) × len(states)."""
-        current = self._reach({self.start})
-        known: dict[tuple[frozenset[int], str], frozenset[int]] = {}  # a DFA, as far as it is used
+    def matches(self, text: str, known: Steps | None = None) -> bool:
+        """Whether the whole text matches; time grows with len(text) × len(states).
+
+        Who asks often passes the same `known` each time.
+        """
+        known = {} if known is None else known  # a DFA, as far as it is used
+        current = self._reach({self.start}, {START, END} if not text else {START})
         for char in text:
             step = (current, char)
             if step not in known:
@@ -59,7 +69,7 @@ class Pattern(NamedTuple):
             current = known[step]
             if not current:
                 return False
-        return self.accept in current
+        return self.accept in self._reach(current, {END})
 
     def _after(self, current: frozenset[int], code: int) -> frozenset[int]:
         return self._reach(
@@ -69,13 +79,13 @@ class Pattern(NamedTuple):
             for target in self.states[index].then
         )
 
-    def _reach(self, starts: Iterable[int]) -> frozenset[int]:
-        """All states that these lead to without consuming anything."""
+    def _reach(self, starts: Iterable[int], here: Collection[Chars] = ()) -> frozenset[int]:
+        """All states that these lead to without consuming anything; the anchors `here` hold."""
         seen = set(starts)
         stack = list(seen)
         while stack:
             state = self.states[stack.pop()]
-            if state.chars is None:
+            if state.chars is None or state.chars in here:
                 fresh = set(state.then) - seen
                 seen |= fresh
                 stack += fresh
@@ -94,6 +104,22 @@ def compile_pattern(text: str) -> Pattern:
     states: list[State] = [State(None, [])]
     start = _build(node, 0, states)
     return Pattern(tuple(states), start, 0)
+
+
+@lru_cache(maxsize=256)
+def compile_search(text: str) -> Callable[[str], bool]:
+    """A function that says whether the expression matches anywhere in a text, as Go's does.
+
+    `^` and `$` mean the ends of the text. Raises PatternError.
+    """
+    node, end = _alternatives(text, 0, 0, {"^": START, "$": END})
+    if end < len(text):
+        raise PatternError("a ) without its (")
+    anything = Repeat(Chars((), negated=True), 0, None)
+    states: list[State] = [State(None, [])]
+    start = _build(Seq((anything, node, anything)), 0, states)
+    pattern, known = Pattern(tuple(states), start, 0), Steps()
+    return lambda found: pattern.matches(found, known)
 
 
 class Seq(NamedTuple):
@@ -127,10 +153,13 @@ _NAMED = {
 }  # fmt: skip
 _CONTROL = {"n": 10, "r": 13, "t": 9, "f": 12, "v": 11}
 _ANY = Chars(((10, 10),), negated=True)
+_NONE: Mapping[str, Chars] = MappingProxyType({})
 _QUANTIFIERS = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 
 
-def _alternatives(text: str, at: int, depth: int) -> tuple[Node, int]:
+def _alternatives(
+    text: str, at: int, depth: int, anchors: Mapping[str, Chars] = _NONE
+) -> tuple[Node, int]:
     """Read up to the end or a closing bracket; return what was read, and where it ends."""
     if depth > 50:
         raise PatternError("more than 50 groups inside each other")
@@ -142,19 +171,19 @@ def _alternatives(text: str, at: int, depth: int) -> tuple[Node, int]:
             items = []
             at += 1
         else:
-            item, at = _atom(text, at, depth)
+            item, at = _atom(text, at, depth, anchors)
             item, at = _quantified(item, text, at)
             items.append(item)
     return Alt((*branches, Seq(tuple(items)))), at
 
 
-def _atom(text: str, at: int, depth: int) -> tuple[Node, int]:
+def _atom(text: str, at: int, depth: int, anchors: Mapping[str, Chars]) -> tuple[Node, int]:
     char = text[at]
     if char == "(":
         at += 3 if text.startswith("(?:", at) else 1
         if text.startswith("?", at):
             raise PatternError("(? is not supported: no look-around, no flags, no names")
-        node, at = _alternatives(text, at, depth + 1)
+        node, at = _alternatives(text, at, depth + 1, anchors)
         if at == len(text):
             raise PatternError("a ( without its )")
         return node, at + 1
@@ -164,6 +193,10 @@ def _atom(text: str, at: int, depth: int) -> tuple[Node, int]:
         return _escape(text, at + 1)
     if char in "*+?{":
         raise PatternError(f"{char} has nothing to repeat")
+    if char in anchors:
+        if text[at + 1 : at + 2] in ("*", "+", "?", "{"):
+            raise PatternError(f"{char} can't be repeated")
+        return anchors[char], at + 1
     if char in "^$":
         raise PatternError(f"{char} can only stand at the end it means; the whole value is matched")
     return (_ANY if char == "." else Chars(((ord(char), ord(char)),))), at + 1

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sopsmith import consistency, schema
+from sopsmith import consistency
 from sopsmith.errors import SopsmithError
+from sopsmith.kinds import KINDS, is_stored
 from sopsmith.model import (
+    Alternate,
     Component,
     Derivation,
     Generator,
     Origin,
     Previous,
+    PreviousOf,
     Recipe,
     Rules,
     Secret,
@@ -23,15 +26,6 @@ from sopsmith.model import (
 )
 from sopsmith.resolve import ORIGINS, Resolved
 from sopsmith.template import IDENTITIES, fill, parse_template
-
-_DEFAULTS: dict[str, dict[str, Any]] = {
-    "password": {"length": 32, "alphabet": schema.ALPHANUMERIC},
-    "bytes": {"size": 32, "encoding": "base64"},
-    "rsa": {"bits": 3072},
-    "ecdsa": {"curve": "P-256"},
-    "ssh": {"type": "ed25519"},
-    "certificate": {"days": 365},
-}
 
 
 def parse(resolved: Resolved) -> Recipe:
@@ -109,8 +103,7 @@ def _generator(spec: Mapping[str, Any]) -> Generator | None:
     if "generate" not in spec:
         return None
     ((kind, options),) = spec["generate"].items()
-    stored = spec.get("stored", False) or kind in schema.STORED_KINDS
-    return Generator(kind, {**_DEFAULTS.get(kind, {}), **_no_nulls(options)}, stored)
+    return Generator(kind, {**KINDS[kind].defaults, **_no_nulls(options)}, is_stored(spec))
 
 
 def _previous(spec: Mapping[str, Any]) -> Previous | None:
@@ -138,6 +131,14 @@ def _derivation(spec: Mapping[str, Any]) -> Derivation:
     ((kind, options),) = spec.items()
     if kind == "template":
         return Text(parse_template(options))
+    if kind == "previousOf":
+        return PreviousOf(options)
+    if kind == "alternate":
+        return Alternate(*(options.get(part) or "" for part in ("a", "b", "slotOf")))
+    return _url(options)
+
+
+def _url(options: Mapping[str, Any]) -> Url:
     segments = options.get("path")
     return Url(
         scheme=parse_template(options.get("scheme") or ""),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sopsmith.catalogue import CATALOGUE
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, one_line, text
 
 _RESET = "\033[0m"
 _DIM = "\033[2m"
@@ -15,7 +15,7 @@ _DIM = "\033[2m"
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], colour: bool) -> str:
     """Aligned columns, two spaces apart; the last one is as long as it needs to be."""
-    body = [tuple(map(str, row)) for row in rows]
+    body = [tuple(one_line(str(cell)) for cell in row) for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -31,7 +31,43 @@ def as_json(tree: Any) -> str:
     return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
 
 
-def findings_json(findings: Iterable[Finding]) -> list[dict[str, str | None]]:
+def told(findings: Sequence[Finding], count: str, *, output: str, colour: bool) -> str:
+    """Distinct findings as text (with a last line that says what was checked), json or github.
+
+    Each says what to do: where it has no hint of its own, what the catalogue advises.
+    """
+    distinct = [
+        each._replace(hint=each.hint or CATALOGUE[each.code].fix)
+        for each in dict.fromkeys(findings)
+    ]
+    if output == "json":
+        return as_json({"findings": findings_json(distinct)})
+    if output == "github":
+        return "".join(map(_annotation, distinct))
+    errors = sum(finding.severity == "error" for finding in distinct)
+    counts = ((errors, "error"), (len(distinct) - errors, "warning"))
+    found = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
+    return text(distinct, colour=colour) + f"checked {count}: {found}\n"
+
+
+def _annotation(finding: Finding) -> str:
+    """A workflow command of GitHub Actions, which shows the finding in the pull request."""
+    title = f"sopsmith: {finding.code}"
+    properties = {"file": finding.file, "line": finding.line, "title": title}
+    given = ",".join(f"{k}={_escaped(str(v), ':,')}" for k, v in properties.items() if v)
+    what = f"{finding.field}: {finding.message}" if finding.field else finding.message
+    message = _escaped("\n".join(one_line(each) for each in (what, finding.hint) if each))
+    return f"::{finding.severity} {given}::{message}\n"
+
+
+def _escaped(words: str, more: str = "") -> str:
+    """What would end a workflow command or one of its properties, percent-encoded."""
+    for char in "%\r\n" + more:
+        words = words.replace(char, f"%{ord(char):02X}")
+    return words
+
+
+def findings_json(findings: Iterable[Finding]) -> list[dict[str, str | int | None]]:
     """The findings as data."""
     return [{"severity": each.severity, **each._asdict()} for each in dict.fromkeys(findings)]
 

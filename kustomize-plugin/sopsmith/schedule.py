@@ -25,9 +25,10 @@ def overdue(recipe: Recipe, today: date) -> Iterator[Finding]:
         day = due(value)
         if value.max_age is not None and value.rotated is None:
             message = "has a maxAge and no rotated date to count from"
-            hint = "set rotated beside its version in the leaf"
+            hint = f"sopsmith rotate {value.name} -e {recipe.environment}, or set rotated"
             yield Finding("overdue", message, recipe.file, value.name, hint)
         elif day is not None and day <= today:
             message = f"was due on {day}"
-            hint = "raise version and set rotated in the leaf"
+            verb = "set" if value.origin == "given" else "rotate"
+            hint = f"sopsmith {verb} {value.name} -e {recipe.environment}"
             yield Finding("overdue", message, recipe.file, value.name, hint)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from sopsmith.kinds import GENERATE
 from sopsmith.shape import (
     Problem,
     choice,
@@ -27,7 +28,6 @@ from sopsmith.shape import (
 API_VERSION = "sopsmith.dev/v1alpha1"
 KIND = "SecretRecipe"
 HIGHEST_VERSION = 2**32 - 1
-ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
 def _is_text(value: Any) -> bool:
@@ -42,33 +42,6 @@ NAME = r"[-._A-Za-z0-9]+"
 IDENTITY = r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?"
 SEED = r"[1-9][0-9]{0,8}"
 
-# The kinds whose values are drawn once and kept in a component; the others come from the seed.
-STORED_KINDS = frozenset({"rsa", "ecdsa", "ed25519", "ssh", "age", "certificate"})
-
-GENERATE = one_kind(
-    "kind of generator",
-    password=(record(
-        length=(integer(1, 1024), "characters; default 32"),
-        alphabet=(text(r"(?=[!-~]{2,94}$)(?!.*(.).*\1).*", "2 to 94 different ASCII characters"),
-                  "characters to draw from, literally; default A-Za-z0-9"),
-    ), "random text"),
-    bytes=(record(
-        size=(integer(1, 1024), "bytes before encoding; default 32"),
-        encoding=(choice("hex", "base64", "base64url"), "default base64; base64url has no padding"),
-    ), "random bytes as text"),
-    rsa=(record(bits=(integer(2048, 8192), "default 3072")), "RSA key, PKCS#8 PEM; stored"),
-    ecdsa=(record(curve=(choice("P-256", "P-384", "P-521"), "default P-256")),
-           "ECDSA key, PKCS#8 PEM; stored"),
-    ed25519=(record(), "Ed25519 key, PKCS#8 PEM; stored"),
-    ssh=(record(type_=(choice("ed25519", "rsa"), "default ed25519")), "OpenSSH key; stored"),
-    age=(record(), "age identity; stored"),
-    certificate=(record(
-        commonName=(text(), "subject"),
-        dnsNames=(list_of(text()), "subject alternative names"),
-        days=(integer(1, 7300), "validity; default 365"),
-    ), "self-signed certificate and key as one PEM; stored"),
-)  # fmt: skip
-
 PART = text(what="text with $(NAME)")
 DERIVE = one_kind(
     "kind of derivation",
@@ -82,6 +55,13 @@ DERIVE = one_kind(
         query=(map_of(PART), "parameters; one whose value is absent is left out"),
     ), "a URL; every part is percent-encoded outside A-Za-z0-9._~-"),
     template=(PART, "text with $(NAME); $$( stands for a literal $("),
+    previousOf=(text(NAME, "a value's name"),
+                "what a value was before its last rotation; absent until there was one"),
+    alternate=(record(
+        a=(text(NAME, "a value's name"), "the value in slot a, and where no slot is stated"),
+        b=(text(NAME, "a value's name"), "the value in slot b"),
+        slotOf=(text(NAME, "a value's name"), "the value whose slot decides"),
+    ), "one of two values, such as the names of alternating roles; all three are required"),
 )  # fmt: skip
 
 RULES = record(

@@ -30,6 +30,7 @@ _FORMATS: dict[str, Format] = {
 }  # fmt: skip
 _ENCRYPT = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
 CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
+PREVIOUS = "SOPSMITH_PREVIOUS_"  # then a value's name: what it was before its last rotation
 SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
 
 Path = tuple[str, ...]
@@ -43,13 +44,21 @@ class Trust(NamedTuple):
     demo_key: bool = False
 
 
-def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
-    """Check a component's text without any key.
+def _nothing(path: Path) -> bool:
+    return False
+
+
+def seal(
+    component: Component,
+    data: bytes,
+    trust: Trust,
+    may_be_clear: Callable[[Path], bool] = _nothing,
+) -> Sealed:
+    """Check a component's text without any key; `may_be_clear` says which more leaves may be.
 
     Raises SopsmithError: not-encrypted, tampered, foreign-key-type, demo-key.
     """
-    suffix = component.file.rpartition(".")[2].lower()
-    form: Format = "binary" if component.whole else _FORMATS.get(suffix, "binary")
+    form = format_of(component)
     tree, section = _read(component, data, form)
     metadata = read_metadata(section, component.file)
     if _leaf_problem(metadata.mac) or not metadata.mac.endswith(",type:str]"):
@@ -63,12 +72,13 @@ def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
     for path, leaf in leaves_of(tree):
         if len(findings) == MOST_FINDINGS:
             break
+        is_ours = path == (CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR)
         problem = _leaf_problem(leaf)
         if any(":" in key for key in path):  # for sops `a:b` is the same path as b inside a
             problem = "tampered"
         if problem is None:
             ciphertexts[path] = leaf or ""
-        elif path == (CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR):
+        elif is_ours or (problem == "not-encrypted" and may_be_clear(path)):
             clear[path] = leaf
         else:
             message = {
@@ -81,6 +91,22 @@ def seal(component: Component, data: bytes, trust: Trust) -> Sealed:
     if findings:
         raise SopsmithError(findings)
     return Sealed(component, form, data, ciphertexts, clear, metadata.recipients)
+
+
+def format_of(component: Component) -> Format:
+    """How the file is read: by its last suffix, and a whole file as bytes."""
+    suffix = component.file.rpartition(".")[2].lower()
+    return "binary" if component.whole else _FORMATS.get(suffix, "binary")
+
+
+def sops_section(component: Component, data: bytes) -> dict[str, Any]:
+    """The sops metadata of a file as a tree; raises SopsmithError (not-encrypted, tampered)."""
+    return unpacked(component, data)[1]
+
+
+def unpacked(component: Component, data: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A file's tree and its sops metadata, unchecked; raises SopsmithError as sops_section does."""
+    return _read(component, data, format_of(component))
 
 
 def _read(component: Component, data: bytes, form: Format) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
-from sopsmith.model import Parts, Recipe, Ref, Template, Text, Url, Value, Values
+from sopsmith.model import (
+    Alternate,
+    Parts,
+    PreviousOf,
+    Recipe,
+    Ref,
+    Template,
+    Text,
+    Url,
+    Value,
+    Values,
+)
 
 IDENTITIES = ("app", "environment")
 _REFERENCE = re.compile(r"\$\$\(|\$\(([^()]*)(\)?)")
@@ -38,8 +49,23 @@ def fill(template: Template, lookup: Callable[[str], str]) -> str:
 
 def references(value: Value) -> tuple[str, ...]:
     """The names that a value is derived from, `app` and `environment` included, each once."""
-    parts = templates(value)
-    return tuple(dict.fromkeys(name for template in parts for name in names(template)))
+    return tuple(dict.fromkeys((*bare_names(value), *filled_in(value))))
+
+
+def bare_names(value: Value) -> tuple[str, ...]:
+    """The names that stand in a derivation without `$(…)`; a part that is not given has none."""
+    derivation = value.derivation
+    return tuple(filter(None, derivation)) if isinstance(derivation, PreviousOf | Alternate) else ()
+
+
+def chosen(alternate: Alternate, values: Mapping[str, Value]) -> str:
+    """The name of the two that the slot picks; `a` where no slot is stated."""
+    return alternate.b if values[alternate.slot_of].slot == "b" else alternate.a
+
+
+def filled_in(value: Value) -> tuple[str, ...]:
+    """The names whose text becomes part of the derived text."""
+    return tuple(name for template in templates(value) for name in names(template))
 
 
 def derivation_order(values: Mapping[str, Value]) -> tuple[str, ...]:
@@ -82,11 +108,15 @@ def fill_url(url: Url, known: Container[str], lookup: Callable[[str], str]) -> P
     )
 
 
-def reached(values: Mapping[str, Value], starts: Iterable[str]) -> set[str]:
-    """These values and all that is derived from them."""
+def reached(
+    values: Mapping[str, Value],
+    starts: Iterable[str],
+    needs: Callable[[Value], Iterable[str]] = references,
+) -> set[str]:
+    """These values and all that is derived from them, by the names that `needs` counts."""
     found = set(starts)
     for name in derivation_order(values):
-        if found.intersection(references(values[name])):
+        if found.intersection(needs(values[name])):
             found.add(name)
     return found
 

@@ -14,8 +14,9 @@ from datetime import date
 from types import FrameType
 from typing import NamedTuple
 
-from sopsmith.errors import Interrupted, SopsmithError
+from sopsmith.errors import STOPS, Interrupted, SopsmithError
 from sopsmith.findings import Finding, exit_code, text
+from sopsmith.model import MOST_BYTES
 
 
 class Session(NamedTuple):
@@ -25,6 +26,35 @@ class Session(NamedTuple):
     write_bytes: Callable[[bytes], None]  # the result
     colour: bool
     today: date
+    is_terminal: bool = False  # whether somebody is there to answer
+    read_stdin: Callable[[], bytes] = bytes
+
+    def say(self, text: str) -> None:
+        """Tell people what goes on, beside the result."""
+        _say(text)
+
+    def ask(self, question: str, default: str = "") -> str:
+        """Ask on the terminal; raises SopsmithError (usage) where there is none."""
+        shown = f" [{default}]" if default else ""
+        return self._answer(f"{question}{shown}: ", hidden=False) or default
+
+    def ask_secret(self, question: str) -> str:
+        """Ask without echo; raises SopsmithError (usage) where there is no terminal."""
+        return self._answer(f"{question}: ", hidden=True)
+
+    def _answer(self, prompt: str, *, hidden: bool) -> str:
+        if not self.is_terminal:
+            message = "nobody is there to answer a question"
+            raise SopsmithError(Finding("usage", message, hint="give the option instead; --help"))
+        import getpass
+
+        try:
+            if hidden:
+                return getpass.getpass(prompt)  # reads /dev/tty with echo off
+            _say(prompt)
+            return sys.stdin.readline().strip()
+        except (OSError, EOFError, UnicodeDecodeError):
+            raise SopsmithError(Finding("usage", "the answer can't be read")) from None
 
     def write(self, text: str) -> None:
         """Write text to the result."""
@@ -99,6 +129,18 @@ def write_out(data: bytes) -> None:
         raise SopsmithError(Finding("output-failed", message)) from None
 
 
+def read_in() -> bytes:
+    """All of standard input, up to 8 MiB; raises SopsmithError (usage) for more or none."""
+    try:
+        with open(0, "rb", closefd=False) as stream:
+            data = stream.read(MOST_BYTES)
+    except OSError:
+        raise SopsmithError(Finding("usage", "standard input can't be read")) from None
+    if len(data) == MOST_BYTES:
+        raise SopsmithError(Finding("usage", "standard input is 8 MiB or more"))
+    return data
+
+
 def end(code: int) -> None:
     """End the process at once: tearing Python down takes 5 ms and does nothing for us."""
     try:
@@ -113,9 +155,6 @@ def _say(text: str) -> None:
         os.write(2, encoded(text))
     except OSError:  # nobody listens; the exit code still tells
         return
-
-
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

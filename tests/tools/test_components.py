@@ -303,7 +303,7 @@ def test_an_undeclared_key_is_a_warning_and_goes_nowhere(repo: Repo) -> None:
     assert set(emitted(repo)) == {"A"}
     run = repo.cli("validate", "overlay")
     assert run.code == 0
-    assert "warning: app.enc.yaml: OLD: is not declared in the recipe [undeclared-key]" in run.out
+    assert "warning: app.enc.yaml:3: OLD: is not declared in the recipe [undeclared-key]" in run.out
 
 
 def test_a_key_in_two_components(repo: Repo) -> None:
@@ -347,7 +347,7 @@ def test_a_leaf_that_is_no_text(repo: Repo, suffix: str, leaf: Any) -> None:
     run = repo.function()
     assert stopped(run, 1, "not-flat")
     assert f"app.enc.{suffix}: PORT" in run.err
-    assert "hint: values are text: put quotes round it" in run.err
+    assert "hint: values are text: give it anew with sopsmith set" in run.err
 
 
 def test_a_date_is_no_text(repo: Repo) -> None:

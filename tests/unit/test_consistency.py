@@ -177,7 +177,7 @@ def test_what_turns_a_seed_is_refused_where_no_seed_is(origin: str, field: str) 
     assert found.field == f"spec.values.A.{field.partition(':')[0]}"
 
 
-@pytest.mark.parametrize("field", ["version: 2", "seed: '2'", "previous: {version: 1}"])
+@pytest.mark.parametrize("field", ["version: 2", "seed: '2'", "version: 2, previous: {version: 1}"])
 def test_a_seeded_value_takes_them(field: str) -> None:
     assert faults(values(f"A: {{{GENERATE}, {field}}}")) == []
 

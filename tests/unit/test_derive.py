@@ -33,7 +33,7 @@ def recipe(**values: Any) -> Recipe:
 
 def run(given: Given, **values: Any) -> Derived:
     """Derive these values from what is given."""
-    return derive(recipe(**values), {name: Sensitive(each) for name, each in given.items()})
+    return derive(recipe(**values), {name: Sensitive(each) for name, each in given.items()}, {})
 
 
 def template(text: str, given: Given, **values: Any) -> str | bytes | None:
@@ -212,3 +212,40 @@ def test_one_cause_is_one_finding() -> None:
 def test_a_left_out_part_does_not_hide_a_missing_value() -> None:
     parts = {"scheme": "a", "host": "b", "user": "$(U)", "password": "$(P)"}
     assert absence(U=OPTIONAL, P={}, OUT={"derive": {"url": parts}}) == ([], set())
+
+
+# --- alternates -----------------------------------------------------------------------------------
+
+ALTERNATE = {"derive": {"alternate": {"a": "A", "b": "B", "slotOf": "P"}}}
+
+
+def alternating(given: Given, slot: str | None = None, **more: Any) -> Derived:
+    """The name of the role that the password's slot picks."""
+    password: dict[str, Any] = {"generate": {"password": {}}, "slot": slot}
+    declared = {"A": {}, "B": {}} | more
+    return run({"P": "pw", **given}, USER=ALTERNATE, P=password, **declared)
+
+
+@pytest.mark.parametrize(("slot", "user"), [(None, "app_a"), ("a", "app_a"), ("b", "app_b")])
+def test_the_slot_picks_one_of_two(slot: str | None, user: str) -> None:
+    found = alternating({"A": "app_a", "B": "app_b"}, slot)
+    assert (found.values["USER"].reveal(), found.findings) == (user, ())
+
+
+def test_what_is_picked_can_be_derived_and_derived_from() -> None:
+    more = {"B": {"derive": {"template": "$(A)2"}}, "DSN": {"derive": {"template": "u=$(USER)"}}}
+    assert alternating({"A": "app"}, "b", **more).values["DSN"].reveal() == "u=app2"
+
+
+def test_bytes_are_picked_as_they_are() -> None:
+    assert alternating({"A": b"\xff", "B": "b"}).values["USER"].reveal() == b"\xff"
+
+
+def test_only_the_one_that_is_picked_has_to_be_there() -> None:
+    assert alternating({"A": "app_a"}, "a", B=OPTIONAL).findings == ()
+    (found,) = alternating({"A": "app_a"}, "b", B=OPTIONAL).findings
+    assert (found.code, found.message) == ("missing", "can't be derived while B is absent")
+
+
+def test_a_missing_one_is_one_finding_of_its_own() -> None:
+    assert alternating({"A": "app_a"}, "b").findings == ()

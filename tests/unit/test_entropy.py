@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sopsmith.entropy import STRONG, estimate, of_generator
+from sopsmith.kinds import ALPHANUMERIC
 from sopsmith.model import Generator
-from sopsmith.schema import ALPHANUMERIC
 
 
 def password(length: int, alphabet: str = ALPHANUMERIC) -> Generator:

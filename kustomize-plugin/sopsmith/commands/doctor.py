@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, NamedTuple
 
 from sopsmith import report
 from sopsmith.errors import SopsmithError
 from sopsmith.sealed import DEMO_RECIPIENT
-from sopsmith.tools import age, files, process
+from sopsmith.tools import age, files, process, sops
 from sopsmith.voice import Session
 
 
@@ -22,7 +21,7 @@ class Program(NamedTuple):
 
 
 PROGRAMS = (
-    Program("sops", ("--disable-version-check", "--version"), (3, 11), "decrypting"),
+    Program("sops", sops.TELL_VERSION, sops.OLDEST, "decrypting"),
     Program("kustomize", ("version",), (5, 5), "kustomize build"),
     Program("age", ("--version",), (1, 2), "making keys"),
     Program("git", ("--version",), (2, 25), "the root of a checkout"),
@@ -53,7 +52,9 @@ def doctor(session: Session, *, output: str) -> int:
 
 def _look(session: Session, program: Program) -> dict[str, Any]:
     path = process.which(program.name, session.env.get("PATH", ""))
-    found = None if path is None or not program.arguments else _version(session, path, program)
+    found = None
+    if path and program.arguments:
+        found = process.version((path, *program.arguments), _environment(session))
     if path is None:
         state = "missing"
     elif program.arguments and found is None:
@@ -68,14 +69,6 @@ def _look(session: Session, program: Program) -> dict[str, Any]:
         "state": state,
         "needed_for": program.needed_for,
     }
-
-
-def _version(session: Session, path: str, program: Program) -> tuple[int, ...] | None:
-    result = process.run(process.Call((path, *program.arguments), b"", _environment(session)), 10)
-    if isinstance(result, process.Failed) or result.status != 0:
-        return None
-    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
-    return tuple(int(part) for part in match.groups() if part) if match else None
 
 
 def _environment(session: Session) -> dict[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from sopsmith import checkout, report, schedule
-from sopsmith.commands.render import source
 from sopsmith.model import Recipe
 from sopsmith.pipeline.render import Rendered
+from sopsmith.provenance import source
 from sopsmith.template import reached
 from sopsmith.voice import Session
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from sopsmith import checkout, report
-from sopsmith.model import Value
 from sopsmith.pipeline.render import Rendered, emitted
-from sopsmith.template import IDENTITIES, references
+from sopsmith.provenance import source
 from sopsmith.voice import Session
 
 
@@ -34,16 +33,3 @@ def _rows(rendered: Rendered) -> list[tuple[str, str, str, str]]:
         for key, name in sorted(secret.data.items())
         if name in rendered.values
     ]
-
-
-def source(rendered: Rendered, name: str) -> str:
-    """Where a value comes from, in a few words."""
-    value: Value = rendered.recipe.values[name]
-    if value.origin == "derived":
-        return ", ".join(need for need in references(value) if need not in IDENTITIES)
-    if value.origin == "generated" and value.generator:
-        return f"seed {value.seed}, {value.generator.kind}, version {value.version}"
-    if name not in rendered.values:
-        return "absent"
-    place = rendered.places.get(name, value.file)
-    return f"default in {place}" if place == value.file else place

@@ -2,44 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sopsmith import checkout, overlay, report, schedule
+from sopsmith import affected, check, checkout, overlay, report, schedule, settings
+from sopsmith.affected import Target
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, exit_code, text
+from sopsmith.findings import Finding, exit_code
+from sopsmith.lines import located
+from sopsmith.model import Recipe
+from sopsmith.tools import files, git
 from sopsmith.voice import Session
 
 
-def validate(session: Session, paths: Sequence[str], *, output: str) -> int:
-    """Print the findings of all recipes at these paths; the exit code is theirs."""
-    findings: list[Finding] = []
-    for path in paths:
-        try:
-            findings += _findings(checkout.at(path, session.env), session)
-        except SopsmithError as error:
-            findings += error.findings
-    findings = list(dict.fromkeys(findings))
-    if output == "json":
-        session.write(report.as_json({"findings": report.findings_json(findings)}))
-    else:
-        session.write(text(findings, colour=session.colour) + _summary(paths, findings))
+def validate(
+    session: Session,
+    paths: Sequence[str],
+    *,
+    changed: Sequence[str] | None,
+    require_key: bool,
+    output: str,
+) -> int:
+    """Print the findings of all recipes that are meant; the exit code is theirs.
+
+    They are those at the paths, and those that a change of the files in `changed` touches; without
+    either, all of the repository. Where no key opens a component, what shows without one is
+    checked and a warning says so, unless a key is required.
+    """
+    targets = list(_meant(session.env, paths, changed))
+    findings = [finding for target in targets for finding in _findings(target, session)]
+    if not require_key:
+        keyless = {each.file for each in findings if each.code == "no-key"}
+        findings = [_noted(each) if each.code == "no-key" else each for each in findings]
+        findings += _without_key([each for each in targets if each.files & keyless])
+    checked = f"{len(targets)} path{'' if len(targets) == 1 else 's'}"
+    session.write(report.told(findings, checked, output=output, colour=session.colour))
     return exit_code(findings)
 
 
-def _findings(here: checkout.Checkout, session: Session) -> list[Finding]:
+# --- what is meant --------------------------------------------------------------------------------
+
+
+def _meant(
+    env: Mapping[str, str], paths: Sequence[str], changed: Sequence[str] | None
+) -> Iterable[Target]:
+    """Everything to validate, each once, and why something can't be."""
+    found: dict[tuple[str, str], Target] = {}
+    for path in paths:
+        for target in _named(path, env):
+            found.setdefault((target.root, target.path), target)
+    if changed or not (paths or changed is not None):
+        root = files.find_root(".", env)
+        every = affected.every(root, env)
+        if changed is None and not every:
+            message = "no recipe of an environment is in this repository"
+            raise SopsmithError(Finding("usage", message, hint="sopsmith init makes one"))
+        inside = {_inside(path, root) for path in changed or ()}
+        for target in every if changed is None else affected.touched(every, inside):
+            found.setdefault((target.root, target.path), target)
+    return found.values()
+
+
+def _named(path: str, env: Mapping[str, str]) -> Sequence[Target]:
+    """What a path stands for: an overlay or a recipe itself, or what is made from the file."""
+    try:
+        if os.path.isfile(path) and not _is_rendered(path, env):
+            return _reading(path, env)
+        here = checkout.at(path, env)
+        return [affected.of(_inside(path, here.root), here)]
+    except SopsmithError as error:
+        return [Target("", path, None, frozenset(), frozenset(), error.findings)]
+
+
+def _is_rendered(path: str, env: Mapping[str, str]) -> bool:
+    """Whether the file is validated by itself; a broken recipe is, so that it is told."""
+    root = files.find_root(os.path.dirname(path) or ".", env)
+    try:
+        return affected.is_rendered(_inside(path, root), files.reader(root))
+    except SopsmithError:
+        return True
+
+
+def _reading(path: str, env: Mapping[str, str]) -> tuple[Target, ...]:
+    """What is made from a file that is no leaf: a component, a base, a manifest of an overlay."""
+    root = files.find_root(os.path.dirname(path) or ".", env)
+    file = _inside(path, root)
+    found = affected.touched(affected.every(root, env), {file})
+    if not found:
+        hint = "name an overlay, a recipe, or a file that one of them reads"
+        raise SopsmithError(Finding("usage", "no recipe reads it", file, hint=hint))
+    return found
+
+
+def _inside(path: str, root: str) -> str:
+    """A file's path relative to the root; it need not exist."""
+    folder = files.relative(os.path.dirname(path) or ".", root)
+    return posixpath.join(folder, os.path.basename(path))
+
+
+# --- what is found --------------------------------------------------------------------------------
+
+
+def _findings(target: Target, session: Session) -> Iterable[Finding]:
+    here = target.here
+    if here is None:
+        return target.findings
     findings: list[Finding] = []
-    recipes = []
-    for rendered in checkout.rendered(here):
-        recipes.append(rendered.recipe)
-        findings += rendered.findings
-        findings += schedule.overdue(rendered.recipe, session.today)
-    if here.kustomization:
+    recipes: Sequence[Recipe] = ()
+    try:
+        rendered = checkout.rendered(here)
+        recipes = [each.recipe for each in rendered]
+        findings += [finding for each in rendered for finding in each.findings]
+    except SopsmithError as error:
+        findings += error.findings
+        if {finding.code for finding in findings} == {"no-key"}:  # so the recipes are in order
+            recipes = checkout.recipes(here)
+    for recipe in recipes:
+        findings += schedule.overdue(recipe, session.today)
+    if here.kustomization and recipes:
         findings += overlay.problems(here.kustomization, here.sources, recipes, here.read)
-    return findings
+    return located(findings, here.read)
 
 
-def _summary(paths: Sequence[str], findings: Sequence[Finding]) -> str:
-    errors = sum(finding.severity == "error" for finding in findings)
-    counts = ((len(paths), "path"), (errors, "error"), (len(findings) - errors, "warning"))
-    checked, *found = (f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
-    return f"checked {checked}: {', '.join(found)}\n"
+def _without_key(targets: Sequence[Target]) -> Iterator[Finding]:
+    """What shows without a key of all that these are made from."""
+    for here in {each.root: each.here for each in targets if each.here}.values():
+        asked = {file for each in targets if each.root == here.root for file in each.files}
+        tracked = git.listed(git.Repository(here.root, here.env), untracked=False)
+        known = list(dict.fromkeys([*tracked, *asked]))
+        found = check.check(known, here.read, settings.read(here.env).trust, sorted(asked))
+        yield from located(found.findings, here.read)
+
+
+def _noted(finding: Finding) -> Finding:
+    """What would be an error where a key is required."""
+    message = f"{finding.message}, so its values were not validated"
+    return finding._replace(code="validated-keyless", message=message)

@@ -15,7 +15,14 @@ from sopsmith import document, shape
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
-from sopsmith.sealed import CLEAR_ENVIRONMENT, SECRET_CLEAR, Path, leaves_of, plain_length
+from sopsmith.sealed import (
+    CLEAR_ENVIRONMENT,
+    PREVIOUS,
+    SECRET_CLEAR,
+    Path,
+    leaves_of,
+    plain_length,
+)
 
 _OURS = "SOPSMITH_"
 _ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
@@ -50,6 +57,7 @@ class Content(NamedTuple):
     entries: Mapping[str, Sensitive]  # key: value; for a whole file, its one value
     environment: tuple[str, ...] | None  # None: not stated
     seeds: Mapping[str, Sensitive]
+    previous: Mapping[str, Sensitive]  # value: what it was
     findings: Mapping[str, Finding]  # key: why it can't be used
 
 
@@ -62,7 +70,7 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
     if component.whole:
         if len(plaintext) != plain_length(sealed.ciphertexts[("data",)]):
             raise SopsmithError(_garbage(component))
-        return Content({component.whole: Sensitive(plaintext)}, None, {}, {})
+        return Content({component.whole: Sensitive(plaintext)}, None, {}, {}, {})
     tree = _plain_tree(component, plaintext)
     leaves = dict(leaves_of(tree))
     _check_shape(sealed, leaves)
@@ -75,8 +83,50 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
     if copy is not None and (environment is None or copy != environment.text()):
         message = f"differs from the encrypted {_ENVIRONMENT}"
         raise SopsmithError(Finding("tampered", message, component.file, CLEAR_ENVIRONMENT))
+    return _content(entries, _names(environment), findings)
+
+
+def _content(
+    entries: dict[str, Sensitive],
+    environment: tuple[str, ...] | None,
+    findings: Mapping[str, Finding],
+) -> Content:
+    """Tell values from what is ours."""
     seeds = {match[1]: entries.pop(key) for key in list(entries) if (match := _SEED.match(key))}
-    return Content(entries, _names(environment), seeds, findings)
+    kept = [key for key in entries if key.startswith(PREVIOUS)]
+    previous = {key.removeprefix(PREVIOUS): entries.pop(key) for key in kept}
+    return Content(entries, environment, seeds, previous, findings)
+
+
+def gather_names(recipe: Recipe, components: Sequence[Sealed]) -> Decrypted:
+    """What `gather` would say of these components, as far as it shows without any key.
+
+    Names are in clear, so each value is there, and is not the real one.
+    Raises SopsmithError as `gather` does: seed-refused, wrong-environment, tampered.
+    """
+    contents = []
+    stops: list[Finding] = []
+    for sealed in components:
+        content = _names_only(recipe, sealed)
+        stops += _environment_problems(recipe, sealed.component.file, content)
+        contents.append((sealed.component, content))
+    if stops:
+        raise SopsmithError(stops)
+    return _join(recipe, contents)
+
+
+def _names_only(recipe: Recipe, sealed: Sealed) -> Content:
+    """A component's names; its environment is believed, unless a clear copy says another."""
+    if sealed.component.whole:
+        return Content({sealed.component.whole: Sensitive("")}, None, {}, {}, {})
+    made_up = {path: "QUFB" if text else "" for path, text in sealed.ciphertexts.items()}
+    tree = {path[0]: leaf for path, leaf in sealed.clear.items() if len(path) == 1}
+    entries, findings = _entries(sealed, tree, {**sealed.clear, **made_up})
+    stated = entries.pop(_ENVIRONMENT, None)
+    copy = sealed.clear.get((CLEAR_ENVIRONMENT,))
+    believed = Sensitive(copy if isinstance(copy, str) else recipe.environment)
+    environment = None if stated is None else _names(believed)
+    return _content(entries, environment, findings)
 
 
 def _garbage(component: Component) -> Finding:
@@ -147,7 +197,7 @@ def _entries(
             section, (key, *deeper) = path[0], path[1:]
         ciphertext, field = sealed.ciphertexts[path], ".".join(path)
         if deeper or not _is_text(leaf, ciphertext):
-            hint = f"values are text: put quotes round it with sops edit {file}"
+            hint = f"values are text: give it anew with sopsmith set, or quote it: sops edit {file}"
             findings[key] = Finding("not-flat", "is no text", file, field, hint)
         elif key in entries:
             findings[key] = Finding("duplicate-key", "stands in data and in stringData", file, key)
@@ -198,7 +248,7 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
     values: dict[str, Sensitive] = {}
     places: dict[str, str] = {}
     seeds: dict[str, Sensitive] = {}
-    findings: list[Finding] = []
+    previous, findings = _previous(recipe, contents)
     for component, content in contents:
         file = component.file
         for name, key in _reading(component, content.findings):
@@ -229,7 +279,25 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
         if name not in values and value.default is not None:
             values[name] = Sensitive(value.default)
             places[name] = value.file
-    return Decrypted(values, places, seeds, tuple(findings))
+    return Decrypted(values, places, seeds, previous, tuple(findings))
+
+
+def _previous(
+    recipe: Recipe, contents: Sequence[tuple[Component, Content]]
+) -> tuple[dict[str, Sensitive], list[Finding]]:
+    """What the components keep of earlier values, by the rules for the values themselves."""
+    previous: dict[str, Sensitive] = {}
+    places: dict[str, str] = {}
+    findings: list[Finding] = []
+    for component, content in contents:
+        for name, sensitive in content.previous.items():
+            problem = _problem(recipe, name, places)
+            if problem:
+                message = f"keeps what {name} was, which {problem[1]}"
+                findings.append(Finding(problem[0], message, component.file, PREVIOUS + name))
+            places.setdefault(name, component.file)
+            previous.setdefault(name, sensitive)
+    return previous, findings
 
 
 def _not_there(

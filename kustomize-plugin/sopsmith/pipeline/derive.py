@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sopsmith.findings import Finding
-from sopsmith.model import Parts, Recipe, Sensitive, Text, Url, Value, Values
+from sopsmith.model import Alternate, Parts, PreviousOf, Recipe, Sensitive, Text, Url, Value, Values
 from sopsmith.template import (
     IDENTITIES,
+    chosen,
     derivation_order,
     fill,
     fill_url,
+    filled_in,
     lookup_in,
     names,
     references,
@@ -28,9 +30,10 @@ class Derived(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def derive(recipe: Recipe, values: Values) -> Derived:
+def derive(recipe: Recipe, values: Values, previous: Values) -> Derived:
     """Compose the derived values, each after what it needs.
 
+    `previous` holds what values were before their last rotation, where there was one.
     A value that needs one with a finding of its own is left out in silence: one cause, one finding.
     """
     known = dict(values)
@@ -43,20 +46,19 @@ def derive(recipe: Recipe, values: Values) -> Derived:
     room = MOST_DERIVED
     for name in derivation_order(recipe.values):
         value = recipe.values[name]
-        needs = [need for need in references(value) if need not in IDENTITIES]
-        if broken.intersection(needs):
+        if broken.intersection(references(value)):
             broken.add(name)
             continue
-        problems = [_not_text(value, need) for need in needs if _is_bytes(known.get(need))]
+        problems = [_not_text(value, n) for n in filled_in(value) if _is_bytes(known.get(n))]
         if not problems and _length(value, known) > room:
             problems = [_too_large(value)]
-        text = None if problems else _text(recipe, value, known)
-        if text is not None:
-            known[name] = Sensitive(text)
-            room -= len(text)
+        made = None if problems else _made(recipe, value, known, previous)
+        if made is not None:
+            known[name] = made
+            room -= len(made.reveal())
         elif problems or not value.optional:
             broken.add(name)
-            findings += problems or [_absent(value, needs, known)]
+            findings += problems or [_absent(recipe, value, known)]
     return Derived(known, tuple(findings))
 
 
@@ -69,6 +71,17 @@ def _length(value: Value, known: Values) -> int:
         if isinstance(part, str) or part.name in known
     ]
     return sum(lengths) * (3 if isinstance(value.derivation, Url) else 1)  # percent-encoding
+
+
+def _made(recipe: Recipe, value: Value, known: Values, previous: Values) -> Sensitive | None:
+    """The derived value; None where what it stands for is absent."""
+    derivation = value.derivation
+    if isinstance(derivation, PreviousOf):
+        return previous.get(derivation.name)
+    if isinstance(derivation, Alternate):
+        return known.get(chosen(derivation, recipe.values))
+    text = _text(recipe, value, known)
+    return None if text is None else Sensitive(text)
 
 
 def _text(recipe: Recipe, value: Value, known: Values) -> str | None:
@@ -120,8 +133,16 @@ def _too_large(value: Value) -> Finding:
     return Finding("max-length", message, value.file, value.name)
 
 
-def _absent(value: Value, needs: list[str], known: Values) -> Finding:
-    absent = ", ".join(need for need in needs if need not in known)
+def _absent(recipe: Recipe, value: Value, known: Values) -> Finding:
+    derivation = value.derivation
+    if isinstance(derivation, PreviousOf):
+        message = f"can't be derived while {derivation.name} has no previous value"
+        hint = f"there is none before the first rotation: mark {value.name} optional: true"
+        return Finding("missing", message, value.file, value.name, hint)
+    needs = filled_in(value)
+    if isinstance(derivation, Alternate):
+        needs = (chosen(derivation, recipe.values),)
+    absent = ", ".join(need for need in dict.fromkeys(needs) if need not in {*IDENTITIES, *known})
     message = f"can't be derived while {absent} is absent"
     hint = f"give {absent}, or mark {value.name} optional: true as well"
     return Finding("missing", message, value.file, value.name, hint)

@@ -6,17 +6,18 @@ what v1 once produced it produces for ever.
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Generator, Recipe, Sensitive, Values
+from sopsmith.kinds import FROM_STREAM
+from sopsmith.model import Generator, PreviousOf, Recipe, Sensitive, Value, Values
 
 LABEL = b"sopsmith/v1"
 CHECK_LABEL = b"sopsmith/v1/check"
@@ -26,13 +27,37 @@ CHECK = 16  # bytes of a seed's public check value
 _SEED = re.compile(r"[0-9a-f]{64}\Z")
 
 
-def generate(recipe: Recipe, seeds: Values) -> Values:
+class Generated(NamedTuple):
+    """Every seed-generated value, and what those were whose previous value is asked for."""
+
+    values: Values
+    previous: Values
+
+
+def generate(recipe: Recipe, seeds: Values) -> Generated:
     """Derive every seed-generated value of the recipe.
 
     Raises SopsmithError (seed-refused) for each seed that is missing, malformed or not the one
     whose check value the recipe holds.
     """
-    keys = _checked_seeds(recipe, seeds)
+    now = [value for value in recipe.values.values() if value.origin == "generated"]
+    before = _before(recipe, now)
+    keys = _checked_seeds(recipe, seeds, {value.seed for value in (*now, *before)})
+    return Generated(_made(recipe, now, keys), _made(recipe, before, keys))
+
+
+def _before(recipe: Recipe, values: Iterable[Value]) -> list[Value]:
+    """The values as they were, where a derivation asks for it and there was a rotation."""
+    derivations = [value.derivation for value in recipe.values.values()]
+    asked = {each.name for each in derivations if isinstance(each, PreviousOf)}
+    return [
+        value._replace(**value.previous._asdict())
+        for value in values
+        if value.previous and value.name in asked
+    ]
+
+
+def _made(recipe: Recipe, values: Iterable[Value], keys: Mapping[str, bytes]) -> Values:
     return {
         value.name: Sensitive(
             generated(
@@ -44,8 +69,8 @@ def generate(recipe: Recipe, seeds: Values) -> Values:
                 generator=value.generator,
             )
         )
-        for value in recipe.values.values()
-        if value.origin == "generated" and value.generator is not None
+        for value in values
+        if value.generator is not None
     }
 
 
@@ -54,7 +79,7 @@ def generated(
 ) -> str:
     """One value (HKDF-SHA256, RFC 5869; layout: kustomize-plugin/README.md)."""
     stream = _stream(seed, app, environment, value_id, version, canonical(generator))
-    return KINDS[generator.kind](generator.options, stream)
+    return FROM_STREAM[generator.kind](generator.options, stream)
 
 
 def check_value(seed: bytes, app: str, environment: str, number: str) -> str:
@@ -92,33 +117,9 @@ def _stream(
         block += 1
 
 
-def _password(options: Mapping[str, str | int], stream: Iterator[int]) -> str:
-    """Characters by rejection: bytes past the last whole multiple of the alphabet are dropped."""
-    alphabet, length = str(options["alphabet"]), int(options["length"])
-    limit = 256 - 256 % len(alphabet)
-    accepted = (byte for byte in stream if byte < limit)
-    return "".join(alphabet[next(accepted) % len(alphabet)] for _ in range(length))
-
-
-def _bytes(options: Mapping[str, str | int], stream: Iterator[int]) -> str:
-    raw = bytes(next(stream) for _ in range(int(options["size"])))
-    if options["encoding"] == "hex":
-        return raw.hex()
-    if options["encoding"] == "base64":
-        return base64.b64encode(raw).decode()
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-KINDS: dict[str, Callable[[Mapping[str, str | int], Iterator[int]], str]] = {
-    "password": _password,
-    "bytes": _bytes,
-}
-
-
-def _checked_seeds(recipe: Recipe, seeds: Values) -> dict[str, bytes]:
+def _checked_seeds(recipe: Recipe, seeds: Values, used: Set[str]) -> dict[str, bytes]:
     findings = []
     keys: dict[str, bytes] = {}
-    used = {v.seed for v in recipe.values.values() if v.origin == "generated"}
     for number in sorted(used | set(recipe.seeds) | set(seeds)):
         text = seeds[number].text() if number in seeds else None
         problem = _seed_problem(recipe, number, text)

@@ -19,6 +19,7 @@ class Rendered(NamedTuple):
 
     recipe: Recipe
     values: Values
+    previous: Values  # what values were before their last rotation
     places: Mapping[str, str]  # given or stored value: the file it stands in
     findings: tuple[Finding, ...]
 
@@ -31,26 +32,29 @@ def render(
     Raises SopsmithError where a component, a key or a seed stops the work; findings about values
     are in the result.
     """
-    sealed = _seal(recipes, read, trust)
-    with engine(tuple(sealed.values())) as wait:
+    checked = sealed(recipes, read, trust)
+    with engine(tuple(checked.values())) as wait:
         # Only now, while the engine's processes run: this loads cryptography.
         from sopsmith.pipeline import decrypt, derive, emit, generate, validate  # noqa: F401 - emit is for `emitted`
 
-        opened = dict(zip(sealed, wait(), strict=True))
+        opened = dict(zip(checked, wait(), strict=True))
     rendered: list[Rendered] = []
     stops: list[Finding] = []
     for recipe in recipes:
         try:
-            mine = [(sealed[component], opened[component]) for component in recipe.components]
+            mine = [(checked[component], opened[component]) for component in recipe.components]
             decrypted = decrypt.gather(recipe, mine)
             generated = generate.generate(recipe, decrypted.seeds)
-            derived = derive.derive(recipe, {**decrypted.values, **generated})
+            values = {**decrypted.values, **generated.values}
+            previous = {**decrypted.previous, **generated.previous}
+            derived = derive.derive(recipe, values, previous)
             found = validate.validate(recipe, derived.values, decrypted.places)
         except SopsmithError as error:
             stops += error.findings
         else:
             findings = (*decrypted.findings, *derived.findings, *found)
-            rendered.append(Rendered(recipe, derived.values, decrypted.places, findings))
+            each = Rendered(recipe, derived.values, previous, decrypted.places, findings)
+            rendered.append(each)
     if stops:
         raise SopsmithError([*stops, *(f for each in rendered for f in each.findings)])
     return tuple(rendered)
@@ -71,17 +75,33 @@ def emitted(rendered: Sequence[Rendered]) -> bytes:
     )
 
 
-def _seal(recipes: Sequence[Recipe], read: Read, trust: Trust) -> dict[Component, Sealed]:
-    sealed: dict[Component, Sealed] = {}
+def given_anew(rendered: Rendered, given: Values) -> tuple[Finding, ...]:
+    """The findings that there would be if these values were given otherwise."""
+    from sopsmith.pipeline import derive, validate
+
+    recipe = rendered.recipe
+    derived_by_it = {name for name, value in recipe.values.items() if value.origin == "derived"}
+    kept = {name: each for name, each in rendered.values.items() if name not in derived_by_it}
+    derived = derive.derive(recipe, {**kept, **given}, rendered.previous)
+    found = validate.validate(recipe, derived.values, rendered.places)
+    return (*derived.findings, *found)
+
+
+def sealed(recipes: Sequence[Recipe], read: Read, trust: Trust) -> dict[Component, Sealed]:
+    """Check every component of these recipes without a key, each once.
+
+    Raises SopsmithError with everything that is wrong with any of them.
+    """
+    found: dict[Component, Sealed] = {}
     stops: list[Finding] = []
     for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
         try:
             data = read(component.file)
             if len(data) == MOST_BYTES:
                 raise SopsmithError(Finding("file-unreadable", "is 8 MiB or more", component.file))
-            sealed[component] = seal(component, data, trust)
+            found[component] = seal(component, data, trust)
         except SopsmithError as error:
             stops += error.findings
     if stops:
         raise SopsmithError(stops)
-    return sealed
+    return found

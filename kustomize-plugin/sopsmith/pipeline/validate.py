@@ -10,8 +10,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from sopsmith import entropy, limits
 from sopsmith.findings import Finding
-from sopsmith.model import Parts, Recipe, Sensitive, Url, Value, Values
-from sopsmith.template import IDENTITIES, fill_url, lookup_in, reached, references
+from sopsmith.model import Parts, Recipe, Sensitive, Text, Url, Value, Values
+from sopsmith.template import IDENTITIES, fill_url, filled_in, lookup_in, reached, references
 
 _PLACEHOLDER = re.compile(
     r"""change[-_ ]?(me|it|this)!* | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
@@ -32,7 +32,7 @@ def validate(recipe: Recipe, values: Values, places: Mapping[str, str]) -> tuple
 
     `places` says which file a given value stands in.
     """
-    findings = [*_missing(recipe, values, places), *_groups(recipe, values), *_unused(recipe)]
+    findings = [*presence(recipe, values, places)]
     for name, sensitive in sorted(values.items()):
         value = recipe.values[name]
         file = places.get(name, value.file)
@@ -48,20 +48,31 @@ def validate(recipe: Recipe, values: Values, places: Mapping[str, str]) -> tuple
     return tuple(findings)
 
 
+def presence(recipe: Recipe, values: Values, places: Mapping[str, str]) -> Iterator[Finding]:
+    """What is missing, or there for nothing: only the names of `values` count."""
+    yield from _missing(recipe, values, places)
+    yield from _groups(recipe, values)
+    yield from _unused(recipe)
+
+
+def weak_generators(recipe: Recipe) -> Iterator[Finding]:
+    """Generators that yield too little, whatever comes of them."""
+    for value in recipe.values.values():
+        if value.origin == "generated":
+            yield from _weak(value, "", value.file)
+
+
 def _missing(recipe: Recipe, values: Values, places: Mapping[str, str]) -> Iterator[Finding]:
     """What is nowhere; what stands somewhere and is unusable has a finding of its own already."""
     for name, value in recipe.values.items():
         if name in values or name in places or value.optional or value.origin == "derived":
             continue
         if value.origin == "stored":
-            kind = value.generator.kind if value.generator else ""
-            hint = (
-                f"make one ({kind}) and store it with `sops set --value-stdin FILE '[\"{name}\"]'`"
-            )
+            hint = f"sopsmith fill {name} -e {recipe.environment}"
             message = "was never drawn: no component holds it"
             yield Finding("stored-missing", message, value.file, name, hint)
         else:
-            hint = "add it with `sops edit FILE`, or mark it optional: true"
+            hint = f"sopsmith set {name} -e {recipe.environment}, or mark it optional: true"
             yield Finding("missing", "is in no component", value.file, name, hint)
 
 
@@ -108,11 +119,7 @@ def _bytes_rules(value: Value, sensitive: Sensitive, file: str) -> Iterator[Find
 
 def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     rules = value.rules
-    wanted = _wanted_bits(value)
-    if wanted and (bits := _bits(value, text)) < wanted:
-        message = f"yields {bits:.0f} bits of entropy, under {wanted}"
-        hint = "make it longer, or say what is enough: rules: {minEntropy: …}"
-        yield Finding("weak", message, file, value.name, hint)
+    yield from _weak(value, text, file)
     if not rules.placeholder and _PLACEHOLDER.fullmatch(text.strip()):
         message = "reads like a placeholder"
         hint = "put the real value in; where it is meant, rules: {placeholder: true}"
@@ -130,6 +137,14 @@ def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     if rules.format == "url" and not _is_url(text):
         hint = "derive it with derive: {url: …}, which encodes every part"
         yield Finding("url-format", "is no valid URL", file, value.name, hint)
+
+
+def _weak(value: Value, text: str, file: str) -> Iterator[Finding]:
+    wanted = _wanted_bits(value)
+    if wanted and (bits := _bits(value, text)) < wanted:
+        message = f"yields {bits:.0f} bits of entropy, under {wanted}"
+        hint = "make it longer, or say what is enough: rules: {minEntropy: …}"
+        yield Finding("weak", message, file, value.name, hint)
 
 
 def _bits(value: Value, text: str) -> float:
@@ -157,7 +172,7 @@ def _given_text(value: Value, text: str, file: str) -> Iterator[Finding]:
         yield Finding("leftover-space", message, file, value.name)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         message = "is wrapped in quotes, which are part of the value"
-        hint = "remove them with sops edit FILE"
+        hint = f"give it without them: sopsmith set {value.name}"
         yield Finding("leftover-quotes", message, file, value.name, hint)
     if text.startswith("\ufeff") or _is_encoded(text.strip()):
         message = "starts with a byte order mark or is base64 of text"
@@ -282,15 +297,19 @@ def _secrets(recipe: Recipe, values: Values) -> Iterator[Finding]:
 
 
 def _strong(recipe: Recipe, values: Values) -> set[str]:
-    """The values of 128 bits, and what is derived: a URL is as strong as its password."""
+    """The values of 128 bits, and what they are part of: a URL is as strong as its password.
+
+    What stands for another value is judged by itself: a role's name is no secret, whoever's slot
+    picks it.
+    """
     strong = {
         name
         for name, sensitive in values.items()
-        if recipe.values[name].origin != "derived"
+        if not isinstance(recipe.values[name].derivation, Text | Url)
         and (
             recipe.values[name].origin == "stored"
             or (text := sensitive.text()) is None
             or _bits(recipe.values[name], text) >= entropy.STRONG
         )
     }
-    return reached(recipe.values, strong)
+    return reached(recipe.values, strong, filled_in)

@@ -1,4 +1,4 @@
-"""Where age keys may come from on this machine. Key material stays with `age-keygen`."""
+"""age keys: where they may come from on this machine, and new ones, by `age-keygen`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Sensitive
 from sopsmith.tools import process
+
+_TIMEOUT = 10  # seconds
 
 
 class KeySource(NamedTuple):
@@ -50,12 +55,47 @@ def _file(path: str, env: Mapping[str, str], demo_recipient: str) -> tuple[bool,
     return True, f"{path}{readable}, for {', '.join(recipients or ('?',))}"
 
 
+def new_identity(env: Mapping[str, str]) -> Sensitive:
+    """A new age identity, one line without its end; it is on no disk.
+
+    Raises SopsmithError: program-missing, program-timeout, program-failed.
+    """
+    printed = _keygen(env, (), b"")
+    lines = [line for line in printed.splitlines() if line.startswith(b"AGE-SECRET-KEY-")]
+    if len(lines) != 1:
+        raise SopsmithError(Finding("program-failed", "age-keygen printed no age identity"))
+    return Sensitive(lines[0].decode("ascii"))
+
+
+def recipient_of(identity: Sensitive, env: Mapping[str, str]) -> str:
+    """The public half of an age identity.
+
+    Raises SopsmithError: program-missing, program-timeout, program-failed (it is none).
+    """
+    return _keygen(env, ("-y",), identity.data() + b"\n").decode("ascii", "replace").strip()
+
+
+def _keygen(env: Mapping[str, str], arguments: tuple[str, ...], stdin: bytes) -> bytes:
+    program = process.which("age-keygen", env.get("PATH", ""))
+    if program is None:
+        hint = "install age (sopsmith doctor shows what is found)"
+        raise SopsmithError(Finding("program-missing", "age-keygen is not on PATH", hint=hint))
+    result = process.run(process.Call((program, *arguments), stdin, {}), _TIMEOUT)
+    if isinstance(result, process.Failed):
+        code = "program-timeout" if result.reason == "timeout" else "program-failed"
+        raise SopsmithError(Finding(code, "age-keygen did not end by itself"))
+    if result.status != 0:
+        message = f"age-keygen failed with exit status {result.status}"
+        raise SopsmithError(Finding("program-failed", message))
+    return result.stdout
+
+
 def _recipients(path: str, env: Mapping[str, str]) -> tuple[str, ...] | None:
     """The public halves of a key file's keys; None where age-keygen is missing."""
     program = process.which("age-keygen", env.get("PATH", ""))
     if program is None:
         return None
-    result = process.run(process.Call((program, "-y", path), b"", {}), 10)
+    result = process.run(process.Call((program, "-y", path), b"", {}), _TIMEOUT)
     if isinstance(result, process.Failed) or result.status != 0:
         return ()
     return tuple(result.stdout.decode("ascii", "replace").split())

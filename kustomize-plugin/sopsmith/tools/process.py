@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+from sopsmith.errors import STOPS
 
 
 class Call(NamedTuple):
@@ -22,6 +25,7 @@ class Call(NamedTuple):
     argv: tuple[str, ...]  # argv[0] is an absolute path
     stdin: bytes
     env: Mapping[str, str]  # the whole environment of the child
+    descriptors: tuple[int, ...] = ()  # open files that it gets as its descriptors 3, 4, …
 
 
 class Done(NamedTuple):
@@ -43,6 +47,7 @@ class Failed(NamedTuple):
 
 MOST_OUTPUT = 64 * 1024 * 1024
 MOST_ERRORS = 64 * 1024  # what comes after is dropped
+_GLANCE = 0.05  # seconds between two looks at whether a program has ended with its pipes held open
 
 
 def which(name: str, path: str) -> str | None:
@@ -59,6 +64,15 @@ def run(call: Call, timeout: float) -> Done | Failed:
     """Run one program to its end."""
     with started((call,), timeout, 1) as wait:
         return wait()[0]
+
+
+def version(argv: tuple[str, ...], env: Mapping[str, str]) -> tuple[int, ...] | None:
+    """The version that a program tells when it is asked with these arguments, or None."""
+    result = run(Call(argv, b"", env), 10)
+    if isinstance(result, Failed) or result.status != 0:
+        return None
+    match = re.search(rb"(\d+)\.(\d+)(?:\.(\d+))?", result.stdout)
+    return tuple(int(part) for part in match.groups() if part) if match else None
 
 
 @contextlib.contextmanager
@@ -106,9 +120,7 @@ def started(
 
 @contextlib.contextmanager
 def _uninterrupted() -> Iterator[None]:
-    before = signal.pthread_sigmask(
-        signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
         yield
     finally:
@@ -132,6 +144,7 @@ def _spawn(call: Call, timeout: float) -> _Child | Failed:
     try:
         while len(pipes) < 3:
             pipes.append(os.pipe())
+        given = _out_of_the_way(call.descriptors)
     except OSError:  # no descriptors left
         for end in (end for pipe in pipes for end in pipe):
             os.close(end)
@@ -143,7 +156,9 @@ def _spawn(call: Call, timeout: float) -> _Child | Failed:
             call.argv[0],
             call.argv,
             call.env,
-            file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(theirs)],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((*theirs, *given))
+            ],
             setsid=True,
             setsigdef=(signal.SIGPIPE,),
             setsigmask=(),
@@ -153,7 +168,7 @@ def _spawn(call: Call, timeout: float) -> _Child | Failed:
             os.close(end)
         return Failed("not-startable")
     finally:
-        for end in theirs:
+        for end in (*theirs, *given):
             os.close(end)
     for end in mine:
         os.set_blocking(end, False)
@@ -164,6 +179,24 @@ def _spawn(call: Call, timeout: float) -> _Child | Failed:
     )
     _send(child)  # what fits into the pipe goes at once, so the program starts work before we wait
     return child
+
+
+def _out_of_the_way(descriptors: Sequence[int]) -> list[int]:
+    """Copies with numbers that none of the child's is given, or one would close another."""
+    if not descriptors:
+        return []
+    import fcntl  # only writes pay for it
+
+    copies: list[int] = []
+    try:
+        copies.extend(
+            fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, 3 + len(descriptors)) for each in descriptors
+        )
+    except OSError:
+        for copy in copies:
+            os.close(copy)
+        raise
+    return copies
 
 
 def _exchange(children: Collection[_Child]) -> None:
@@ -178,10 +211,8 @@ def _exchange(children: Collection[_Child]) -> None:
             poller.register(child.stdin, select.POLLOUT)
             owners[child.stdin] = child
     until = min(child.deadline for child in children)
-    ended = any(
-        not child.readers for child in children
-    )  # its pipes are shut: only its exit is left
-    pause = 0.0005 if ended else min(max(until - time.monotonic(), 0), 3600)
+    ended = any(not child.readers for child in children)  # only its exit is left
+    pause = 0.0005 if ended else min(max(until - time.monotonic(), 0), _GLANCE)
     for end, _ in poller.poll(pause * 1000):
         child = owners[end]
         if end == child.stdin:
@@ -216,15 +247,22 @@ def _receive(child: _Child, end: int) -> None:
 
 
 def _result(child: _Child) -> Done | Failed | None:
-    """What became of the child, or None while it runs. Whoever breaks a limit is killed."""
+    """What became of the child, or None while it runs. Whoever breaks a limit is killed.
+
+    It has ended when it has, also where something that it started still holds its pipes.
+    """
     if len(child.stdout) > MOST_OUTPUT:
         _kill(child)
         return Failed("too-much-output")
-    if not child.readers:
-        pid, status = os.waitpid(child.pid, os.WNOHANG)
-        if pid:
-            status = os.waitstatus_to_exitcode(status)
-            return Done(status, bytes(child.stdout), bytes(child.stderr))
+    pid, status = os.waitpid(child.pid, os.WNOHANG)
+    if pid:
+        for end, so_far in list(child.readers.items()):
+            limit = MOST_ERRORS if so_far is child.stderr else MOST_OUTPUT + 1
+            with contextlib.suppress(BlockingIOError):  # what it left behind may write for ever
+                while end in child.readers and len(so_far) < limit:
+                    _receive(child, end)
+        status = os.waitstatus_to_exitcode(status)
+        return Done(status, bytes(child.stdout), bytes(child.stderr))
     if time.monotonic() >= child.deadline:
         _kill(child)
         return Failed("timeout")

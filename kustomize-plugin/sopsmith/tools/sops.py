@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from sopsmith.findings import Finding
@@ -13,6 +12,7 @@ from sopsmith.model import Engine, Opened, Sealed
 from sopsmith.tools import process
 
 OLDEST = (3, 11)
+TELL_VERSION = ("--disable-version-check", "--version")
 MOST_AT_ONCE = 16  # each takes some 35 MB; cpu_count knows no limit of a container
 
 # What sops may see of our environment: where keys are, and nothing that changes what it does.
@@ -52,13 +52,13 @@ def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float) ->
     @contextlib.contextmanager
     def begin(sealed: Sequence[Sealed]) -> Iterator[Callable[[], Sequence[Opened]]]:
         if program is None:
-            yield lambda: [_missing()] * len(sealed)
+            yield lambda: [missing()] * len(sealed)
             return
         calls = [_call(program, each, child_env) for each in sealed]
         found = functools.cache(lambda: version(program, child_env))  # asked once, when one fails
         with process.started(calls, timeout, min(2 * (os.cpu_count() or 1), MOST_AT_ONCE)) as wait:
             yield lambda: [
-                _opened(found, env, each, result, timeout)
+                outcome(found, env, each, result, timeout)
                 for each, result in zip(sealed, wait(), strict=True)
             ]
 
@@ -67,12 +67,7 @@ def engine(env: Mapping[str, str], key_types: frozenset[str], timeout: float) ->
 
 def version(program: str, env: Mapping[str, str]) -> tuple[int, ...] | None:
     """The program's version, or None where it does not tell one."""
-    argv = (program, "--disable-version-check", "--version")
-    result = process.run(process.Call(argv, b"", env), 10)
-    if isinstance(result, process.Failed) or result.status != 0:
-        return None
-    match = re.match(rb"sops v?(\d+)\.(\d+)\.(\d+)", result.stdout)
-    return tuple(map(int, match.groups())) if match else None
+    return process.version((program, *TELL_VERSION), env)
 
 
 def environment(env: Mapping[str, str], key_types: frozenset[str]) -> dict[str, str]:
@@ -96,13 +91,14 @@ def _call(program: str, sealed: Sealed, env: Mapping[str, str]) -> process.Call:
     return process.Call((program, "--config", "/dev/null", "decrypt", *flags), sealed.data, env)
 
 
-def _opened(
+def outcome(
     version_found: Callable[[], tuple[int, ...] | None],
     env: Mapping[str, str],
     sealed: Sealed,
     result: process.Done | process.Failed,
     timeout: float,
 ) -> Opened:
+    """What a run of sops gave: its standard output, or why it failed, in our own words."""
     file = sealed.component.file
     if isinstance(result, process.Failed):
         return _failed(result, file, timeout)
@@ -121,7 +117,7 @@ def _opened(
         return Finding("program-failed", message, file)
     found = version_found()
     if found is not None and found < OLDEST:
-        return _too_old(found, file)
+        return too_old(found, file)
     panicked = result.status == _PANIC and (
         b"panic:" in result.stderr or b"goroutine" in result.stderr
     )
@@ -130,13 +126,15 @@ def _opened(
     return Finding("program-failed", message, file, hint=hint)
 
 
-def _missing() -> Finding:
+def missing() -> Finding:
+    """No sops is there."""
     hint = "install sops 3.11 or newer; sopsmith doctor shows where it was looked for"
     message = "sops is not on PATH, or not executable"
     return Finding("program-missing", message, hint=hint)
 
 
-def _too_old(found: tuple[int, ...], file: str) -> Finding:
+def too_old(found: tuple[int, ...], file: str | None) -> Finding:
+    """It is there, and older than what we rely on."""
     message = f"sops {'.'.join(map(str, found))} is too old"
     hint = f"install {'.'.join(map(str, OLDEST))} or newer; sopsmith doctor shows which one is used"
     return Finding("program-missing", message, file, hint=hint)

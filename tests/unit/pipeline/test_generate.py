@@ -16,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from sopsmith.kinds import FROM_STREAM
 from sopsmith.model import Generator
 from sopsmith.pipeline import generate
 from tests.repository import Repo
@@ -106,7 +107,7 @@ def test_every_character_is_drawn_equally_often(size: int) -> None:
     alphabet = "".join(map(chr, range(33, 33 + size)))
     accepted = 256 // size * size
     options: dict[str, str | int] = {"alphabet": alphabet, "length": accepted}
-    drawn = generate.KINDS["password"](options, iter(range(256)))
+    drawn = FROM_STREAM["password"](options, iter(range(256)))
     assert Counter(drawn) == dict.fromkeys(alphabet, 256 // size)
 
 

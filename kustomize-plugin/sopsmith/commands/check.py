@@ -1,0 +1,75 @@
+"""`sopsmith check`: the rules that a commit has to keep, without any key."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from collections.abc import Iterator, Sequence
+
+from sopsmith import against as comparison
+from sopsmith import check as rules
+from sopsmith import report, revision, settings
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding, exit_code
+from sopsmith.lines import located
+from sopsmith.resolve import Resolved
+from sopsmith.tools import files, git
+from sopsmith.voice import Session
+
+
+def check(session: Session, paths: Sequence[str], *, against: str | None, output: str) -> int:
+    """Print what is wrong with the files, or with all that git tracks; the exit code is theirs.
+
+    With `against`, a revision, also what became of versions and seeds since this branch left it.
+    """
+    trust = settings.read(session.env).trust
+    root = files.find_root(".", session.env)
+    here = git.Repository(root, session.env)
+    asked = list(_asked(paths, root)) if paths else None
+    known = dict.fromkeys([*git.listed(here, untracked=False), *(asked or ())])
+    regular = [file for file in known if _is_regular(root, file)]
+    read = files.reader(root)
+    checked = rules.check(regular, read, trust, asked)
+    findings = list(checked.findings)
+    if against is not None:
+        findings += _compared(here, checked.leaves, against)
+    found = sorted(located(findings, read), key=_place)
+    count = f"{checked.files} file{'' if checked.files == 1 else 's'}"
+    session.write(report.told(found, count, output=output, colour=session.colour))
+    return exit_code(found)
+
+
+def _place(finding: Finding) -> tuple[str, int]:
+    return finding.file or "", finding.line or 0
+
+
+def _compared(here: git.Repository, leaves: Sequence[Resolved], against: str) -> Iterator[Finding]:
+    commit = revision.base(here, against)
+    if commit is not None:
+        past = revision.leaves(here, commit)
+        yield from past.findings
+        yield from comparison.problems(leaves, past.leaves)
+
+
+def _asked(paths: Sequence[str], root: str) -> Iterator[str]:
+    """The files, relative to the root; of a folder, nothing is known here."""
+    for path in paths:
+        folder = os.path.dirname(path) or "."
+        if not os.path.isdir(folder) or os.path.isdir(path):
+            hint = "name files; without any, all that git tracks are checked"
+            raise SopsmithError(Finding("usage", "is no file", path, hint=hint))
+        inside = files.relative(folder, root)
+        if inside == ".." or inside.startswith("../"):
+            raise SopsmithError(Finding("path-refused", "leads outside the root", path))
+        name = os.fsencode(os.path.basename(path)).decode("utf-8", "surrogateescape")
+        yield posixpath.join(inside, name)
+
+
+def _is_regular(root: str, file: str) -> bool:
+    """Whether it is a file of its own: what a link leads to has a name of its own."""
+    name = os.fsdecode(file.encode("utf-8", "surrogateescape"))
+    try:
+        return stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode)
+    except OSError:
+        return False

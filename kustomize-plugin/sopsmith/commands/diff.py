@@ -1,0 +1,133 @@
+"""`sopsmith diff`: what changed between two commits, by name and never by value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from sopsmith import past, report
+from sopsmith.chronicle import of_repository
+from sopsmith.compare import Row, compare, effects
+from sopsmith.compare_files import compare_files
+from sopsmith.compare_values import Same, unsettled
+from sopsmith.errors import SopsmithError
+from sopsmith.model import Component, Read, Sensitive
+from sopsmith.pipeline.decrypt import Content
+from sopsmith.reopened import contents, held
+from sopsmith.snapshot import Place, Snapshot
+from sopsmith.standing import Key, Standing, labels
+from sopsmith.tools import files, git
+from sopsmith.voice import Session
+
+
+class Side(NamedTuple):
+    """One of the two moments."""
+
+    standing: Standing
+    read: Read
+
+
+def diff(session: Session, revisions: Sequence[str], *, where: str | None, output: str) -> int:
+    """Print what changed from one commit, HEAD by default, to another, by default the work tree.
+
+    As with `git diff`, differences are no failure: the exit code is 0 with and without any.
+    """
+    here = git.Repository(files.find_root(".", session.env), session.env)
+    commits = _commits(here, revisions)
+    environment = past.environment(where, session.env)
+    standings = past.standing(here, commits, environment)
+    past.check_known(environment, standings)
+    reads = (git.reader(here, each) if each else files.reader(here.root) for each in commits)
+    before, after = (Side(*each) for each in zip(standings, reads, strict=True))
+    rows = _rows(session.env, before, after)
+    if output == "json":
+        session.write(report.as_json([_as_data(key, row) for key, row in rows]))
+    elif rows:
+        session.write(_table(rows, session.colour))
+    else:
+        session.write("nothing changed\n")
+    return 0
+
+
+def _commits(here: git.Repository, revisions: Sequence[str]) -> tuple[str | None, str | None]:
+    """The two commits that are meant; None is the work tree."""
+    if len(revisions) == 1 and ".." in revisions[0] and "..." not in revisions[0]:
+        one, _, other = revisions[0].partition("..")
+        revisions = [one or "HEAD", other or "HEAD"]
+    named = [past.commit_of(here, each) for each in revisions or ["HEAD"]]
+    return named[0], named[1] if len(named) > 1 else None
+
+
+def _rows(env: Mapping[str, str], before: Side, after: Side) -> list[tuple[Key | None, Row]]:
+    found: list[tuple[Key | None, Row]] = [
+        (None, row) for row in of_repository(before.standing, after.standing)
+    ]
+    was, now = before.standing.leaves, after.standing.leaves
+    same = _same(env, before, after)
+    for key in sorted({*was, *now}):
+        if _is_unknown(key, before.standing, after.standing):
+            continue
+        pair = was.get(key), now.get(key)
+        rows = [*compare(*pair, same), *effects(*pair, same), *compare_files(*pair, same)]
+        found += [(key, each) for row in rows for each in _told(row)]
+    return found
+
+
+def _is_unknown(key: Key, before: Standing, after: Standing) -> bool:
+    """Whether the leaf's recipe can't be read on one side: a row of its own says so."""
+    known: Iterable[Snapshot] = filter(None, (before.leaves.get(key), after.leaves.get(key)))
+    return any(
+        each.recipe.file in side.broken
+        for each in known
+        for side in (before, after)
+        if key not in side.leaves
+    )
+
+
+def _told(row: Row) -> Iterable[Row]:
+    """A file that was encrypted anew has one row, not one for each of its values."""
+    if row.what == "value" and row.change == "re-encrypted":
+        return [row._replace(change="settings")] if row.detail else []
+    return [row]
+
+
+# --- what only a key can tell ---------------------------------------------------------------------
+
+
+def _same(env: Mapping[str, str], before: Side, after: Side) -> Same:
+    """Compares values in memory, where a file's data key was changed and a key is at hand."""
+    pairs = [
+        pair
+        for key in before.standing.leaves.keys() & after.standing.leaves.keys()
+        for pair in unsettled(before.standing.leaves[key], after.standing.leaves[key])
+    ]
+    if not pairs:
+        return lambda one, other: None
+    old = contents(env, before.read, {one.component for one, _ in pairs})
+    new = contents(env, after.read, {other.component for _, other in pairs})
+
+    def same(one: Place, other: Place) -> bool | None:
+        was, now = _value(old, one), _value(new, other)
+        return None if was is None or now is None else was.data() == now.data()
+
+    return same
+
+
+def _value(contents: Mapping[Component, Content | SopsmithError], place: Place) -> Sensitive | None:
+    content = contents.get(place.component)
+    return held(content, place.key) if isinstance(content, Content) else None
+
+
+# --- telling --------------------------------------------------------------------------------------
+
+
+def _as_data(key: Key | None, row: Row) -> dict[str, str | None]:
+    app, environment, _ = key or (None, None, None)
+    return {"app": app, "environment": environment, **row._asdict()}
+
+
+def _table(rows: Sequence[tuple[Key | None, Row]], colour: bool) -> str:
+    label = labels({key for key, _ in rows if key})
+    header = ("ENVIRONMENT", "WHAT", "NAME", "CHANGE", "DETAIL")
+    body = [(label(key), row.what, row.name, row.change, row.detail or "-") for key, row in rows]
+    return report.table(header, body, colour)

@@ -1,0 +1,56 @@
+"""`sopsmith history`: every version of a value, from git alone."""
+
+from __future__ import annotations
+
+from sopsmith import chronicle, past, report, repository
+from sopsmith.findings import text
+from sopsmith.model import Recipe
+from sopsmith.template import IDENTITIES, references
+from sopsmith.voice import Session
+
+
+def history(session: Session, name: str, *, where: str | None, output: str) -> int:
+    """Print each commit that changed a value, newest first; of a derived one, also its inputs."""
+    leaf = repository.leaf(where, session.env, [name])
+    lived = past.along(leaf.git, leaf.recipe.environment)
+    identity = (leaf.recipe.app, leaf.recipe.environment)
+    found = (
+        event
+        for event in chronicle.events(lived.commits, lived.standings, lived.edges)
+        if event.leaf is not None and event.leaf[:2] == identity
+    )
+    commits = {each.hash: each for each in lived.commits}
+    rows = [
+        {"value": row.name, "change": row.change, "detail": row.detail,
+         **past.as_data(commits[event.commit])}
+        for event, row in chronicle.follow(found, _meant(leaf.recipe, name))
+        if row.change != "settings"
+    ]  # fmt: skip
+    if lived.edges:
+        session.say(text([past.SHALLOW], "sopsmith: "))
+    if output == "json":
+        session.write(report.as_json(rows))
+    elif rows:
+        header = ("COMMIT", "DATE", "AUTHOR", "VALUE", "CHANGE", "DETAIL")
+        body = [
+            (row["commit"][:12], row["date"][:10], row["author"], row["value"], row["change"],
+             row["detail"] or "-")
+            for row in rows
+        ]  # fmt: skip
+        session.write(report.table(header, body, session.colour))
+    else:
+        session.write(f"no commit that is here has changed {name}\n")
+    return 0
+
+
+def _meant(recipe: Recipe, name: str) -> set[str]:
+    """The value, and all that it is derived from."""
+    meant: set[str] = set()
+    waiting = [name]
+    while waiting:
+        each = waiting.pop()
+        if each not in meant:
+            meant.add(each)
+            value = recipe.values.get(each)
+            waiting += [n for n in references(value) if n not in IDENTITIES] if value else []
+    return meant

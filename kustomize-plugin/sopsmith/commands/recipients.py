@@ -1,0 +1,217 @@
+"""`sopsmith recipients`: who can read what, and changes of that."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sopsmith import change, report, repository, settings, trail, writeback
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Component
+from sopsmith.placement import keys_of, names_of
+from sopsmith.rules import parse_rules, rule_for
+from sopsmith.sealed import format_of, seal
+from sopsmith.tools import files, git
+from sopsmith.voice import Session
+
+_SEED, _ENVIRONMENT = "SOPSMITH_SEED_", "SOPSMITH_ENVIRONMENT"
+
+
+class Encrypted(NamedTuple):
+    """An encrypted file of the repository, and how it stands to its rule."""
+
+    file: str
+    readers: tuple[str, ...]
+    state: str  # "as its rule says", or how not
+
+
+def list_recipients(session: Session, *, output: str) -> int:
+    """Print who can read which file, from metadata alone; 5 where a file differs from its rule."""
+    root = files.find_root(".", session.env)
+    rows = list(_encrypted(root, session))
+    if output == "json":
+        session.write(report.as_json([each._asdict() for each in rows]))
+    else:
+        shown = [(each.file, ", ".join(each.readers), each.state) for each in rows]
+        session.write(report.table(("FILE", "READERS", "RULE"), shown, session.colour))
+    return 0 if all(each.state == _FINE for each in rows) else 5
+
+
+_FINE = "kept"
+
+
+def _encrypted(root: str, session: Session) -> Iterator[Encrypted]:
+    for file in encrypted_files(root, session):
+        component = _component(file)
+        policy, metadata = change.policy_of(component, files.reader(root)(file))
+        readers = tuple(sorted(key.removeprefix("age:") for g in policy.groups for key in g))
+        try:
+            rule = rule_for(writeback.rules_for(root, file), file)
+        except SopsmithError as error:
+            yield Encrypted(file, readers, error.findings[0].message)
+            continue
+        found = rule and change.deviation(file, policy, change.policy_of_rule(rule))
+        yield Encrypted(file, readers, "no rule" if rule is None else
+                        (found.message if found else _FINE))  # fmt: skip
+
+
+def encrypted_files(root: str, session: Session) -> Iterator[str]:
+    """The files of the work tree that carry sops metadata."""
+    read = files.reader(root)
+    for file in git.listed(git.Repository(root, session.env)):
+        path = os.path.join(root, file)
+        if os.path.isfile(path) and not os.path.islink(path):
+            data = read(file)
+            if b"ENC[AES256_GCM," in data and b"sops" in data and _has_section(file, data):
+                yield file
+
+
+def _has_section(file: str, data: bytes) -> bool:
+    try:
+        change.policy_of(_component(file), data)
+    except SopsmithError:
+        return False
+    return True
+
+
+def _component(file: str) -> Component:
+    form = format_of(Component(file, None, None))
+    return Component(file, "content" if form == "binary" else None, None)
+
+
+def change_recipients(
+    session: Session, action: str, recipient: str | None, *, where: str | None, commit: bool,
+    output: str,
+) -> int:  # fmt: skip
+    """Add or remove a reader in rules and the files that they cover; or bring files in line.
+
+    A removed reader keeps what was seen: the output lists it, seeds first, with what renews it.
+    """
+    if (action == "sync") is (recipient is not None):
+        message = "sync takes no recipient" if recipient else f"{action} needs a recipient"
+        raise SopsmithError(Finding("usage", message, hint="sopsmith recipients --help"))
+    root = files.find_root(".", session.env)
+    known = list(encrypted_files(root, session))
+    covered = [file for file in known if _is_meant(session, where, file)]
+    edits: list[writeback.Edit] = []
+    for config in sorted({writeback.rules_for(root, file).file for file in covered}):
+        before = files.reader(root)(config)
+        mine = [file for file in covered if writeback.rules_for(root, file).file == config]
+        after = _changed_rules(before, config, action, recipient, mine)
+        if after != before:
+            _check_others(root, config, before, after, [f for f in known if f not in covered])
+            edits.append(writeback.TextEdit(config, before, after))
+        edits += [
+            writeback.Rekey(file, after, new_data_key=_loses(root, file, after, config))
+            for file in mine
+        ]
+    if action != "sync" and not any(isinstance(each, writeback.TextEdit) for each in edits):
+        named = "can read them already" if action == "add" else "is named by no rule of these"
+        what = f"this recipient {named}"
+        raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
+    lost = [e.file for e in edits if isinstance(e, writeback.Rekey) and e.new_data_key]
+    seen = _seen(root, session, lost)
+    changed = writeback.write(root, session.env, edits)
+    message = trail.message("recipients", None, [], f"{action} a reader of {len(changed)} files")
+    made = writeback.finish(session, root, changed, message, commit=commit)
+    if output == "json":
+        tree = {"changed": list(changed), "commit": made, "seen": [s._asdict() for s in seen]}
+        session.write(report.as_json(tree))
+        return 0
+    session.write("".join(f"changed {file}\n" for file in changed) or "nothing to change\n")
+    if seen:
+        session.write("who was removed keeps what these files held; make it worthless:\n")
+        session.write(report.table(("FILE", "KEY", "COMMAND"), seen, session.colour))
+    return 0
+
+
+class Seen(NamedTuple):
+    """A key that a removed reader knows the value of, and what makes that worthless."""
+
+    file: str
+    key: str
+    command: str
+
+
+def _seen(root: str, session: Session, files_lost: Sequence[str]) -> list[Seen]:
+    """What these files hold, seeds first: each gives away every value that was made from it."""
+    trust = settings.read(session.env).trust
+    origins = _origins(session) if files_lost else {}
+    found = []
+    for file in files_lost:
+        component = _component(file)
+        sealed = seal(component, files.reader(root)(file), trust)
+        for key in keys_of(sealed) if component.whole is None else ("",):
+            command = origins.get((file, key))
+            if key.startswith(_SEED):
+                command = f"sopsmith rotate --seed{_in(origins.get((file, '')))}"
+            if key != _ENVIRONMENT:
+                found.append(Seen(file, key or "(the file)", command or "replace it at its source"))
+    return sorted(found, key=lambda each: (not each.key.startswith(_SEED), each.file, each.key))
+
+
+def _in(environment: str | None) -> str:
+    return f" -e {environment}" if environment else ""
+
+
+def _origins(session: Session) -> dict[tuple[str, str], str]:
+    """The command that renews each key of each component; under the key "" its environment."""
+    commands: dict[tuple[str, str], str] = {}
+    for leaf in repository.every_leaf(session.env):
+        environment = leaf.recipe.environment
+        for sealed in repository.sealed_components(leaf):
+            file = sealed.component.file
+            for name in names_of(sealed):
+                value = leaf.recipe.values.get(name)
+                verb = "rotate" if value and value.origin == "stored" else "set"
+                key = next((k for n, k in sealed.component.picks or () if n == name), name)
+                whole = sealed.component.whole is not None
+                commands[file, "" if whole else key] = f"sopsmith {verb} {name} -e {environment}"
+            if sealed.component.whole is None:
+                commands[file, ""] = environment
+    return commands
+
+
+def _is_meant(session: Session, where: str | None, file: str) -> bool:
+    if where is None:
+        return True
+    leaf = repository.leaf(where, session.env)
+    return file in {component.file for component in leaf.recipe.components}
+
+
+def _loses(root: str, file: str, rules: bytes, config: str) -> bool:
+    """Whether somebody who can read the file now is not among its readers any more."""
+    rule = rule_for(parse_rules(rules, config), file)
+    actual = change.policy_of(_component(file), files.reader(root)(file))[0]
+    wanted = frozenset().union(*change.policy_of_rule(rule).groups) if rule else frozenset()
+    return bool(frozenset().union(*actual.groups) - wanted)
+
+
+def _check_others(
+    root: str, config: str, before: bytes, after: bytes, others: Sequence[str]
+) -> None:
+    """Refuse a change that the rules make of files that are not meant: sync would hand them over.
+
+    Raises SopsmithError (usage).
+    """
+    old, new = parse_rules(before, config), parse_rules(after, config)
+    for file in others:
+        if writeback.rules_for(root, file).file == config:
+            rules = [rule_for(each, file) for each in (old, new)]
+            if rules[0] is not None and rules[1] is not None and rules[0].groups != rules[1].groups:
+                hint = "give each environment a rule of its own, or leave out --environment"
+                message = f"the rule of these files covers {file} too"
+                raise SopsmithError(Finding("usage", message, config, hint=hint))
+
+
+def _changed_rules(
+    before: bytes, config: str, action: str, recipient: str | None, mine: Sequence[str]
+) -> bytes:
+    if recipient is None:
+        return before
+    from sopsmith import readers
+
+    edit = readers.with_reader if action == "add" else readers.without_reader
+    return edit(before, config, recipient, mine)

@@ -1,0 +1,188 @@
+"""`sopsmith restore`: an old value comes back as a new change; history stays what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import NamedTuple
+
+from sopsmith import past, placement, report, repository, restoration, trail, writeback
+from sopsmith.change import Change
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Recipe, Sensitive, Value
+from sopsmith.pipeline.render import given_anew
+from sopsmith.recipe import parse
+from sopsmith.reopened import contents, held
+from sopsmith.resolve import read_source, resolve
+from sopsmith.snapshot import Snapshot
+from sopsmith.template import IDENTITIES, reached, references
+from sopsmith.tools import git
+from sopsmith.voice import Session
+
+_KEPT = ("given", "stored")
+
+
+class Plan(NamedTuple):
+    """What is to be done; no edits where the value is what it was."""
+
+    edits: tuple[writeback.Edit, ...]
+    words: str  # for people
+
+
+def restore(
+    session: Session, name: str, *, to: str, where: str | None, commit: bool, dry_run: bool,
+    output: str,
+) -> int:  # fmt: skip
+    """Give a value what it was in a commit. Nothing is written with `dry_run`."""
+    leaf = repository.leaf(where, session.env, [name])
+    value = placement.declared(leaf.recipe, name)
+    if value.origin == "derived":
+        raise SopsmithError(_derived(leaf.recipe, value))
+    revision = past.commit_of(leaf.git, to)
+    plan = _plan(leaf, value, revision, session.today)
+    changed: Sequence[str] = ()
+    made = None
+    if plan.edits and not dry_run:
+        changed = writeback.write(leaf.root, leaf.env, plan.edits)
+        message = trail.message("restore", leaf.recipe.environment, [name], "restore")
+        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+    else:
+        changed = [edit.file for edit in plan.edits]
+    derived = sorted(reached(leaf.recipe.values, [name]) - {name}) if changed else []
+    secrets = repository.secrets_with(leaf.recipe, [name]) if changed else []
+    if output == "json":
+        tree = {"value": name, "environment": leaf.recipe.environment, "to": revision,
+                "files": list(changed), "dryRun": dry_run, "derived": derived,
+                "secrets": secrets, "commit": made}  # fmt: skip
+        session.write(report.as_json(tree))
+    elif not changed:
+        session.write(f"{name} is what it was in {revision[:12]}: nothing changed\n")
+    else:
+        session.write(f"{name} {'would be' if dry_run else 'is'} {plan.words}\n")
+        for words, names in (("derived from it", derived), ("Secrets that change", secrets)):
+            session.write(f"{words}: {', '.join(names)}\n" if names else "")
+    return 0
+
+
+def _derived(recipe: Recipe, value: Value) -> Finding:
+    needs = [name for name in references(value) if name not in IDENTITIES]
+    hint = f"restore what it is derived from: {', '.join(needs)}"
+    return Finding("usage", "is derived, so it has no versions of its own", value.file, value.name,
+                   hint)  # fmt: skip
+
+
+def _plan(leaf: repository.Leaf, value: Value, revision: str, today: date) -> Plan:
+    then = _then(leaf, revision)
+    before = restoration.before_of(then.recipe, value, revision)
+    if value.origin == "generated" and before.origin == "generated":
+        return _version(leaf, value, then.recipe, before, revision, today)
+    if value.origin in _KEPT and before.origin in _KEPT:
+        return _content(leaf, value, then, before, revision)
+    message = f"is {value.origin} now and was {before.origin} in {revision[:12]}"
+    hint = "change its origin in the recipe first, or bring the recipe back with git"
+    raise SopsmithError(Finding("usage", message, value.file, value.name, hint))
+
+
+def _then(leaf: repository.Leaf, revision: str) -> Snapshot:
+    """The leaf as it was."""
+    recipe = leaf.recipe
+    (standing,) = past.standing(leaf.git, [revision], recipe.environment)
+    found = [
+        each for key, each in standing.leaves.items() if key[:2] == (recipe.app, recipe.environment)
+    ]
+    found = [each for each in found if each.recipe.file == recipe.file] or found
+    if found:
+        return found[0]
+    broken = standing.broken.get(recipe.file)
+    if broken:
+        message = f"can't be read as it was in {revision[:12]}: {broken.message}"
+        raise SopsmithError(Finding("usage", message, recipe.file, hint="name another commit"))
+    message = f"has no leaf of {recipe.app} for {recipe.environment}"
+    raise SopsmithError(Finding("usage", f"{revision[:12]} {message}", hint="name a later commit"))
+
+
+# --- given and stored values ----------------------------------------------------------------------
+
+
+def _content(
+    leaf: repository.Leaf, value: Value, then: Snapshot, before: Value, revision: str
+) -> Plan:
+    """Take the value from the old file, and set it in today's."""
+    place = then.places.get(before.name)
+    short = revision[:12]
+    if place is None:
+        if then.findings:
+            raise SopsmithError(then.findings)
+        message = f"stood in no component in {short}"
+        hint = "sopsmith unset removes it now"
+        if before.default is not None:
+            hint = f"it was the recipe's default: git show {short}:./{before.file}"
+        raise SopsmithError(Finding("usage", message, then.recipe.file, value.name, hint))
+    content = contents(leaf.env, git.reader(leaf.git, revision), [place.component])[place.component]
+    if isinstance(content, SopsmithError):
+        raise SopsmithError(each._replace(message=f"{each.message} (as of {short})")
+                            for each in content.findings)  # fmt: skip
+    stated = content.environment
+    if stated is not None and leaf.recipe.environment not in stated:
+        message = f"belonged to another environment in {short}"
+        raise SopsmithError(Finding("wrong-environment", message, place.component.file))
+    sensitive = held(content, place.key)
+    if sensitive is None:
+        problem = content.findings.get(place.key)
+        raise SopsmithError(problem or Finding("usage", f"can't be used as of {short}", None,
+                                               value.name))  # fmt: skip
+    rendered = repository.rendered(leaf)
+    now = placement.place(leaf.recipe, repository.sealed_components(leaf), value.name)
+    words = f"what it was in {short}, in {now.file}"
+    current = rendered.values.get(value.name) if now.exists else None
+    if current is not None and current.data() == sensitive.data():
+        return Plan((), words)
+    errors = [
+        each
+        for each in given_anew(rendered, {value.name: sensitive})
+        if each.severity == "error" and each.field == value.name
+    ]
+    if errors:
+        raise SopsmithError(errors)
+    return Plan((_edit(now, sensitive),), words)
+
+
+def _edit(place: placement.Place, sensitive: Sensitive) -> writeback.Edit:
+    if place.key is None:
+        return writeback.WholeFile(place.file, sensitive)
+    return writeback.ComponentEdit(place.file, (Change(place.key, sensitive),))
+
+
+# --- generated values -----------------------------------------------------------------------------
+
+
+def _version(
+    leaf: repository.Leaf, value: Value, then: Recipe, before: Value, revision: str, today: date
+) -> Plan:
+    """Make the value from what it was made from, and remember what it is made from today."""
+    restoration.check_seed(leaf.recipe, value, then, before, revision)
+    words = (
+        f"version {before.version} of seed {before.seed} again, as in {revision[:12]}; "
+        f"until now version {value.version} of seed {value.seed}"
+    )
+    if restoration.made_from(value) == restoration.made_from(before):
+        return Plan((), words)
+    data = leaf.read(leaf.recipe.file)
+    after = restoration.text_of(data.decode("utf-8"), value, before, today).encode()
+    _verify(leaf, after, value, before)
+    return Plan((writeback.TextEdit(leaf.recipe.file, data, after),), words)
+
+
+def _verify(leaf: repository.Leaf, text: bytes, value: Value, before: Value) -> None:
+    """Read the changed leaf as anybody would, and see that the value is made from what it was."""
+
+    def read(file: str) -> bytes:
+        return text if file == leaf.recipe.file else leaf.read(file)
+
+    for resolved in resolve(read_source(leaf.recipe.file, read), read):
+        changed = parse(resolved).values.get(value.name)
+        if changed is None or restoration.made_from(changed) != restoration.made_from(before):
+            message = "can't be brought back by fields of the leaf alone"
+            hint = "bring the recipes back with git"
+            raise SopsmithError(Finding("usage", message, leaf.recipe.file, value.name, hint))

@@ -1,0 +1,88 @@
+"""`sopsmith rotate`: new values, told before they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sopsmith import assent, prospect, report, repository, rotation, trail, turnover, writeback
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding, exit_code
+from sopsmith.turnover import Job
+from sopsmith.voice import Session
+
+Choice = Literal["named", "due", "all"]
+
+
+def rotate(
+    session: Session, names: Sequence[str], *, choice: Choice, where: str | None, dry_run: bool,
+    yes: bool, commit: bool, output: str,
+) -> int:  # fmt: skip
+    """Rotate these values, those that are due (of every leaf, without `where`), or all of a leaf.
+
+    The new state is rendered at last; its findings decide the exit code, and whether it is
+    committed.
+    """
+    if bool(names) != (choice == "named"):
+        hint = "sopsmith rotate KEY…, or one of --due, --all and --seed"
+        raise SopsmithError(Finding("usage", "say what is to be rotated", hint=hint))
+    jobs = turnover.with_sharing(_jobs(session, names, choice, where), session.today)
+    told = [turnover.foreseen(each) for each in jobs]
+    rotated = list(dict.fromkeys(turn.value.name for each in told for turn in each.turns))
+    is_text = output == "text"
+    assent.show(session, told, is_text=is_text, yes=yes)
+    changed: tuple[str, ...] = ()
+    found: tuple[Finding, ...] = ()
+    made = None
+    if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
+        root, today = jobs[0].leaf.root, session.today
+        changed = writeback.write(root, session.env, turnover.edits(jobs, today))
+        found = turnover.findings(each.leaf for each in jobs if each.plan.turns)
+        scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
+        message = trail.message("rotate", tuple(scope), rotated, "rotate")
+        may = commit and not exit_code(found)
+        made = writeback.finish(session, root, changed, message, commit=may)
+    if is_text:
+        session.write(_outcome(rotated, changed, made, choice))
+        assent.report_findings(session, found, changed)
+    else:
+        tree = {"environments": [prospect.as_tree(each) for each in told],
+                "changed": list(changed), "commit": made,
+                "findings": report.findings_json(found)}  # fmt: skip
+        session.write(report.as_json(tree))
+    return exit_code(found)
+
+
+def _jobs(session: Session, names: Sequence[str], choice: Choice, where: str | None) -> list[Job]:
+    if choice == "due" and where is None:
+        leaves = repository.every_leaf(session.env)
+    else:
+        leaves = (repository.leaf(where, session.env, names),)
+    jobs = []
+    for leaf in leaves:
+        recipe, today = leaf.recipe, session.today
+        if choice == "named":
+            mine = turnover.job(leaf, rotation.named(recipe, names, today))
+            if mine.plan.left_out:  # what is named is not passed over
+                raise SopsmithError(mine.plan.left_out)
+        elif choice == "due":
+            mine = turnover.job(leaf, rotation.overdue(recipe, today))
+        else:
+            mine = turnover.job(leaf, rotation.everything(recipe, today))
+        jobs.append(mine)
+    return jobs
+
+
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"these {len(names)} values"
+
+
+def _outcome(
+    rotated: Sequence[str], changed: Sequence[str], made: str | None, choice: Choice
+) -> str:
+    if not rotated:
+        return "nothing is due\n" if choice == "due" else "nothing may be rotated\n"
+    if not changed:
+        return "nothing was changed\n"
+    committed = f"committed {made[:12]}\n" if made else ""
+    return "".join(f"changed {file}\n" for file in changed) + committed

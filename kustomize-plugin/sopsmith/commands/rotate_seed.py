@@ -1,0 +1,125 @@
+"""`sopsmith rotate --seed`: a new seed, and every generated value made from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sopsmith import assent, prospect, report, repository, succession, trail, turnover, writeback
+from sopsmith.findings import Finding, exit_code
+from sopsmith.succession import Standing, Step
+from sopsmith.voice import Session
+
+
+def rotate_seed(
+    session: Session, *, where: str | None, dry_run: bool, yes: bool, commit: bool, output: str
+) -> int:
+    """Take every step that can be taken now, each rendered before the next; one commit a step."""
+    standing = succession.look(repository.leaf(where, session.env))
+    jobs = succession.moves(standing, standing.target, session.today)
+    waiting = succession.waiting(standing, jobs)
+    told = [turnover.foreseen(each) for each in jobs]
+    moving = sum(len(each.turns) for each in told)
+    for file in standing.broken:
+        session.say(f"sopsmith: {file} is broken, so whether it needs a seed is not known\n")
+    is_text = output == "text"
+    if is_text:
+        session.write(_plan(standing, moving, waiting))
+    if moving:
+        assent.show(session, told, is_text=is_text, yes=yes)
+    is_over = not moving and standing.target in standing.holders and not _gone(standing, waiting)
+    taken: Sequence[dict[str, Any]] = ()
+    found: Sequence[Finding] = ()
+    goes_on = not (dry_run or is_over)
+    if goes_on and assent.agreed(session, f"rotate to seed {standing.target}", yes=yes):
+        taken, found = _carry_out(session, standing, commit=commit, is_text=is_text)
+    if is_text:
+        assent.report_findings(session, found, taken[-1]["changed"] if taken else ())
+        if not taken:
+            session.write("nothing was changed\n")
+        if (taken or is_over) and not exit_code(found):
+            session.write(_next(standing, waiting, is_taken=bool(taken)))
+    else:
+        tree = {"seed": standing.target, "steps": taken,
+                "environments": [prospect.as_tree(each) for each in told],
+                "waiting": {number: list(names) for number, names in waiting.items()},
+                "findings": report.findings_json(found)}  # fmt: skip
+        session.write(report.as_json(tree))
+    return exit_code(found)
+
+
+def _carry_out(
+    session: Session, standing: Standing, *, commit: bool, is_text: bool
+) -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:
+    """Take the steps, up to one after which something does not render."""
+    taken: list[dict[str, Any]] = []
+    found: tuple[Finding, ...] = ()
+    now = standing
+    for make in succession.steps(standing.target, session.today):
+        step = make(now)
+        if step is None:
+            continue
+        tree, found = _take(session, now, step, commit=commit)
+        taken.append(tree)
+        if is_text:
+            session.write(_told(tree, step))
+        if exit_code(found):
+            break
+        now = succession.again(now)
+    return taken, found
+
+
+def _gone(standing: Standing, waiting: Mapping[str, Sequence[str]]) -> list[str]:
+    """The old seeds that nothing keeps."""
+    return [number for number in standing.old if number not in waiting]
+
+
+def _plan(standing: Standing, moving: int, waiting: Mapping[str, Sequence[str]]) -> str:
+    target = standing.target
+    file = standing.holders[standing.newest]
+    is_there = target in standing.holders
+    lines = [f"1. seed {target} is {'there already' if is_there else f'drawn, into {file}'}\n"]
+    count = f"{moving} value{'' if moving == 1 else 's'} to move to it, each to a new version"
+    lines.append(f"2. {count if moving else 'no value is left to move to it'}\n")
+    gone = _gone(standing, waiting)
+    lines += [f"3. seed {number} is removed\n" for number in gone]
+    lines += [
+        f"3. seed {number} stays for the old values that are kept of {', '.join(names)}\n"
+        for number, names in waiting.items()
+    ]
+    return "".join(lines)
+
+
+def _take(
+    session: Session, now: Standing, step: Step, *, commit: bool
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    """Write one step, see that everything still renders, and commit it."""
+    first = now.leaves[0]
+    changed = writeback.write(first.root, session.env, step.edits)
+    found = turnover.findings(now.leaves)
+    message = trail.message("rotate", first.recipe.environment, step.names, step.subject)
+    may = commit and not exit_code(found)
+    made = writeback.finish(session, first.root, changed, message, commit=may)
+    tree = {"step": step.name, "values": list(step.names), "changed": list(changed),
+            "commit": made}  # fmt: skip
+    return tree, found
+
+
+def _told(tree: Mapping[str, Any], step: Step) -> str:
+    committed = f"; committed {tree['commit'][:12]}" if tree["commit"] else ""
+    return f"{step.words}: changed {', '.join(tree['changed'])}{committed}\n"
+
+
+def _next(standing: Standing, waiting: Mapping[str, Sequence[str]], *, is_taken: bool) -> str:
+    """What is left to do."""
+    lines = ["next: deploy it; until then the old values are in use\n"] if is_taken else []
+    names = " ".join(dict.fromkeys(name for each in waiting.values() for name in each))
+    if names:
+        recipe = standing.leaves[0].recipe
+        lines += [
+            "when nobody uses the old values any more:\n",
+            f"  sopsmith rotate {names} -e {recipe.environment}, "
+            f"or remove previous there in {recipe.file}\n",
+            f"  sopsmith rotate --seed -e {recipe.environment}, which then removes the old seed\n",
+        ]
+    return "".join(lines)

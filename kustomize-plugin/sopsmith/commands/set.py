@@ -1,0 +1,90 @@
+"""`sopsmith set`: give a value, from a hidden prompt or standard input."""
+
+from __future__ import annotations
+
+from sopsmith import layout, placement, report, repository, trail, writeback
+from sopsmith.change import Change
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Sensitive
+from sopsmith.pipeline.render import given_anew
+from sopsmith.placement import Place
+from sopsmith.template import reached
+from sopsmith.voice import Session
+
+
+def set_value(
+    session: Session, name: str, *, where: str | None, component: str | None, exact: bool,
+    force: bool, commit: bool, output: str,
+) -> int:  # fmt: skip
+    """Store one given or stored value in its component, after checking it by the recipe's rules."""
+    leaf = repository.leaf(where, session.env, [name])
+    placement.kept(leaf.recipe, name)
+    place = placement.place(leaf.recipe, repository.sealed_components(leaf), name, component)
+    value = _read(session, leaf.recipe.environment, name, exact)
+    if not force:
+        _check(leaf, name, value)
+    changed = writeback.write(leaf.root, leaf.env, _edits(session, leaf, place, name, value))
+    message = trail.message("set", leaf.recipe.environment, [name], "set")
+    made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+    affected = reached(leaf.recipe.values, [name]) - {name}
+    secrets = repository.secrets_with(leaf.recipe, [name])
+    if output == "json":
+        tree = {"value": name, "environment": leaf.recipe.environment, "file": place.file,
+                "changed": bool(changed), "derived": sorted(affected), "secrets": secrets,
+                "commit": made}  # fmt: skip
+        session.write(report.as_json(tree))
+        return 0
+    if not changed:
+        session.write(f"{name} is that value already: nothing changed\n")
+        return 0
+    session.write(f"{name} set in {place.file}\n")
+    session.write(_consequences(sorted(affected), secrets))
+    return 0
+
+
+def _edits(
+    session: Session, leaf: repository.Leaf, place: Place, name: str, value: Sensitive
+) -> list[writeback.Edit]:
+    """The component's change; where the recipe counts the value's age, its day as well."""
+    edits: list[writeback.Edit] = [
+        writeback.WholeFile(place.file, value)
+        if place.key is None
+        else writeback.ComponentEdit(place.file, (Change(place.key, value),))
+    ]
+    if leaf.recipe.values[name].max_age is not None:
+        field = ("spec", "values", name, "rotated")
+        day = session.today.isoformat()
+        edits.append(writeback.recipe_edit(leaf, lambda text: layout.set_field(text, field, day)))
+    return edits
+
+
+def _consequences(derived: list[str], secrets: list[str]) -> str:
+    lines = [f"derived from it: {', '.join(derived)}\n"] if derived else []
+    lines += [f"Secrets that change: {', '.join(secrets)}\n"] if secrets else []
+    return "".join(lines)
+
+
+def _read(session: Session, environment: str, name: str, exact: bool) -> Sensitive:
+    """The new value. One line break at the end is what `echo` adds, unless it is meant."""
+    if session.is_terminal:
+        first = session.ask_secret(f"{name} for {environment}")
+        if first != session.ask_secret("once more"):
+            raise SopsmithError(Finding("usage", "the two differ; nothing was changed"))
+        return Sensitive(first)
+    data = session.read_stdin()
+    if not exact:
+        data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not data:
+        hint = f"printf %s VALUE | sopsmith set {name}, or run it in a terminal; sopsmith unset"
+        raise SopsmithError(Finding("usage", "standard input is empty", hint=hint))
+    return Sensitive(data)
+
+
+def _check(leaf: repository.Leaf, name: str, value: Sensitive) -> None:
+    """Refuse what the recipe's own rules call an error, before it is written."""
+    findings = given_anew(repository.rendered(leaf), {name: value})
+    errors = [each for each in findings if each.severity == "error" and each.field == name]
+    if errors:
+        hint = "give another, or --force stores it all the same"
+        raise SopsmithError([each._replace(hint=each.hint or hint) for each in errors])

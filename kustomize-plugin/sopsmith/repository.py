@@ -1,0 +1,145 @@
+"""The recipes of a repository, and which environment's is meant: for commands that change files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sopsmith import checkout, settings
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Read, Recipe, Sealed
+from sopsmith.pipeline import render
+from sopsmith.recipe import parse
+from sopsmith.resolve import Resolved, Source, read_source, resolve
+from sopsmith.template import reached
+from sopsmith.tools import files, git, sops
+
+_RECIPE = re.compile(rb"(?:^|[{,])[ {]*\"?kind\"?: *[\"']?SecretRecipe\b", re.MULTILINE)
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+class Leaf(NamedTuple):
+    """One environment's recipe, and the repository in which its files can be changed."""
+
+    root: str  # absolute
+    env: Mapping[str, str]
+    resolved: Resolved
+    recipe: Recipe
+
+    @property
+    def read(self) -> Read:
+        """Reads a file below the root."""
+        return files.reader(self.root)
+
+    @property
+    def git(self) -> git.Repository:
+        """The repository, for git."""
+        return git.Repository(self.root, self.env)
+
+
+def leaf(where: str | None, env: Mapping[str, str], names: Sequence[str] = ()) -> Leaf:
+    """The one leaf that is meant: by a path, by an environment's name, or by being the only one.
+
+    Without a word it is the recipe of the current folder, else the only one of the repository, or
+    the only one that declares all of `names`.
+    Raises SopsmithError (usage) where none or several could be meant, and what the recipes raise.
+    """
+    is_path = where is not None and (os.path.isfile(where) or checkout.is_overlay(where))
+    if is_path or (where is None and checkout.is_overlay(".")):
+        here = checkout.at(where or ".", env)
+        root, found = here.root, checkout.resolved(here)
+    else:
+        root = files.find_root(".", env)
+        found = leaves(root, env)
+    meant = [each for each in found if is_path or where in (None, each.spec.get("environment"))]
+    if len(meant) > 1:
+        declaring = [each for each in meant if set(names) <= set(each.spec.get("values", {}))]
+        meant = declaring if names and declaring else meant
+    if len(meant) != 1:
+        raise SopsmithError(_not_one(meant or found, is_known=bool(meant)))
+    return Leaf(root, env, meant[0], parse(meant[0]))
+
+
+def every_leaf(env: Mapping[str, str]) -> tuple[Leaf, ...]:
+    """Every leaf of the repository around the current folder, checked."""
+    root = files.find_root(".", env)
+    found = leaves(root, env)
+    if not found:
+        raise SopsmithError(_not_one((), is_known=False))
+    return tuple(Leaf(root, env, each, parse(each)) for each in found)
+
+
+def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:
+    """The leaf's components, checked without a key."""
+    trust = settings.read(leaf.env).trust
+    return tuple(render.sealed([leaf.recipe], leaf.read, trust).values())
+
+
+def rendered(leaf: Leaf) -> render.Rendered:
+    """Run the five steps on the leaf; findings about values are in the result."""
+    chosen = settings.read(leaf.env)
+    engine = sops.engine(leaf.env, chosen.trust.key_types, chosen.timeout)
+    return render.render([leaf.recipe], leaf.read, engine, chosen.trust)[0]
+
+
+def secrets_with(recipe: Recipe, names: Iterable[str]) -> list[str]:
+    """The Secrets that change with these values, by themselves or by what is derived from them."""
+    affected = reached(recipe.values, names)
+    return [secret.name for secret in recipe.secrets if affected.intersection(secret.data.values())]
+
+
+def leaves(root: str, env: Mapping[str, str]) -> tuple[Resolved, ...]:
+    """Every leaf of the repository, merged; a broken recipe raises SopsmithError."""
+    read = files.reader(root)
+    sources = (read_source(file, read) for file in recipe_files(root, env))
+    return tuple(leaf for source in sources if is_leaf(source) for leaf in resolve(source, read))
+
+
+def whole_leaves(names: Iterable[str], read: Read) -> tuple[list[Resolved], list[str]]:
+    """The leaves among these files that are whole recipes, and the files that hold broken ones."""
+    whole: list[Resolved] = []
+    broken = []
+    for file in names:
+        try:
+            source = read_source(file, read)
+            found = resolve(source, read) if is_leaf(source) else ()
+            for each in found:
+                parse(each)
+            whole += found
+        except SopsmithError:
+            broken.append(file)
+    return whole, broken
+
+
+def recipe_files(root: str, env: Mapping[str, str]) -> Iterator[str]:
+    """The files of the work tree that hold a SecretRecipe, relative to the root."""
+    read = files.reader(root)
+    for file in git.listed(git.Repository(root, env)):
+        path = os.path.join(root, file)
+        is_plain = os.path.isfile(path) and not os.path.islink(path)
+        if file.endswith(SUFFIXES) and is_plain and holds_recipe(read(file)):
+            yield file
+
+
+def holds_recipe(data: bytes) -> bool:
+    """Whether a file's text reads like a SecretRecipe, or holds one."""
+    return _RECIPE.search(data) is not None
+
+
+def is_leaf(source: Source) -> bool:
+    """Whether a recipe file states an environment."""
+    spec = source.document.get("spec") if isinstance(source.document, dict) else None
+    return isinstance(spec, dict) and spec.get("environment") is not None
+
+
+def _not_one(leaves: Sequence[Resolved], *, is_known: bool) -> Finding:
+    """None fits, or several do: name those that there are."""
+    if not leaves:
+        hint = "sopsmith init makes one"
+        return Finding("usage", "no recipe of an environment is in this repository", hint=hint)
+    shown = ", ".join(f"{each.spec.get('environment')} ({each.file})" for each in leaves[:20])
+    message = "several recipes could be meant" if is_known else "no environment has that name"
+    return Finding("usage", message, hint=f"say which with --environment: {shown}")

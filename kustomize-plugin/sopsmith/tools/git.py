@@ -1,0 +1,301 @@
+"""Read commits and make them, with the `git` program."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import MOST_BYTES, Read
+from sopsmith.tools import process
+
+TIMEOUT = 60  # seconds of one call
+_LONG_TIMEOUT = 600  # hooks run within a commit, and gpg within a look at signatures
+_QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
+_PASSED = ("HOME", "PATH", "XDG_CONFIG_HOME", "TMPDIR", "GNUPGHOME")
+_WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
+_OWN_WAY = ("-c", "core.fsmonitor=false", "-c", "grep.fullName=false", "-c", "log.follow=false")
+_FULL = ("--full-history", "--parents", "--date-order")
+_OBJECT = re.compile(rb"([0-9a-f]{40,64}) (blob|tree|commit|tag) ([0-9]+)\Z")
+_MOST_AT_ONCE = 32 * 1024 * 1024  # bytes of contents that one process is asked for
+
+
+class Repository(NamedTuple):
+    """A git checkout: its root, which is also ours, and the environment that git gets."""
+
+    root: str  # absolute
+    env: Mapping[str, str]
+
+
+class Commit(NamedTuple):
+    """One commit of a history."""
+
+    hash: str
+    author: str
+    email: str
+    date: str  # of the commit, ISO 8601 with the committer's zone
+    subject: str
+    message: str = ""  # all of it, subject included
+    parents: tuple[str, ...] = ()
+
+
+class Blob(NamedTuple):
+    """A file's content, by its name in git."""
+
+    id: str
+    size: int  # bytes
+
+
+def _call(
+    here: Repository, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT
+) -> process.Done:
+    """Run git for its output. Its hooks, fsmonitor and pagers are no business of a read."""
+    program = process.which("git", here.env.get("PATH", ""))
+    if program is None:
+        raise SopsmithError(Finding("program-missing", "git is not on PATH"))
+    found = environment(here.env)
+    passed = {n: t for n, t in found.items() if n in _PASSED or n.startswith("GIT_")}
+    argv = (program, "-C", here.root, *_OWN_WAY, *arguments)
+    result = process.run(process.Call(argv, stdin, {**passed, **_QUIET}), timeout)
+    if isinstance(result, process.Failed):
+        code = "program-timeout" if result.reason == "timeout" else "program-failed"
+        raise SopsmithError(Finding(code, f"git {arguments[0]} did not end by itself"))
+    return result
+
+
+def environment(env: Mapping[str, str]) -> dict[str, str]:
+    """What git gets of the environment, where a hook may have run us.
+
+    Where things are may be told relative to the folder that we start in, and git starts in the
+    root; only GIT_INDEX_FILE counts from the top of the work tree. GIT_DIR alone, as a hook of a
+    linked worktree gets it, would make the root that top, so it is left out: git finds it.
+    """
+    fixed = {n: os.path.abspath(t) if n in _WHERE and t else t for n, t in env.items()}
+    if "GIT_WORK_TREE" not in fixed:
+        fixed.pop("GIT_DIR", None)
+    fixed.pop("GIT_PREFIX", None)
+    return fixed
+
+
+def _output(
+    here: Repository, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT
+) -> bytes:
+    """git's standard output; raises SopsmithError (program-failed) where it fails."""
+    result = _call(here, *arguments, stdin=stdin, timeout=timeout)
+    if result.status:
+        message = f"git {arguments[0]} failed with exit status {result.status}"
+        raise SopsmithError(Finding("program-failed", message, hint="run it by hand to see why"))
+    return result.stdout
+
+
+def listed(here: Repository, *, untracked: bool = True) -> tuple[str, ...]:
+    """The files of the work tree that git tracks, or would: what it ignores is left out.
+
+    Paths are relative to the root. A file that is tracked and gone is left out as well.
+    """
+    others = ("--others", "--exclude-standard") if untracked else ()
+    out = _output(here, "ls-files", "-z", "--cached", *others)
+    names = dict.fromkeys(_names(out))
+    return tuple(name for name in names if os.path.lexists(os.path.join(here.root, name)))
+
+
+def _names(out: bytes) -> list[str]:
+    return [name.decode("utf-8", "surrogateescape") for name in out.split(b"\0") if name]
+
+
+def commit_of(here: Repository, revision: str) -> str | None:
+    """The full hash of a revision's commit; None where there is none of that name.
+
+    A revision that could be taken for an option is none.
+    """
+    if revision.startswith("-") or "\n" in revision:
+        return None
+    verify = ("rev-parse", "--quiet", "--verify", "--end-of-options")
+    result = _call(here, *verify, revision + "^{commit}")
+    return result.stdout.decode("ascii", "replace").strip() if result.status == 0 else None
+
+
+def merge_base(here: Repository, one: str, other: str) -> str | None:
+    """The newest commit that both came from; None where their known histories never meet."""
+    result = _call(here, "merge-base", "--end-of-options", one, other)
+    return result.stdout.decode("ascii", "replace").split("\n")[0] if result.status == 0 else None
+
+
+def is_shallow(here: Repository) -> bool:
+    """Whether older commits were left out when it was cloned."""
+    return _output(here, "rev-parse", "--is-shallow-repository").strip() == b"true"
+
+
+def setting(here: Repository, name: str) -> str | None:
+    """A setting of git's configuration, from wherever it is set; None where it is not."""
+    result = _call(here, "config", "--get", name)
+    return result.stdout.decode("utf-8", "replace").rstrip("\n") if result.status == 0 else None
+
+
+def change_setting(here: Repository, name: str, text: str) -> None:
+    """Set it in this clone's own configuration; raises SopsmithError (program-failed)."""
+    _output(here, "config", "--local", name, text)
+
+
+def blobs(here: Repository, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
+    """The contents of many (commit, path) by one process; what does not exist is left out."""
+    asked = [each for each in dict.fromkeys(wanted) if "\n" not in each[1]]
+    lines = [f"{commit}:./{path}\n".encode("utf-8", "surrogateescape") for commit, path in asked]
+    out = _output(here, "cat-file", "--batch", stdin=b"".join(lines)) if asked else b""
+    found: dict[tuple[str, str], bytes] = {}
+    at = 0
+    for each in asked:
+        end = out.index(b"\n", at)
+        match = _OBJECT.match(out[at:end])
+        at = end + 1
+        if match:
+            size = int(match[3])
+            if match[2] == b"blob":
+                found[each] = out[at : at + size]
+            at += size + 1
+    return found
+
+
+def reader(here: Repository, commit: str) -> Read:
+    """The function that reads a file as it was in a commit, like files.reader does now.
+
+    Raises SopsmithError (file-unreadable) where the commit has no such file.
+    """
+
+    def read(file: str) -> bytes:
+        data = blobs(here, [(commit, file)]).get((commit, file))
+        if data is None:
+            message = f"does not exist in {commit[:12]}"
+            raise SopsmithError(Finding("file-unreadable", message, file))
+        return data[:MOST_BYTES]
+
+    return read
+
+
+def files_of(here: Repository, commit: str) -> tuple[str, ...]:
+    """Every file of a commit."""
+    return tuple(_names(_output(here, "ls-tree", "-r", "-z", "--name-only", commit)))
+
+
+def holding(here: Repository, commit: str, text: str, suffixes: Sequence[str]) -> tuple[str, ...]:
+    """The files of a commit with one of these suffixes that hold the text."""
+    flags = ("--no-color", "--no-recurse-submodules", "-l", "-z", "-F")
+    result = _call(here, "grep", *flags, "-e", text, commit, "--", *_ending(suffixes))
+    if result.status not in (0, 1):  # 1: none
+        raise SopsmithError(Finding("program-failed", "git grep failed"))
+    return tuple(name.partition(":")[2] for name in _names(result.stdout))
+
+
+def touched(
+    here: Repository, revisions: Sequence[str], text: str, suffixes: Sequence[str]
+) -> tuple[str, ...]:
+    """The files to which a commit brought the text, or from which one took it: also those gone."""
+    flags = ("log", "-S", text, "--name-only", "-z", "--format=", "--relative", "--no-renames")
+    out = _output(here, *flags, "--end-of-options", *revisions, "--", *_ending(suffixes))
+    return tuple(dict.fromkeys(name.lstrip("\n") for name in _names(out)))
+
+
+def _ending(suffixes: Sequence[str]) -> list[str]:
+    return [f":(glob)**/*{suffix}" for suffix in suffixes]
+
+
+def blob_ids(here: Repository, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Blob]:
+    """What many (commit, path) hold, by one process; what does not exist is left out."""
+    asked = [each for each in dict.fromkeys(wanted) if "\n" not in each[1]]
+    lines = [f"{commit}:./{path}\n".encode("utf-8", "surrogateescape") for commit, path in asked]
+    out = _output(here, "cat-file", "--batch-check", stdin=b"".join(lines)) if asked else b""
+    told = out.split(b"\n")
+    found = {}
+    for each, line in zip(asked, told, strict=False):
+        match = _OBJECT.match(line)
+        if match and match[2] == b"blob":
+            found[each] = Blob(match[1].decode(), int(match[3]))
+    return found
+
+
+def contents(here: Repository, wanted: Iterable[Blob]) -> Iterator[tuple[str, bytes]]:
+    """The contents by id, in batches that stay in memory only until the next; those of MOST_BYTES
+    and more are left out."""
+    batch: list[Blob] = []
+    for blob in dict.fromkeys(each for each in wanted if each.size < MOST_BYTES):
+        if batch and sum(each.size for each in batch) + blob.size > _MOST_AT_ONCE:
+            yield from _contents(here, batch)
+            batch = []
+        batch.append(blob)
+    yield from _contents(here, batch)
+
+
+def _contents(here: Repository, batch: Sequence[Blob]) -> Iterator[tuple[str, bytes]]:
+    lines = "".join(f"{blob.id}\n" for blob in batch).encode()
+    out = _output(here, "cat-file", "--batch", stdin=lines) if batch else b""
+    at = 0
+    for blob in batch:
+        at = out.index(b"\n", at) + 1
+        yield blob.id, out[at : at + blob.size]
+        at += blob.size + 1
+
+
+def log(
+    here: Repository, revisions: Sequence[str], paths: Sequence[str] = (), *, full: bool = False
+) -> Iterator[Commit]:
+    """The commits of these revisions that touch the paths, newest first.
+
+    `full`: also those of branches whose changes a merge threw away; and their parents are the
+    nearest commits before them that touch the paths.
+    """
+    form = "%H%x00%P%x00%an%x00%ae%x00%cI%x00%s%x00%B"
+    flags = ["log", "-z", f"--format=tformat:{form}", "--no-show-signature", "--encoding=UTF-8"]
+    flags += ["--no-notes", *(_FULL if full else ()), "--end-of-options"]
+    out = _output(here, *flags, *revisions, "--", *(f":(literal){path}" for path in paths))
+    fields = out.decode("utf-8", "replace").split("\0")
+    for index in range(0, len(fields) - 6, 7):
+        name, parents, author, email, date, subject, message = fields[index : index + 7]
+        yield Commit(name, author, email, date, subject, message, tuple(parents.split()))
+
+
+def signatures(here: Repository, commits: Sequence[str]) -> dict[str, str]:
+    """What git makes of each commit's signature: the letter of %G?, N where there is none."""
+    if not commits:
+        return {}
+    flags = ("log", "-z", "--no-walk=unsorted", "--stdin", "--no-show-signature")
+    lines = "".join(f"{commit}\n" for commit in commits).encode()
+    out = _output(
+        here, *flags, "--format=tformat:%H %G?", stdin=lines, timeout=_LONG_TIMEOUT
+    ).decode()
+    told = (line.lstrip("\n").partition(" ") for line in out.split("\0") if line)
+    return {commit: letter for commit, _, letter in told}
+
+
+def shallow_edges(here: Repository) -> frozenset[str]:
+    """The commits at which a shallow clone ends: their parents exist, and are not here."""
+    name = os.fsdecode(_output(here, "rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
+    try:
+        with open(os.path.join(here.root, name), encoding="ascii", errors="replace") as stream:
+            return frozenset(stream.read().split())
+    except FileNotFoundError:
+        return frozenset()
+
+
+def commit(here: Repository, paths: Sequence[str], message: str) -> str:
+    """Commit exactly these paths, whatever else is staged, and return the new commit's hash.
+
+    The repository's hooks run, with the whole environment: they may need keys.
+    Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
+    """
+    program = process.which("git", here.env.get("PATH", "")) or "/usr/bin/git"
+    names = [f":(literal){path}" for path in paths]
+    _output(here, "add", "--intent-to-add", "--", *names)
+    argv = (program, "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--", *names)
+    call = process.Call(
+        argv, message.encode(), {**environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    )
+    result = process.run(call, _LONG_TIMEOUT)
+    if isinstance(result, process.Failed) or result.status:
+        hint = "the files are changed and not committed; git commit shows why"
+        if _call(here, "var", "GIT_COMMITTER_IDENT").status:
+            hint = "the files are changed and not committed; git needs user.name and user.email"
+        raise SopsmithError(Finding("program-failed", "git commit was refused", hint=hint))
+    return commit_of(here, "HEAD") or ""

@@ -1,0 +1,413 @@
+"""The safe write-back: every change of a file goes through here, whole or not at all.
+
+lock → read → check → change a copy in memory → verify it → replace. All files of one command are
+prepared and verified before the first is replaced; where a replacement fails, those before it are
+put back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sopsmith import change, document, settings
+from sopsmith.change import Change, Step
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import MOST_BYTES, Component, Format, Read, Sealed, Sensitive
+from sopsmith.repository import Leaf
+from sopsmith.rules import Rule, Rules, parse_rules, rule_for
+from sopsmith.sealed import Trust, format_of, plain_length, seal
+from sopsmith.tools import files, git, sops, sops_write
+from sopsmith.voice import Session
+
+RULES = ".sops.yaml"
+
+
+class ComponentEdit(NamedTuple):
+    """Change keys of an encrypted map."""
+
+    file: str  # relative to the root, as everywhere here
+    changes: tuple[Change, ...]
+
+
+class NewComponent(NamedTuple):
+    """Make a new encrypted map."""
+
+    file: str
+    entries: Mapping[str, Sensitive]
+
+
+class WholeFile(NamedTuple):
+    """Make or replace an encrypted file that is one value."""
+
+    file: str
+    content: Sensitive
+
+
+class TextEdit(NamedTuple):
+    """Change a plaintext file, such as a recipe; None before: it must not be there yet."""
+
+    file: str
+    before: bytes | None
+    after: bytes
+
+
+class Rekey(NamedTuple):
+    """Encrypt a file to the recipients that its creation rule names now."""
+
+    file: str
+    rules: bytes  # text of the .sops.yaml that governs it, as it will be
+    new_data_key: bool  # also encrypt all values under a new data key
+
+
+Edit = ComponentEdit | NewComponent | WholeFile | TextEdit | Rekey
+
+
+class Prepared(NamedTuple):
+    """A file's text before, None where there is none, and after."""
+
+    file: str
+    before: bytes | None
+    after: bytes
+
+
+class Desk(NamedTuple):
+    """What the preparation of an edit works with."""
+
+    root: str
+    env: Mapping[str, str]
+    read: Read
+    trust: Trust
+    timeout: float
+    sops: Callable[[], sops_write.Writer]
+
+
+def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str, ...]:
+    """Make these changes, and return the files that are others now.
+
+    Raises SopsmithError and leaves every file as it was: what the checks of a component raise,
+    would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified,
+    write-conflict, write-locked, write-failed; partly-written where even putting back failed.
+    """
+    with files.locked(root):
+        desk = desk_in(root, env)
+        prepared = [_prepare(desk, edit) for edit in edits]
+        changed = [each for each in prepared if each.before != each.after]
+        _check_sizes(changed)
+        _replace_all(root, changed)
+        return tuple(each.file for each in changed)
+
+
+def _check_sizes(changed: Sequence[Prepared]) -> None:
+    for each in changed:
+        if len(each.after) >= MOST_BYTES:
+            message = "would be 8 MiB or more, and then nobody reads it again"
+            raise SopsmithError(Finding("write-failed", message, each.file))
+
+
+def recipe_edit(leaf: Leaf, edit: Callable[[str], str]) -> TextEdit:
+    """The change of a leaf's own recipe file, made from its text as it is now.
+
+    Raises SopsmithError (usage) for a recipe that is written in a kustomization.
+    """
+    file = leaf.resolved.file
+    if not os.path.isfile(os.path.join(leaf.root, file)):
+        hint = "move it into a file of its own, and list that under generators"
+        message = "stands inside a kustomization and can't be changed there"
+        raise SopsmithError(Finding("usage", message, file, hint=hint))
+    before = leaf.read(file)
+    after = edit(before.decode("utf-8"))
+    _check_reading(file, after)
+    return TextEdit(file, before, after.encode("utf-8"))
+
+
+def _check_reading(file: str, text: str) -> None:
+    """Another reader of YAML 1.2 has to see in the text what ours does."""
+    try:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+    except ImportError:
+        hint = "pip install 'sopsmith[cli]' brings what commands that change files need"
+        message = "the package ruamel.yaml is not installed"
+        raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
+    try:
+        seen = YAML(typ="safe", pure=True).load(text)
+    except YAMLError:  # its text may quote the file's
+        seen = None
+    if not _is_alike(document.parse(text.encode()), seen):
+        hint = "edit it by hand"
+        raise SopsmithError(Finding("layout-unsafe", "would read otherwise", file, hint=hint))
+
+
+def _is_alike(ours: Any, theirs: Any) -> bool:
+    """The same data; where readers are known to differ (1e5, dates) any scalar will do."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return list(ours) == list(theirs) and all(_is_alike(ours[k], theirs[k]) for k in ours)
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(_is_alike, ours, theirs))
+    if isinstance(ours, document.Unquoted):
+        return not isinstance(theirs, dict | list)
+    return type(ours) is type(theirs) and bool(ours == theirs)
+
+
+def finish(
+    session: Session, root: str, changed: Sequence[str], message: str, *, commit: bool
+) -> str | None:
+    """Commit exactly the changed files where that is asked for; the new commit's hash."""
+    if not commit or not changed:
+        return None
+    return git.commit(git.Repository(root, session.env), changed, message)
+
+
+def rules_for(root: str, file: str) -> Rules:
+    """The creation rules that govern a file: of the nearest .sops.yaml above it.
+
+    Raises SopsmithError: rule-missing (there is none), what parse_rules raises.
+    """
+    folder = posixpath.dirname(file)
+    while True:
+        candidate = posixpath.join(folder, RULES)
+        if os.path.isfile(os.path.join(root, candidate)):
+            return parse_rules(files.reader(root)(candidate), candidate)
+        if not folder:
+            hint = f"sopsmith init writes {RULES}; it says who can read which file"
+            raise SopsmithError(Finding("rule-missing", f"no {RULES} governs it", file, hint=hint))
+        folder = posixpath.dirname(folder)
+
+
+def desk_in(root: str, env: Mapping[str, str]) -> Desk:
+    """What changes below a root are made with; sops is looked for when it is needed."""
+    chosen = settings.read(env)
+    found: list[sops_write.Writer] = []
+
+    def writer() -> sops_write.Writer:
+        if not found:  # only encrypted files need it, and it is asked for its version
+            found.append(sops_write.writer(env, chosen.trust.key_types, chosen.timeout))
+        return found[0]
+
+    return Desk(root, env, files.reader(root), chosen.trust, chosen.timeout, writer)
+
+
+def _prepare(desk: Desk, edit: Edit) -> Prepared:
+    if isinstance(edit, TextEdit):
+        return Prepared(*edit)
+    if isinstance(edit, ComponentEdit):
+        return _edited(desk, edit)
+    if isinstance(edit, Rekey):
+        return _rekeyed(desk, edit)
+    return _encrypted(desk, edit)
+
+
+# --- an existing component ------------------------------------------------------------------------
+
+
+def _edited(desk: Desk, edit: ComponentEdit) -> Prepared:
+    component = Component(edit.file, None, None)
+    data = desk.read(edit.file)
+    sealed = seal(component, data, desk.trust)
+    policy, _ = change.policy_of(component, data)
+    deviation = change.deviation(edit.file, policy, _policy(desk, edit.file))
+    if deviation:
+        raise SopsmithError(deviation)
+    steps = change.steps(sealed, policy.selection, edit.changes)
+    return Prepared(edit.file, data, amended(desk, sealed, steps))
+
+
+def amended(desk: Desk, sealed: Sealed, steps: Sequence[Step]) -> bytes:
+    """A component's text with these steps made and verified; the same text where none is needed.
+
+    Raises SopsmithError (write-unverified, and whatever keeps sops from doing it).
+    """
+    component, before = sealed.component, sealed.data
+    (plain,) = opened(desk.env, [sealed])
+    steps = _needed(steps, change.leaves(plain, component.file))
+    if not steps:
+        return before
+    after = sops_write.set_leaves(desk.sops(), sealed, steps)
+    changed = _sealed_anew(component, after, desk.trust)
+    if change.policy_of(component, after)[0] != change.policy_of(component, before)[0]:
+        raise change.unverified(component.file, "its recipients or its crypt rule were changed")
+    read_back = _read_back(desk, changed)
+    change.verify(sealed, changed, plain, read_back, steps)
+    return after
+
+
+def _needed(steps: Sequence[Step], leaves: Mapping[tuple[str, ...], object]) -> tuple[Step, ...]:
+    """Leave out what is so already: no new ciphertext for an old value."""
+    return tuple(
+        step
+        for step in steps
+        if (step.path in leaves if step.text is None else leaves.get(step.path) != step.text)
+    )
+
+
+def _policy(desk: Desk, file: str) -> change.Policy:
+    return change.policy_of_rule(_rule(desk.root, file)[1])
+
+
+def _rule(root: str, file: str) -> tuple[Rules, Rule]:
+    rules = rules_for(root, file)
+    rule = rule_for(rules, file)
+    if rule is None:
+        hint = "add a rule whose path_regex matches it"
+        raise SopsmithError(
+            Finding("rule-missing", f"no rule of {rules.file} covers it", file, hint=hint)
+        )
+    return rules, rule
+
+
+def opened(env: Mapping[str, str], sealed: Sequence[Sealed]) -> tuple[bytes, ...]:
+    """Decrypt in memory; raises SopsmithError with every reason why not."""
+    chosen = settings.read(env)
+    with sops.engine(env, chosen.trust.key_types, chosen.timeout)(sealed) as wait:
+        found = wait()
+    stops = [each for each in found if isinstance(each, Finding)]
+    if stops:
+        raise SopsmithError(stops)
+    return tuple(each for each in found if isinstance(each, bytes))
+
+
+def _sealed_anew(component: Component, data: bytes, trust: Trust) -> Sealed:
+    """The check of what sops wrote: whatever is wrong with it is not the file's fault."""
+    try:
+        return seal(component, data, trust)
+    except SopsmithError as error:
+        message = f"what sops wrote {error.findings[0].message}"
+        raise change.unverified(component.file, message) from None
+
+
+def _read_back(desk: Desk, changed: Sealed) -> bytes:
+    """Decrypt what sops wrote: where it is broken, the file is not, which is as it was."""
+    try:
+        return opened(desk.env, [changed])[0]
+    except SopsmithError as error:
+        if error.findings[0].code != "tampered":
+            raise
+        raise change.unverified(changed.component.file, "it does not decrypt") from None
+
+
+# --- a new one ------------------------------------------------------------------------------------
+
+
+def _encrypted(desk: Desk, edit: NewComponent | WholeFile) -> Prepared:
+    """Encrypt a whole file by its rule."""
+    rules, rule = _rule(desk.root, edit.file)
+    is_map = isinstance(edit, NewComponent)
+    component = Component(edit.file, None if is_map else "content", None)
+    form = format_of(component)
+    plain, given = edit.content.data() if isinstance(edit, WholeFile) else b"", form
+    if isinstance(edit, NewComponent):
+        plain, given = _plaintext(edit, form, rule)
+    unsealed = Sealed(component, form, plain, {}, {}, ())
+    config, path = (os.path.join(desk.root, name) for name in (rules.file, edit.file))
+    after = sops_write.encrypt(desk.sops(), unsealed, given, config, path)
+    sealed = _sealed_anew(component, after, desk.trust)
+    if change.deviation(edit.file, change.policy_of(component, after)[0],
+                        change.policy_of_rule(rule)):  # fmt: skip
+        raise change.unverified(edit.file, "it is not encrypted as its rule says")
+    read_back = _read_back(desk, sealed)
+    if isinstance(edit, NewComponent):
+        expected: object = {(key,): value.text() for key, value in edit.entries.items()}
+        if change.leaves(read_back, edit.file) != expected:
+            raise change.unverified(edit.file, "it does not read back as what was meant")
+    elif read_back != plain or plain_length(sealed.ciphertexts[("data",)]) != len(plain):
+        raise change.unverified(edit.file, "it does not read back as what was meant")
+    return Prepared(edit.file, _present(desk, edit), after)
+
+
+def _plaintext(edit: NewComponent, form: Format, rule: Rule) -> tuple[bytes, Format]:
+    """A map as text for sops, and the format of that text."""
+    changes = [Change(key, value) for key, value in edit.entries.items()]
+    empty = Sealed(Component(edit.file, None, None), form, b"", {}, {}, ())
+    steps = change.steps(empty, rule.selection, changes)
+    if form == "dotenv":
+        lines = "".join(f"{step.path[0]}={_on_one_line(step.text)}\n" for step in steps)
+        return lines.encode(), "dotenv"
+    return json.dumps({step.path[0]: step.text for step in steps}).encode(), "json"
+
+
+def _on_one_line(text: str | None) -> str:
+    return (text or "").replace("\n", "\\n")  # as sops writes it (stores/dotenv/store.go)
+
+
+def _present(desk: Desk, edit: NewComponent | WholeFile) -> bytes | None:
+    """A whole file may replace one; a new map may not."""
+    if isinstance(edit, WholeFile) and os.path.lexists(os.path.join(desk.root, edit.file)):
+        return desk.read(edit.file)
+    return None
+
+
+# --- its readers ----------------------------------------------------------------------------------
+
+
+def _rekeyed(desk: Desk, edit: Rekey) -> Prepared:
+    """Wrap the data key for others, or make a new one: the values stay what they are."""
+    data = desk.read(edit.file)
+    component = _as_read(edit.file, data)
+    sealed = seal(component, data, desk.trust)
+    governing = rules_for(desk.root, edit.file).file
+    rules = parse_rules(edit.rules, governing)
+    rule = rule_for(rules, edit.file)
+    if rule is None:
+        raise SopsmithError(Finding("rule-missing", f"no rule of {governing} covers it", edit.file))
+    after, policy = data, change.policy_of_rule(rule)
+    if change.policy_of(component, data)[0].groups != policy.groups:
+        after = sops_write.update_keys(desk.sops(), sealed, rule.raw)
+    if edit.new_data_key:
+        after = sops_write.rotate_data_key(desk.sops(), _sealed_anew(component, after, desk.trust))
+    changed = _sealed_anew(component, after, desk.trust)
+    deviation = change.deviation(edit.file, change.policy_of(component, after)[0], policy)
+    if deviation:
+        raise SopsmithError(deviation)
+    if after == data:
+        return Prepared(edit.file, data, data)
+    if opened(desk.env, [sealed])[0] != _read_back(desk, changed):
+        raise change.unverified(edit.file, "it does not read back as what it was")
+    same = sealed.ciphertexts == changed.ciphertexts
+    if same is edit.new_data_key and any(sealed.ciphertexts.values()):
+        raise change.unverified(edit.file, "its values were not kept, or not encrypted anew")
+    return Prepared(edit.file, data, after)
+
+
+def _as_read(file: str, data: bytes) -> Component:
+    """A map where its suffix says so, else a whole file."""
+    form = format_of(Component(file, None, None))
+    return Component(file, "content" if form == "binary" else None, None)
+
+
+# --- onto the disk --------------------------------------------------------------------------------
+
+
+def _replace_all(root: str, changed: Sequence[Prepared]) -> None:
+    begun: list[Prepared] = []
+    try:
+        for each in changed:
+            begun.append(each)
+            files.replace(root, each.file, each.before, each.after)
+    except BaseException as stop:
+        stuck = [each.file for each in reversed(begun) if not _put_back(root, each, begun[-1])]
+        if stuck:
+            hint = f"see git diff; git checkout -- {' '.join(stuck)} brings the old ones back"
+            finding = Finding("partly-written", "is changed, and another file is not", stuck[0],
+                              hint=hint)  # fmt: skip
+            causes = stop.findings if isinstance(stop, SopsmithError) else ()
+            raise SopsmithError([*causes, finding]) from None
+        raise
+
+
+def _put_back(root: str, each: Prepared, last: Prepared) -> bool:
+    """Whether it is the old one again; the last of all may have been replaced, or may not."""
+    with contextlib.suppress(SopsmithError):  # what can't be put back is reported by the caller
+        if each is last and files.content(root, each.file) != each.after:
+            return True
+        if each.before is None:
+            files.remove(root, each.file, each.after)
+        else:
+            files.replace(root, each.file, each.after, each.before)
+        return True
+    return False

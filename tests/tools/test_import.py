@@ -1,0 +1,320 @@
+"""`sopsmith import` with real sops, age and git: plaintext becomes a component and a recipe.
+
+Values are canaries: they may be in none of the files and in nothing that is printed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.repository import Repo, Run
+
+COMPONENT = "secrets/production/shop.enc.yaml"
+RECIPE = "overlays/production/recipe.yaml"
+
+
+def ruled(repo: Repo) -> Repo:
+    """A repository with creation rules and nothing else."""
+    rule = f"path_regex: '^secrets/production/.*\\.enc(\\..+)?$', age: {repo.recipient}"
+    repo.write(".sops.yaml", f"creation_rules:\n  - {{{rule}}}\n")
+    return repo
+
+
+def imported(repo: Repo, data: str | bytes, *argv: str) -> Run:
+    """Import from a pipe; nothing of it may be heard on stdout either."""
+    text = data.encode() if isinstance(data, str) else data
+    run = repo.run("sopsmith", "import", "-", *argv, stdin=text)
+    assert [each for each in repo.canaries if each in run.out] == []
+    return run
+
+
+def dotenv(values: dict[str, str]) -> str:
+    return "".join(f"{name}={text}\n" for name, text in values.items())
+
+
+def shop(repo: Repo) -> dict[str, str]:
+    """An application with a database, a token of a third party and a key of data at rest."""
+    password = repo.canary(after="/@")
+    return {
+        "POSTGRES_USER": "shop",
+        "POSTGRES_PASSWORD": password,
+        "DATABASE_URL": f"postgresql://shop:{quote(password, safe='')}@pg:5432/shop",
+        "GOOGLE_CLIENT_SECRET": repo.canary(),
+        "ENCRYPTION_KEY": repo.canary(),
+        "JWT_SECRET": repo.canary(),
+    }
+
+
+def emitted(repo: Repo, path: str = "overlays/production") -> dict[str, dict[str, bytes]]:
+    return repo.cli("render", path).secrets
+
+
+def recipe(repo: Repo, path: str = RECIPE) -> str:
+    return (repo.path / path).read_text()
+
+
+# --- a new recipe ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accept", ["none", "derived", "all"])
+def test_what_went_in_comes_out_of_a_render(repo: Repo, accept: str) -> None:
+    values = shop(ruled(repo))
+    app = ("--app", "shop", "-e", "production")
+    assert imported(repo, dotenv(values), *app, "--accept", accept).code == 0
+    assert emitted(repo) == {"shop": {name: text.encode() for name, text in values.items()}}
+    assert repo.cli("validate", "overlays/production").code == 0
+
+
+def test_kustomize_builds_what_was_made(repo: Repo) -> None:
+    values = shop(ruled(repo))
+    imported(repo, dotenv(values), "-e", "production", "--app", "shop")
+    (data,) = repo.kustomize("overlays/production").built.values()
+    assert data == {name: text.encode() for name, text in values.items()}
+
+
+def test_by_default_every_value_is_given(repo: Repo) -> None:
+    imported(ruled(repo), dotenv(shop(repo)), "-e", "production", "--app", "shop")
+    for name in ("DATABASE_URL", "POSTGRES_PASSWORD", "ENCRYPTION_KEY"):
+        assert f"    {name}: {{}}\n" in recipe(repo)
+
+
+def test_accepted_lines_are_those_that_were_shown(repo: Repo) -> None:
+    values = shop(ruled(repo))
+    shown = imported(repo, dotenv(values), "-e", "production", "--app", "shop").out
+    repo.run("rm", "-r", "secrets", "overlays")
+    imported(repo, dotenv(values), "-e", "production", "--app", "shop", "--accept", "all")
+    written = [line for line in recipe(repo).splitlines() if "{" in line and "    " in line]
+    for name in ("DATABASE_URL", "POSTGRES_PASSWORD", "ENCRYPTION_KEY", "JWT_SECRET"):
+        (line,) = (each for each in written if each.strip().startswith(f"{name}: "))
+        assert line.strip() in shown
+    assert "rotation: never" in recipe(repo) and "stored: true" in recipe(repo)
+    keys = (repo.path / COMPONENT).read_text()
+    assert "JWT_SECRET: ENC[" in keys and "DATABASE_URL" not in keys
+
+
+def test_a_password_that_stood_raw_in_a_url_is_encoded_and_that_is_told(repo: Repo) -> None:
+    password = repo.canary(after="/@x")
+    url = f"postgresql://shop:{password}@pg/shop"
+    text = dotenv({"PG_PASSWORD": password, "DATABASE_URL": url})
+    run = imported(ruled(repo), text, "-e", "production", "--app", "shop", "--accept", "derived")
+    assert "is written otherwise now, and reads the same:\n  DATABASE_URL\n" in run.out
+    assert emitted(repo)["shop"]["DATABASE_URL"].decode() == url.replace(
+        password, quote(password, safe="")
+    )
+
+
+def manifest(name: str, **fields: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, **fields}
+
+
+def encoded(data: bytes | str) -> str:
+    return base64.b64encode(data if isinstance(data, bytes) else data.encode()).decode()
+
+
+def test_a_manifest_keeps_its_names_types_and_bytes(repo: Repo) -> None:
+    user, key = repo.canary(), bytes(range(256))
+    items = [
+        manifest("db", type="kubernetes.io/basic-auth", stringData={"password": user}),
+        manifest("store", data={"keystore.p12": encoded(key), "password": encoded("other" + user)}),
+    ]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": items})
+    run = imported(ruled(repo), text, "-e", "production", "--app", "shop")
+    assert run.code == 0, run.err
+    assert emitted(repo) == {
+        "db": {"password": user.encode()},
+        "store": {"keystore.p12": key, "password": ("other" + user).encode()},
+    }
+    assert "type: kubernetes.io/basic-auth" in recipe(repo)
+    assert (repo.path / "secrets/production/keystore.p12.enc").exists()
+    assert "password of store is the value store.password: its own name is taken" in run.out
+
+
+def test_a_namespace_goes_to_the_kustomization(repo: Repo) -> None:
+    secret = manifest("app", stringData={"TOKEN": repo.canary()})
+    secret["metadata"]["namespace"] = "prod"
+    assert imported(ruled(repo), json.dumps(secret), "-e", "production").code == 0
+    assert "namespace: prod\n" in recipe(repo, "overlays/production/kustomization.yaml")
+    built = repo.kustomize("overlays/production")
+    assert next(iter(built.manifests.values()))["metadata"]["namespace"] == "prod"
+
+
+def test_a_file_is_read_by_its_name(repo: Repo, tmp_path: Path) -> None:
+    token = repo.canary()
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.yaml").write_text(json.dumps(manifest("shop", stringData={"A": token})))
+    (source / ".env.production").write_text(f'B="{token}" # quoted\n')
+    run = ruled(repo).cli("import", str(source / "a.yaml"), "-e", "production")
+    assert run.code == 0 and "still holds the plaintext [plaintext-left]" in run.err
+    run = repo.cli("import", str(source / ".env.production"))
+    assert run.code == 0, run.err
+    assert "B (line 1): the quotes around it were taken off; an inline comment was left" in run.out
+    assert "B: {}" in recipe(repo)
+
+
+# --- a recipe that is there -----------------------------------------------------------------------
+
+
+def standing(repo: Repo, **spec: Any) -> Path:
+    ruled(repo)
+    repo.component(COMPONENT, {"SOPSMITH_SEED_1": repo.seed, "OLD": repo.canary()})
+    values = {"OLD": {}, "PG_PASSWORD": {"generate": {"password": {}}}, **spec}
+    secrets = {"shop": {"keys": ["OLD", "PG_PASSWORD"], "hash": False}}
+    return repo.leaf("overlays/production", components=[f"../../{COMPONENT}"], values=values,
+                     seeds=repo.seeds(), secrets=secrets)  # fmt: skip
+
+
+def test_what_is_missing_is_added_and_secrets_stay(repo: Repo) -> None:
+    standing(repo)
+    before, rendered = recipe(repo), emitted(repo)
+    run = imported(repo, dotenv({"NEW": repo.canary()}))
+    assert run.code == 0, run.err
+    assert "is in no Secret yet; name it in one under spec.secrets:\n  NEW\n" in run.out
+    assert emitted(repo) == rendered
+    assert "NEW" in recipe(repo) and recipe(repo).count("\n") - before.count("\n") <= 2
+
+
+def test_what_stands_there_is_never_replaced(repo: Repo) -> None:
+    standing(repo)
+    files = {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
+    text = dotenv({"OLD": repo.canary(), "PG_PASSWORD": repo.canary()})
+    run = imported(repo, text, "-e", "production", "--accept", "all")
+    assert run.code == 0 and "has another value here, which was kept" in run.out
+    assert "\nnothing was changed\n" in run.out
+    assert files == {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
+
+
+def test_a_second_import_changes_nothing(repo: Repo) -> None:
+    text = dotenv(shop(ruled(repo)))
+    where = ("-e", "production", "--app", "shop", "--accept", "derived")
+    imported(repo, text, *where)
+    files = {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
+    run = imported(repo, text, *where, "--output", "json")
+    assert run.document["changed"] == []
+    assert {each["state"] for each in run.document["values"]} == {"there already"}
+    assert files == {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
+
+
+def test_another_component_is_listed_in_the_recipe(repo: Repo) -> None:
+    standing(repo)
+    token, key = repo.canary(), repo.canary()
+    data = {"stringData": {"TOKEN": token}, "data": {"KEYS": encoded(b"\xff" + key.encode())}}
+    other = "secrets/production/third-party.enc.yaml"
+    run = imported(repo, json.dumps(manifest("x", **data)), "--component", other)
+    assert run.code == 0, run.err
+    values = repo.cli("list", "overlays/production", "--output", "json").document
+    found = {each["value"]: each["from"] for each in values}
+    assert found["TOKEN"] == other and found["KEYS"] == "secrets/production/KEYS.enc"
+
+
+def test_a_url_is_not_derived_from_a_value_that_differs(repo: Repo) -> None:
+    standing(repo)
+    password = repo.canary()
+    text = dotenv({"PG_PASSWORD": password, "DATABASE_URL": f"postgres://a:{password}@pg/a"})
+    run = imported(repo, text, "--accept", "derived")
+    assert run.code == 2 and "would not be derived as what was imported" in run.err
+    assert "DATABASE_URL" not in recipe(repo)
+
+
+# --- git ------------------------------------------------------------------------------------------
+
+
+def git(repo: Repo, *argv: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    argv = ("git", *identity, *argv)
+    return subprocess.run(
+        argv, cwd=repo.path, env=repo.env, check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_a_commit_holds_what_was_written_and_no_value(repo: Repo) -> None:
+    ruled(repo)
+    git(repo, "config", "user.name", "t")
+    git(repo, "config", "user.email", "t@example.com")
+    repo.write("other.txt", "untouched")
+    run = imported(repo, dotenv(shop(repo)), "-e", "production", "--app", "shop", "--commit")
+    assert run.code == 0, run.err
+    message = git(repo, "log", "-1", "--format=%B")
+    assert message.startswith("secrets(production): import POSTGRES_USER, POSTGRES_PASSWORD")
+    assert "Sopsmith-Command: import\n" in message
+    assert "other.txt" not in git(repo, "show", "--stat", "--format=")
+    assert [each for each in repo.canaries if each in git(repo, "show")] == []
+
+
+@pytest.mark.parametrize("gone", ["staged", "committed", "deleted"])
+def test_a_source_that_git_has_seen_is_leaked(repo: Repo, gone: str) -> None:
+    source = ruled(repo).write(".env", f"TOKEN={repo.canary()}\n")
+    content = source.read_bytes()
+    git(repo, "add", "-f", ".env")
+    if gone != "staged":
+        git(repo, "commit", "-qm", "oops")
+    if gone == "deleted":
+        git(repo, "rm", "-q", ".env")
+        git(repo, "commit", "-qm", "gone")
+        source.write_bytes(content)
+    run = repo.cli("import", ".env", "-e", "production", "--app", "shop")
+    source.unlink()
+    assert run.code == 0
+    assert "is in git: treat every value in it as leaked, and rotate it" in run.err
+
+
+# --- what can't be --------------------------------------------------------------------------------
+
+REFUSED: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "no source": ((), "usage", "name one source"),
+    "two sources": (("-", "--secret", "a/b"), "usage", "name one source"),
+    "no such file": (("nowhere.env",), "file-unreadable", "does not exist"),
+    "no name of a Secret": (("--secret", "a"), "usage", "is no NAMESPACE/NAME"),
+    "no environment": (("-",), "usage", "there is no recipe to import into"),
+    "no name of one": (("-", "-e", "Pro duction"), "usage", "a new recipe needs its environment"),
+    "a rule that covers nothing": (("-", "-e", "staging"), "rule-missing", "no rule of .sops.yaml"),
+    "a component outside": (
+        ("-", "-e", "production", "--component", "../x.enc.yaml"), "path-refused", "leads outside"),
+    "no name of an app": (
+        ("-", "-e", "production", "--app", "Shop!"), "usage", "an application's name"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_can_not_be_is_said_and_nothing_is_written(repo: Repo, case: str) -> None:
+    argv, code, message = REFUSED[case]
+    ruled(repo)
+    run = repo.run("sopsmith", "import", *argv, stdin=f"A={repo.canary()}\n".encode())
+    assert run.codes == {code} and message in run.err
+    assert not (repo.path / "secrets").exists() and not (repo.path / "overlays").exists()
+
+
+@pytest.mark.parametrize("data", ["", "# nothing\n", "hunter2hunter2\n", "sops_version=3\nA=b\n"])
+def test_a_source_without_values_is_refused(repo: Repo, data: str) -> None:
+    run = imported(ruled(repo), data, "-e", "production")
+    assert run.codes == {"import-source"} and "hunter2" not in run.err
+
+
+def test_a_component_is_no_source(repo: Repo) -> None:
+    ruled(repo).component("a.enc.env", {"A": repo.canary()})
+    run = repo.cli("import", "a.enc.env", "-e", "production")
+    assert run.codes == {"import-source"} and "is encrypted by sops already" in run.err
+
+
+def test_without_the_package_a_live_secret_says_how_else(repo: Repo) -> None:
+    blocked = repo.write("blocked/kubernetes/__init__.py", "raise ImportError")
+    run = ruled(repo).cli("import", "--secret", "shop/app", PYTHONPATH=str(blocked.parent.parent))
+    assert run.code == 3 and run.codes == {"program-missing"}
+    assert "kubectl get secret -o json | sopsmith import -" in run.err
+
+
+def test_without_a_kubeconfig_a_live_secret_says_so(repo: Repo) -> None:
+    text = "def load_kube_config():\n    raise RuntimeError('hunter2hunter2')\n"
+    config = repo.write("fake/kubernetes/config.py", text)
+    repo.write("fake/kubernetes/client.py", "")
+    repo.write("fake/kubernetes/__init__.py", "")
+    run = ruled(repo).cli("import", "--secret", "shop/app", PYTHONPATH=str(config.parent.parent))
+    assert run.code == 3 and run.codes == {"cluster-failed"}
+    assert "no kubeconfig can be used" in run.err and "hunter2" not in run.err

@@ -1,0 +1,433 @@
+"""`sopsmith merge` as git's merge driver: two branches of one component, with real git and sops."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.repository import Repo, Run
+
+FORMATS = ["a.enc.yaml", "a.enc.json", "a.enc.env", "secret.enc.yaml"]
+
+
+class Branches(NamedTuple):
+    """A repository with the driver, and the one component that both branches change."""
+
+    repo: Repo
+    file: str
+
+    def git(self, *arguments: str) -> Run:
+        return self.repo.run("git", *arguments)
+
+    def commit(self, message: str = "change") -> None:
+        self.git("add", "-A")
+        run = self.git("commit", "-qm", message)
+        assert run.code == 0, run.out + run.err
+
+    def on(self, branch: str, change: Callable[[], object]) -> None:
+        """Change the component on a branch of the first commit."""
+        run = self.git("checkout", "-q", "-B", branch, "base")
+        assert run.code == 0, run.err
+        change()
+        self.commit(branch)
+
+    def sops(self, *arguments: str, stdin: str = "", **env: Any) -> Run:
+        name = "dotenv" if self.file.endswith("env") else self.file.rpartition(".")[2]
+        formats = ("--input-type", name, "--output-type", name)
+        command, *rest = arguments
+        sops = ("sops", "--config", "/dev/null", command, *formats, *rest)
+        run = self.repo.run(*sops, stdin=stdin.encode(), **env)
+        assert run.code == 0, run.err
+        return run
+
+    def set(self, **values: str) -> Callable[[], None]:
+        """What sets keys, as somebody would by sops alone; an empty text removes one."""
+
+        def change() -> None:
+            for key, text in values.items():
+                index = f'["data"]["{key}"]' if self.file.startswith("secret") else f'["{key}"]'
+                if text:
+                    flags = ("set", "--value-stdin", self.file, index)
+                    self.sops(*flags, stdin=json.dumps(text))
+                else:
+                    self.sops("unset", self.file, index)
+
+        return change
+
+    def merge(self, **env: Any) -> Run:
+        """Merge `theirs` into `ours`."""
+        assert self.git("checkout", "-q", "ours").code == 0
+        return self.repo.run("git", "merge", "--no-edit", "theirs", **env)
+
+    def held(self) -> dict[str, str]:
+        """What real sops decrypts of the work tree's file, MAC and all."""
+        kind = "dotenv" if self.file.endswith("env") else self.file.rpartition(".")[2]
+        formats = ("--input-type", kind, "--output-type", "json")
+        run = self.repo.run("sops", "--config", "/dev/null", "decrypt", *formats, self.file)
+        assert run.code == 0, run.err
+        tree: dict[str, Any] = run.document
+        return dict(tree.get("data", tree))
+
+    def unmerged(self) -> list[str]:
+        return self.git("diff", "--name-only", "--diff-filter=U").out.split()
+
+
+def prepared(repo: Repo, file: str) -> Branches:
+    """A component with three values, and the driver that `init` installs."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    repo.write(".gitattributes", "*.enc.* merge=sopsmith\n")
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org"),
+                      ("merge.sopsmith.name", "sopsmith"),
+                      ("merge.sopsmith.driver", "sopsmith merge %O %A %B %P")):  # fmt: skip
+        repo.run("git", "config", key, text)
+    values: Any = {"ONE": repo.canary(), "TWO": repo.canary(), "THREE": repo.canary()}
+    if file.startswith("secret"):
+        values = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": values}
+        repo.component(file, values, "--encrypted-regex", "^data$")
+    else:
+        repo.component(file, values)
+    branches = Branches(repo, file)
+    branches.commit("base")
+    branches.git("branch", "-f", "base")
+    return branches
+
+
+@pytest.fixture(params=FORMATS)
+def each(repo: Repo, request: pytest.FixtureRequest) -> Branches:
+    """A component of each format."""
+    return prepared(repo, request.param)
+
+
+@pytest.fixture
+def one(repo: Repo) -> Branches:
+    """A component in YAML."""
+    return prepared(repo, FORMATS[0])
+
+
+# --- what joins -----------------------------------------------------------------------------------
+
+
+def test_different_keys_join(each: Branches) -> None:
+    before = each.held()
+    mine, theirs = each.repo.canary(), each.repo.canary()
+    each.on("ours", each.set(ONE=mine))
+    each.on("theirs", each.set(TWO=theirs))
+    run = each.merge()
+    assert run.code == 0, run.out + run.err
+    assert "merged" in run.err
+    assert each.held() == {**before, "ONE": mine, "TWO": theirs}
+    assert each.git("status", "--short").out == ""
+
+
+def test_only_what_they_changed_changes(one: Branches) -> None:
+    one.on("ours", one.set(ONE=one.repo.canary()))
+    one.on("theirs", one.set(TWO=one.repo.canary()))
+    assert one.merge().code == 0
+    lines = one.git("diff", "--unified=0", "HEAD^1", "HEAD", "--", one.file).out.splitlines()
+    names = {line[1:].partition(":")[0].strip() for line in lines if line.startswith("+ ") or
+             line.startswith("+T")}  # fmt: skip
+    assert names - {"lastmodified"} == {"TWO", "mac"}
+
+
+def test_added_and_removed_keys_join(each: Branches) -> None:
+    before = each.held()
+    mine, theirs = each.repo.canary(), each.repo.canary()
+    each.on("ours", each.set(FOUR=mine, ONE=""))
+    each.on("theirs", each.set(FIVE=theirs, TWO=""))
+    run = each.merge()
+    assert run.code == 0, run.err
+    del before["ONE"], before["TWO"]
+    assert each.held() == {**before, "FOUR": mine, "FIVE": theirs}
+
+
+def test_the_same_change_on_both_sides_is_none(one: Branches) -> None:
+    fresh = one.repo.canary()
+    one.on("ours", one.set(ONE=fresh, TWO=""))
+    one.on("theirs", one.set(ONE=fresh, TWO=""))
+    assert one.merge().code == 0
+    assert one.held()["ONE"] == fresh
+
+
+def test_the_same_new_component_on_both_sides_joins(one: Branches) -> None:
+    """Added by both: git knows no base."""
+    one.git("rm", "-q", one.file)
+    one.commit("none")
+    one.git("branch", "-f", "base")
+    values = {"ONE": one.repo.canary(), "MINE": one.repo.canary(), "THEIRS": one.repo.canary()}
+    ours = {k: v for k, v in values.items() if k != "THEIRS"}
+    theirs = {k: v for k, v in values.items() if k != "MINE"}
+    one.on("ours", lambda: one.repo.component(one.file, ours))
+    one.on("theirs", lambda: one.repo.component(one.file, theirs))
+    run = one.merge()
+    assert run.code == 0, run.err
+    assert one.held() == {"SOPSMITH_ENVIRONMENT": "production", **values}
+
+
+def test_awkward_values_join(one: Branches) -> None:
+    text = one.repo.canary(after='\nsecond line\n\u00e9\U0001f600 \\n "quoted" # no comment')
+    one.on("ours", one.set(ONE=one.repo.canary()))
+    one.on("theirs", one.set(TWO=text))
+    assert one.merge().code == 0
+    assert one.held()["TWO"] == text
+
+
+def test_a_rebase_joins_too(one: Branches) -> None:
+    mine, theirs = one.repo.canary(), one.repo.canary()
+    one.on("theirs", one.set(TWO=theirs))
+    one.on("ours", one.set(ONE=mine))
+    assert one.git("rebase", "-q", "theirs").code == 0
+    assert one.held().items() >= {"ONE": mine, "TWO": theirs}.items()
+
+
+def test_in_a_folder_with_spaces(one: Branches) -> None:
+    folder = one.repo.path / "a folder"
+    folder.mkdir()
+    (one.repo.path / one.file).rename(folder / one.file)
+    moved = Branches(one.repo, f"a folder/{one.file}")
+    moved.commit("move")
+    moved.git("branch", "-f", "base")
+    mine, theirs = one.repo.canary(), one.repo.canary()
+    moved.on("ours", moved.set(ONE=mine))
+    moved.on("theirs", moved.set(TWO=theirs))
+    run = moved.merge()
+    assert run.code == 0, run.err
+    assert moved.held().items() >= {"ONE": mine, "TWO": theirs}.items()
+
+
+# --- what a person decides ------------------------------------------------------------------------
+
+
+def conflict(branches: Branches, run: Run, *said: str) -> None:
+    """git shows the file as unmerged; nothing in it is a half of something."""
+    assert run.code == 1, run.err
+    assert [text for text in said if text not in run.err] == []
+    assert branches.unmerged() == [branches.file]
+    assert branches.git("status", "--short").out.startswith(("UU", "AA"))
+
+
+def test_one_key_changed_on_both_sides_is_a_conflict(each: Branches) -> None:
+    mine, theirs, both = (each.repo.canary() for _ in range(3))
+    each.on("ours", each.set(ONE=mine))
+    each.on("theirs", each.set(ONE=theirs, TWO=both))
+    run = each.merge()
+    conflict(each, run, "both sides changed", "ONE", "then git add")
+    held = each.held()  # ours, with what joined, and it decrypts
+    assert (held["ONE"], held["TWO"]) == (mine, both)
+
+
+def test_a_conflict_is_solved_by_set_and_add(one: Branches) -> None:
+    one.on("ours", one.set(ONE=one.repo.canary()))
+    one.on("theirs", one.set(ONE=one.repo.canary()))
+    conflict(one, one.merge())
+    right = one.repo.canary()
+    one.set(ONE=right)()
+    one.git("add", one.file)
+    assert one.git("commit", "-q", "--no-edit").code == 0
+    assert one.held()["ONE"] == right
+
+
+@pytest.mark.parametrize("gone", ["ours", "theirs"])
+def test_removed_here_and_changed_there_is_a_conflict(one: Branches, gone: str) -> None:
+    fresh = one.repo.canary()
+    one.on("ours", one.set(ONE="" if gone == "ours" else fresh))
+    one.on("theirs", one.set(ONE="" if gone == "theirs" else fresh))
+    conflict(one, one.merge(), "ONE")
+    assert one.held().get("ONE") == (None if gone == "ours" else fresh)
+
+
+def test_added_on_both_sides_otherwise_is_a_conflict(one: Branches) -> None:
+    mine = one.repo.canary()
+    one.on("ours", one.set(FOUR=mine))
+    one.on("theirs", one.set(FOUR=one.repo.canary()))
+    conflict(one, one.merge(), "FOUR")
+    assert one.held()["FOUR"] == mine
+
+
+def renamed(branches: Branches) -> Callable[[], object]:
+    """A Secret's metadata are clear."""
+    flags = ("set", "--value-stdin", branches.file, '["metadata"]["name"]')
+    return lambda: branches.sops(*flags, stdin='"other"')
+
+
+def test_a_clear_field_changed_on_their_side_is_a_conflict(repo: Repo) -> None:
+    branches = prepared(repo, "secret.enc.yaml")
+    mine = repo.canary()
+    branches.on("ours", branches.set(ONE=mine))
+    branches.on("theirs", renamed(branches))
+    conflict(branches, branches.merge(), "clear fields")
+    assert branches.held()["ONE"] == mine
+
+
+def test_a_clear_field_changed_on_our_side_stays(repo: Repo) -> None:
+    branches = prepared(repo, "secret.enc.yaml")
+    theirs = repo.canary()
+    branches.on("ours", renamed(branches))
+    branches.on("theirs", branches.set(ONE=theirs))
+    run = branches.merge()
+    assert run.code == 0, run.err
+    assert branches.held()["ONE"] == theirs
+    assert "name: other" in (repo.path / branches.file).read_text()
+
+
+def test_a_file_that_one_side_removed_is_gits_own_conflict(one: Branches) -> None:
+    one.on("ours", one.set(ONE=one.repo.canary()))
+    one.on("theirs", lambda: one.git("rm", "-q", one.file))
+    run = one.merge()
+    assert run.code == 1
+    assert one.unmerged() == [one.file]
+
+
+def test_a_whole_file_changed_on_both_sides_is_a_conflict(repo: Repo) -> None:
+    branches = prepared(repo, FORMATS[0])
+    branches.repo.component("k.enc.p12", b"\0one")
+    branches.commit()
+    branches.git("branch", "-f", "base")
+    branches.on("ours", lambda: repo.component("k.enc.p12", b"\0two"))
+    branches.on("theirs", lambda: repo.component("k.enc.p12", b"\0three"))
+    run = branches.merge()
+    assert (run.code, branches.unmerged()) == (1, ["k.enc.p12"])
+    assert "the one value that it is" in run.err
+
+
+# --- who reads it ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(repo: Repo) -> tuple[Path, str]:
+    """Somebody else's key, and its recipient."""
+    file = repo.path.parent / "other.key"
+    repo.run("age-keygen", "-o", str(file))
+    return file, repo.run("age-keygen", "-y", str(file)).out.strip()
+
+
+def rotated(branches: Branches, *flags: str) -> Callable[[], object]:
+    """A new data key, and readers more or less."""
+    return lambda: branches.sops("rotate", "--in-place", *flags, branches.file)
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_a_new_data_key_on_one_side_stays(one: Branches, side: str) -> None:
+    """Or whoever lost access would get it back by a merge."""
+    fresh, elsewhere = one.repo.canary(), {"ours": "theirs", "theirs": "ours"}[side]
+    one.on(side, rotated(one))
+    new = (one.repo.path / one.file).read_text()
+    one.on(elsewhere, one.set(ONE=fresh))
+    run = one.merge()
+    assert run.code == 0, run.err
+    assert one.held()["ONE"] == fresh
+    (key,) = [line for line in new.splitlines() if line.startswith("TWO:")]
+    assert key in (one.repo.path / one.file).read_text()
+
+
+@pytest.mark.parametrize("side", ["ours", "theirs"])
+def test_a_reader_removed_on_one_side_stays_removed(
+    repo: Repo, other: tuple[Path, str], side: str
+) -> None:
+    branches = prepared(repo, FORMATS[0])
+    branches.sops("rotate", "--in-place", "--add-age", other[1], branches.file)
+    branches.commit()
+    branches.git("branch", "-f", "base")
+    fresh, elsewhere = repo.canary(), {"ours": "theirs", "theirs": "ours"}[side]
+    branches.on(side, rotated(branches, "--rm-age", other[1]))
+    branches.on(elsewhere, branches.set(ONE=fresh))
+    run = branches.merge()
+    assert run.code == 0, run.err
+    assert branches.held()["ONE"] == fresh
+    assert other[1] not in (repo.path / branches.file).read_text()
+    sops = ("sops", "--config", "/dev/null", "decrypt", branches.file)
+    assert repo.run(*sops, SOPS_AGE_KEY_FILE=str(other[0])).code != 0
+
+
+def test_in_a_conflict_with_new_readers_on_their_side_our_value_stays(
+    repo: Repo, other: tuple[Path, str]
+) -> None:
+    """The hint says that ours was kept, whoever's text the result started from."""
+    branches = prepared(repo, FORMATS[0])
+    mine = repo.canary()
+    branches.on("ours", branches.set(ONE=mine))
+
+    def change() -> None:
+        branches.set(ONE=repo.canary())()
+        rotated(branches, "--add-age", other[1])()
+
+    branches.on("theirs", change)
+    conflict(branches, branches.merge(), "ONE", "ours was kept")
+    assert branches.held()["ONE"] == mine
+
+
+def test_readers_changed_otherwise_on_both_sides_is_a_conflict(
+    repo: Repo, other: tuple[Path, str]
+) -> None:
+    branches = prepared(repo, FORMATS[0])
+    third = repo.path.parent / "third.key"
+    repo.run("age-keygen", "-o", str(third))
+    recipient = repo.run("age-keygen", "-y", str(third)).out.strip()
+    branches.on("ours", rotated(branches, "--add-age", other[1]))
+    mine = (repo.path / branches.file).read_bytes()
+    branches.on("theirs", rotated(branches, "--add-age", recipient))
+    conflict(branches, branches.merge(), "both sides changed who can read it")
+    assert (repo.path / branches.file).read_bytes() == mine
+
+
+# --- what can't be merged -------------------------------------------------------------------------
+
+
+def kept(branches: Branches, change: Callable[[], object], *said: str, **env: Any) -> None:
+    """The driver fails: git shows a conflict, and ours is byte for byte what it was."""
+    branches.on("theirs", branches.set(TWO=branches.repo.canary()))
+    change()
+    branches.commit("spoilt")
+    branches.on("ours", branches.set(ONE=branches.repo.canary()))
+    mine = (branches.repo.path / branches.file).read_bytes()
+    run = branches.merge(**env)
+    assert run.code == 1
+    assert [text for text in said if text not in run.err] == []
+    assert branches.unmerged() == [branches.file]
+    assert (branches.repo.path / branches.file).read_bytes() == mine
+
+
+def spoil(branches: Branches, old: str, new: str) -> Callable[[], None]:
+    return lambda: branches.repo.edit(branches.file, lambda text: text.replace(old, new))
+
+
+def test_without_a_key_ours_stays(one: Branches) -> None:
+    kept(one, lambda: None if one.repo.write("more", "x") else None, "[no-key]",
+         SOPS_AGE_KEY_FILE=None)  # fmt: skip
+
+
+def test_a_side_for_somebody_else_is_not_merged(one: Branches, other: tuple[Path, str]) -> None:
+    swapped = rotated(one, "--add-age", other[1], "--rm-age", one.repo.recipient)
+    kept(one, swapped, "[no-key]", other[1])
+
+
+def test_a_tampered_side_is_not_merged(one: Branches) -> None:
+    kept(one, spoil(one, "TWO:", "OWT:"), "[tampered]")
+
+
+def test_a_side_in_plaintext_is_not_merged(one: Branches) -> None:
+    kept(one, spoil(one, "TWO: ENC", "CLEAR: text\nTWO: ENC"), "[not-encrypted]")
+
+
+def test_a_side_that_was_emptied_is_not_merged(one: Branches) -> None:
+    kept(one, lambda: one.repo.write(one.file, ""))
+
+
+def test_without_sops_ours_stays(one: Branches) -> None:
+    """No merge without a MAC of its own."""
+    folder = one.repo.path.parent / "only"
+    folder.mkdir()
+    for program in ("git", "sopsmith", "sh"):
+        (folder / program).symlink_to(str(shutil.which(program)))
+    kept(one, lambda: None if one.repo.write("more", "x") else None, "[program-missing]",
+         PATH=str(folder))  # fmt: skip
+
+
+def test_outside_of_git_the_driver_says_what_it_is(repo: Repo) -> None:
+    run = repo.cli("merge", "a", "b", "c", "d")
+    assert (run.code, run.codes) == (3, {"file-unreadable"})
+    assert repo.cli("merge", "a").code == 2

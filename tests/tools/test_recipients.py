@@ -1,0 +1,316 @@
+"""`recipients` with real keys: who could read before, who can now, and what stays as it was."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.repository import Repo, Run
+
+PRODUCTION, STAGING, KEYSTORE = "prod/shop.enc.yaml", "stage/shop.enc.env", "prod/keystore.p12"
+FILES = [KEYSTORE, PRODUCTION, STAGING]
+RULES = """\
+# who reads what
+creation_rules:
+  - path_regex: ^prod/ # the one that counts
+    age:
+      - {0} # us
+  - path_regex: ^stage/
+    age: {0}
+"""
+
+
+@pytest.fixture
+def shop(repo: Repo) -> Repo:
+    """Two environments, each with a rule of its own, and a whole file."""
+    repo.write(".sops.yaml", RULES.format(repo.recipient))
+    seed = {"SOPSMITH_SEED_1": repo.seed}
+    repo.component(PRODUCTION, {**seed, "TOKEN": repo.canary(), "TLS_KEY": repo.canary()})
+    repo.component(KEYSTORE, b"\0store")
+    repo.component(STAGING, {"TOKEN": repo.canary()}, environment="staging")
+    values: Any = {"TOKEN": {}, "KEYSTORE": {}, "TLS_KEY": {"generate": {"ecdsa": {}}}}
+    secrets = {"shop": {"keys": ["TOKEN", "TLS_KEY"], "data": {"k": "KEYSTORE"}}}
+    parts: list[Any] = [f"../{PRODUCTION}", {"path": f"../{KEYSTORE}", "as": "KEYSTORE"}]
+    repo.leaf(components=parts, values=values, secrets=secrets, seeds=repo.seeds())
+    repo.leaf("staging", environment="staging", components=[f"../{STAGING}"],
+              values={"TOKEN": {}}, secrets={"shop": {"keys": ["TOKEN"]}})  # fmt: skip
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        repo.run("git", "config", key, text)
+    commit(repo)
+    return repo
+
+
+@pytest.fixture
+def other(repo: Repo) -> tuple[Path, str]:
+    """Somebody else's key, and its recipient."""
+    file = repo.path.parent / "other.key"
+    repo.run("age-keygen", "-o", str(file))
+    return file, repo.run("age-keygen", "-y", str(file)).out.strip()
+
+
+def commit(repo: Repo) -> None:
+    repo.run("git", "add", ".")
+    assert repo.run("git", "commit", "-qm", "one").code == 0
+
+
+def opens(repo: Repo, file: str, key: Path | None = None) -> bool:
+    """Whether real sops opens the file with this key alone."""
+    kind = {"yaml": "yaml", "env": "dotenv"}.get(file.rpartition(".")[2], "binary")
+    formats = ("--input-type", kind, "--output-type", "binary" if kind == "binary" else "json")
+    sops = ("sops", "--config", "/dev/null", "decrypt", *formats, file)
+    return repo.run(*sops, SOPS_AGE_KEY_FILE=str(key or repo.key_file)).code == 0
+
+
+def ciphertexts(repo: Repo, file: str) -> list[str]:
+    """The lines that hold values, without the metadata."""
+    text = (repo.path / file).read_text()
+    lines = [line for line in text.splitlines() if "ENC[" in line]
+    return [line for line in lines if not re.match(r'[ \t"]*(sops|mac|lastmodified)', line)]
+
+
+def status(repo: Repo) -> list[str]:
+    return repo.run("git", "status", "--short", "--untracked-files=all").out.splitlines()
+
+
+def stopped(repo: Repo, run: Run, code: int, *said: str) -> None:
+    """It ended with this exit code, told this, and changed nothing."""
+    assert run.code == code, run.err
+    assert [text for text in said if text not in run.err] == []
+    assert status(repo) == []
+
+
+# --- who can read what ----------------------------------------------------------------------------
+
+
+def test_who_reads_what_is_told_without_a_key(shop: Repo) -> None:
+    run = shop.cli("recipients", SOPS_AGE_KEY_FILE=None, PATH=shop.env["PATH"])
+    assert run.code == 0, run.err
+    assert [line.split()[0] for line in run.out.splitlines()[1:]] == FILES
+    assert run.out.count(shop.recipient) == 3
+    run = shop.cli("recipients", "list", "--output", "json")
+    assert run.document[0] == {"file": KEYSTORE, "readers": [shop.recipient], "state": "kept"}
+
+
+def test_a_file_that_differs_from_its_rule_is_told(shop: Repo, other: tuple[Path, str]) -> None:
+    both = f"{shop.recipient},{other[1]}"
+    shop.component(STAGING, {"TOKEN": shop.canary()}, environment="staging", recipient=both)
+    run = shop.cli("recipients")
+    assert run.code == 5
+    assert f"also readable for {other[1]}" in run.out
+
+
+# --- one more -------------------------------------------------------------------------------------
+
+
+def test_a_reader_is_added_to_rules_and_files(shop: Repo, other: tuple[Path, str]) -> None:
+    before = {file: ciphertexts(shop, file) for file in FILES}
+    run = shop.cli("recipients", "add", other[1], "--commit")
+    assert run.code == 0, run.err
+    assert run.out.splitlines() == [f"changed {name}" for name in (".sops.yaml", *FILES)]
+    assert all(opens(shop, file, key) for file in FILES for key in (None, other[0]))
+    assert {file: ciphertexts(shop, file) for file in FILES} == before
+    rules = (shop.path / ".sops.yaml").read_text()
+    assert rules.count(other[1]) == 2
+    assert "# who reads what" in rules
+    assert "# the one that counts" in rules
+    assert "# us" in rules
+    assert status(shop) == []
+    message = shop.run("git", "log", "-1", "--format=%B").out
+    assert message.startswith("secrets: add a reader of 4 files\n")
+    assert shop.cli("recipients").code == 0
+
+
+def test_a_reader_of_one_environment(shop: Repo, other: tuple[Path, str]) -> None:
+    run = shop.cli("recipients", "add", other[1], "-e", "staging")
+    assert run.code == 0, run.err
+    assert status(shop) == [" M .sops.yaml", f" M {STAGING}"]
+    assert opens(shop, STAGING, other[0])
+    assert not opens(shop, PRODUCTION, other[0])
+
+
+def test_a_rule_of_other_files_too_is_not_changed_for_one_environment(
+    shop: Repo, other: tuple[Path, str]
+) -> None:
+    """Or the next write or sync would hand over the others."""
+    shop.write(".sops.yaml", f"creation_rules:\n  - age: {shop.recipient}\n")
+    commit(shop)
+    run = shop.cli("recipients", "add", other[1], "-e", "staging")
+    stopped(shop, run, 2, "covers prod/", "a rule of its own")
+
+
+def test_who_reads_already_is_not_added(shop: Repo) -> None:
+    run = shop.cli("recipients", "add", shop.recipient)
+    stopped(shop, run, 2, "can read them already", "sopsmith recipients shows who can")
+
+
+@pytest.mark.parametrize("what", ["age1", "someone", "AGE-SECRET-KEY-1" + "Q" * 58, "age1x' y", ""])
+def test_what_is_no_recipient_is_not_added(shop: Repo, what: str) -> None:
+    shop.canary(what if what.startswith("AGE-") else None)
+    stopped(shop, shop.cli("recipients", "add", what), 2)
+
+
+def test_what_is_missing_or_too_much_is_told(shop: Repo) -> None:
+    stopped(shop, shop.cli("recipients", "add"), 2, "add needs a recipient")
+    stopped(shop, shop.cli("recipients", "remove"), 2, "remove needs a recipient")
+    stopped(shop, shop.cli("recipients", "sync", shop.recipient), 2, "sync takes no recipient")
+    stopped(shop, shop.cli("recipients", "ad", shop.recipient), 2, "has to be one of")
+
+
+def test_one_broken_file_stops_all(shop: Repo, other: tuple[Path, str]) -> None:
+    shop.edit(STAGING, lambda text: text.replace("TOKEN=", "NEKOT="))
+    commit(shop)
+    run = shop.cli("recipients", "add", other[1])
+    stopped(shop, run, 5, STAGING, "[tampered]")
+
+
+def test_without_a_key_nobody_is_added(shop: Repo, other: tuple[Path, str]) -> None:
+    run = shop.cli("recipients", "add", other[1], SOPS_AGE_KEY_FILE=str(other[0]))
+    stopped(shop, run, 3, "[no-key]")
+
+
+# --- one less -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def shared(shop: Repo, other: tuple[Path, str]) -> Repo:
+    """Both read everything."""
+    assert shop.cli("recipients", "add", other[1], "--commit").code == 0
+    return shop
+
+
+def test_a_removed_reader_can_not_read_what_comes(shared: Repo, other: tuple[Path, str]) -> None:
+    old = {file: (shared.path / file).read_bytes() for file in FILES}
+    before = {file: ciphertexts(shared, file) for file in FILES}
+    token = shared.cli("get", "TOKEN", "-e", "production").out
+    run = shared.cli("recipients", "remove", other[1], "--commit")
+    assert run.code == 0, run.err
+    assert all(opens(shared, file) and not opens(shared, file, other[0]) for file in FILES)
+    assert not [file for file in FILES if set(before[file]) & set(ciphertexts(shared, file))]
+    assert shared.cli("get", "TOKEN", "-e", "production").out == token
+    assert other[1] not in (shared.path / ".sops.yaml").read_text()
+    assert shared.cli("recipients").code == 0
+    assert status(shared) == []
+    for file, text in old.items():  # the removed reader keeps the old data key
+        (shared.path / "old").write_bytes(text)
+        assert old[file] != (shared.path / file).read_bytes()
+
+
+def test_what_a_removed_reader_has_seen_is_listed_seeds_first(
+    shared: Repo, other: tuple[Path, str]
+) -> None:
+    run = shared.cli("recipients", "remove", other[1])
+    lines = run.out[run.out.index("who was removed keeps") :].splitlines()[2:]
+    assert [re.split("  +", line) for line in lines] == [
+        [PRODUCTION, "SOPSMITH_SEED_1", "sopsmith rotate --seed -e production"],
+        [KEYSTORE, "(the file)", "sopsmith set KEYSTORE -e production"],
+        [PRODUCTION, "TLS_KEY", "sopsmith rotate TLS_KEY -e production"],
+        [PRODUCTION, "TOKEN", "sopsmith set TOKEN -e production"],
+        [STAGING, "TOKEN", "sopsmith set TOKEN -e staging"],
+    ]
+
+
+def test_scripts_get_it_as_json(shared: Repo, other: tuple[Path, str]) -> None:
+    run = shared.cli("recipients", "remove", other[1], "-e", "staging", "--output", "json")
+    assert run.document == {
+        "changed": [".sops.yaml", STAGING],
+        "commit": None,
+        "seen": [{"file": STAGING, "key": "TOKEN", "command": "sopsmith set TOKEN -e staging"}],
+    }
+
+
+def test_a_key_that_was_removed_does_not_open_later_writes(
+    shared: Repo, other: tuple[Path, str]
+) -> None:
+    assert shared.cli("recipients", "remove", other[1], "--commit").code == 0
+    fresh = shared.canary()
+    flags = ("sopsmith", "set", "TOKEN", "-e", "production")
+    assert shared.run(*flags, stdin=fresh.encode()).code == 0
+    assert not opens(shared, PRODUCTION, other[0])
+
+
+def test_who_reads_nothing_is_not_removed(shop: Repo, other: tuple[Path, str]) -> None:
+    run = shop.cli("recipients", "remove", other[1])
+    stopped(shop, run, 2, "is named by no rule of these")
+
+
+def test_the_last_reader_is_not_removed(shop: Repo) -> None:
+    stopped(shop, shop.cli("recipients", "remove", shop.recipient), 2, "names no other reader")
+
+
+def test_who_removes_oneself_is_stopped(shared: Repo) -> None:
+    """What comes of it could not be verified."""
+    run = shared.cli("recipients", "remove", shared.recipient)
+    assert run.code in (2, 3, 5)
+    assert status(shared) == []
+
+
+# --- in line --------------------------------------------------------------------------------------
+
+
+def test_sync_brings_files_in_line_with_an_edited_rule(shop: Repo, other: tuple[Path, str]) -> None:
+    assert shop.cli("recipients", "sync").out == "nothing to change\n"
+    shop.edit(".sops.yaml", lambda text: text.replace(
+        f"- {shop.recipient}", f"- {shop.recipient}\n      - {other[1]}"))  # fmt: skip
+    commit(shop)
+    run = shop.cli("recipients", "sync")
+    assert run.code == 0, run.err
+    assert status(shop) == [f" M {KEYSTORE}", f" M {PRODUCTION}"]
+    assert opens(shop, PRODUCTION, other[0])
+
+
+def test_sync_throws_out_who_was_never_named(shop: Repo, other: tuple[Path, str]) -> None:
+    both = f"{shop.recipient},{other[1]}"
+    shop.component(STAGING, {"TOKEN": shop.canary()}, environment="staging", recipient=both)
+    commit(shop)
+    before = ciphertexts(shop, STAGING)
+    run = shop.cli("recipients", "sync")
+    assert run.code == 0, run.err
+    assert not opens(shop, STAGING, other[0])
+    assert not set(before) & set(ciphertexts(shop, STAGING))
+    assert "sopsmith set TOKEN -e staging" in run.out
+
+
+def test_a_crypt_rule_that_differs_is_not_synced(shop: Repo) -> None:
+    """sops never takes over a changed one."""
+    shop.edit(".sops.yaml", lambda text: text + "    unencrypted_suffix: _clear\n")
+    commit(shop)
+    stopped(shop, shop.cli("recipients", "sync"), 5, STAGING, "[crypt-rule]")
+
+
+LIES: dict[str, Callable[[str, str], str]] = {
+    "adds-another": lambda sops, key: (
+        f'case "$*" in *updatekeys*) {sops} "$@" && exec {sops} '
+        f"rotate -i --add-age {key} --input-type yaml --output-type yaml /proc/self/fd/3;; esac"
+    ),
+    "does-nothing": lambda sops, key: 'case "$*" in *updatekeys*) exit 0;; esac',
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_a_sops_that_lies_about_readers_changes_nothing(
+    shop: Repo, other: tuple[Path, str], name: str
+) -> None:
+    real = str(shutil.which("sops"))
+    folder = shop.path.parent / "bin"
+    folder.mkdir()
+    foreign = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    script = LIES[name](real, foreign)
+    (folder / "sops").write_text(f'#!/bin/sh\n{script}\nexec {real} "$@"\n')
+    (folder / "sops").chmod(0o755)
+    run = shop.cli("recipients", "add", other[1], PATH=f"{folder}:{shop.env['PATH']}")
+    assert run.code in (3, 5), run.err
+    assert status(shop) == []
+
+
+def test_a_change_of_readers_is_small_in_git(shop: Repo, other: tuple[Path, str]) -> None:
+    assert shop.cli("recipients", "add", other[1]).code == 0
+    out = shop.run("git", "diff", "--unified=0", "--", PRODUCTION).out
+    assert "TOKEN" not in out
+    assert "mac:" not in out
+    assert json.dumps(out).count("recipient: ") >= 1

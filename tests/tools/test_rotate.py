@@ -1,0 +1,560 @@
+"""`sopsmith rotate`: what changes in git is what was said, and every step renders."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from sopsmith.pipeline.generate import check_value
+from tests.repository import Repo
+
+TODAY = datetime.now(UTC).date().isoformat()  # noqa: TID251 - as the program that is run
+
+RULES = "creation_rules: [{path_regex: \\.enc\\., age: %s}]\n"
+
+BASE = """\
+apiVersion: sopsmith.dev/v1alpha1
+kind: SecretRecipe
+metadata: {name: shop}
+spec:
+  app: shop
+  components: [$(environment).enc.yaml]
+  values:
+    POSTGRES_PASSWORD: {generate: {password: {length: 40}}, maxAge: 90d}
+    JWT_SECRET: {generate: {bytes: {size: 48}}, rotation: overlap}
+    JWT_OLD: {optional: true, derive: {previousOf: JWT_SECRET}}
+    CSRF_SECRET: {generate: {bytes: {}}}
+    DATABASE_URL: {derive: {template: "pg://shop:$(POSTGRES_PASSWORD)@db"}}
+    TLS_KEY: {generate: {ecdsa: {}}, maxAge: 365d}
+    TLS_OLD: {optional: true, derive: {previousOf: TLS_KEY}}
+    MASTER_KEY: {rotation: never}
+    DISK_KEY: {generate: {bytes: {}}, stored: true, rotation: never}
+    SMTP_PASSWORD: {}
+  secrets:
+    backend:
+      keys: [DATABASE_URL, JWT_SECRET, JWT_OLD, CSRF_SECRET, MASTER_KEY, SMTP_PASSWORD]
+    postgres: {hash: false, keys: [POSTGRES_PASSWORD]}
+    tls: {keys: [TLS_KEY, TLS_OLD, DISK_KEY]}
+"""
+
+LEAF = """\
+# %(environment)s, by hand
+apiVersion: sopsmith.dev/v1alpha1
+kind: SecretRecipe
+metadata:
+  name: shop
+  annotations: {config.kubernetes.io/function: "exec: {path: sopsmith-krm}"}
+spec:
+  environment: %(environment)s # the leaf
+  extends: ../base.recipe.yaml
+  seeds: {"1": %(check)s}
+
+  values:
+    # twice already
+    POSTGRES_PASSWORD: {version: 3, rotated: 2024-01-31}   # before the move
+    JWT_SECRET:
+      version: 2
+    TLS_KEY: {rotated: 2024-01-31}
+"""
+
+WORKLOADS = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: backend}
+spec:
+  template:
+    spec:
+      containers: [{name: a, image: a, envFrom: [{secretRef: {name: backend}}]}]
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  template:
+    spec:
+      containers:
+        - name: a
+          image: a
+          env: [{name: P, valueFrom: {secretKeyRef: {name: postgres, key: POSTGRES_PASSWORD}}}]
+"""
+
+
+def pem(repo: Repo) -> str:
+    """Stands for a key that was drawn."""
+    return repo.canary(before="-----BEGIN ", after="\n-----END\n")
+
+
+@pytest.fixture
+def shop(repo: Repo) -> Repo:
+    """An application with a leaf for production, committed."""
+    repo.write(".sops.yaml", RULES % repo.recipient)
+    repo.write("base.recipe.yaml", BASE)
+    repo.write("prod/recipe.yaml", LEAF % {"environment": "production",
+                                           "check": repo.seeds()["1"]})  # fmt: skip
+    repo.write("prod/kustomization.yaml", "resources: [../app]\ngenerators: [recipe.yaml]\n")
+    repo.write("app/kustomization.yaml", "resources: [workloads.yaml]\n")
+    repo.write("app/workloads.yaml", WORKLOADS)
+    stored = {"SOPSMITH_SEED_1": repo.seed, "TLS_KEY": pem(repo), "MASTER_KEY": repo.canary(),
+              "DISK_KEY": repo.canary(), "SMTP_PASSWORD": repo.canary()}  # fmt: skip
+    repo.component("production.enc.yaml", stored)
+    commit(repo)
+    return repo
+
+
+def commit(repo: Repo) -> None:
+    """Commit all."""
+    for name, text in (("user.name", "A"), ("user.email", "a@example.org")):
+        repo.run("git", "config", name, text)
+    repo.run("git", "add", "-A")
+    assert repo.run("git", "commit", "-qm", "as it was").code == 0
+
+
+def diff(repo: Repo, *paths: str) -> list[str]:
+    """The lines that went and came since the last commit."""
+    lines = repo.run("git", "diff", "-U0", "--", *paths).out.splitlines()
+    return [line for line in lines if re.match(r"[-+](?![-+])", line)]
+
+
+def values(repo: Repo) -> dict[str, bytes]:
+    """All that is emitted, by key."""
+    secrets = repo.cli("render", "prod").secrets
+    return {key: data for each in secrets.values() for key, data in each.items()}
+
+
+# --- generated values -----------------------------------------------------------------------------
+
+
+def test_a_rotation_is_a_diff_of_one_line(shop: Repo) -> None:
+    before = values(shop)
+    run = shop.cli("rotate", "POSTGRES_PASSWORD", "-e", "production")
+    assert run.code == 0
+    assert diff(shop) == [
+        "-    POSTGRES_PASSWORD: {version: 3, rotated: 2024-01-31}   # before the move",
+        f"+    POSTGRES_PASSWORD: {{version: 4, rotated: {TODAY}}}   # before the move",
+    ]
+    changed = {key for key, data in values(shop).items() if data != before[key]}
+    assert changed == {"POSTGRES_PASSWORD", "DATABASE_URL"}
+
+
+def test_what_else_changes_is_told_first(shop: Repo) -> None:
+    run = shop.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--dry-run")
+    assert run.out == (
+        "production (prod/recipe.yaml)\n"
+        "VALUE              NOW        THEN       KEPT\n"
+        "POSTGRES_PASSWORD  version 3  version 4  -\n"
+        "derived from it: DATABASE_URL\n"
+        "Secrets that change: backend, postgres\n"
+        "restarts: Deployment/backend\n"
+        "reads it and is not restarted, since the Secret keeps its name: StatefulSet/db\n"
+        "nothing was changed\n"
+    )
+    assert diff(shop) == []
+
+
+def test_an_overlap_keeps_the_old_value_whatever_becomes_of_the_generator(shop: Repo) -> None:
+    before = values(shop)
+    assert "JWT_OLD" not in before
+    assert shop.cli("rotate", "JWT_SECRET").code == 0
+    assert diff(shop) == [
+        "-      version: 2",
+        "+      version: 3",
+        f"+      rotated: {TODAY}",
+        '+      previous: {version: 2, seed: "1", generate: {bytes: {size: 48}}}',
+    ]
+    shop.edit("base.recipe.yaml", lambda text: text.replace("size: 48", "size: 64"))
+    after = values(shop)
+    assert after["JWT_OLD"] == before["JWT_SECRET"] != after["JWT_SECRET"]
+
+
+def test_the_next_rotation_takes_over_what_the_last_one_kept(shop: Repo) -> None:
+    shop.cli("rotate", "JWT_SECRET")
+    middle = values(shop)["JWT_SECRET"]
+    shop.cli("rotate", "JWT_SECRET")
+    after = values(shop)
+    assert after["JWT_OLD"] == middle
+    assert 'previous: {version: 3, seed: "1"' in (shop.path / "prod/recipe.yaml").read_text()
+
+
+def test_a_slot_flips_with_the_version(shop: Repo) -> None:
+    shop.edit(
+        "prod/recipe.yaml", lambda text: text.replace("version: 3, ", "version: 3, slot: a, ")
+    )
+    run = shop.cli("rotate", "POSTGRES_PASSWORD")
+    assert "POSTGRES_PASSWORD  version 3, slot a  version 4, slot b  previous" in run.out
+    line = next(line for line in diff(shop) if line.startswith("+"))
+    assert f"{{version: 4, slot: b, rotated: {TODAY}, previous: {{version: 3, " in line
+    assert shop.cli("rotate", "POSTGRES_PASSWORD").code == 0
+    assert "slot: a" in (shop.path / "prod/recipe.yaml").read_text()
+
+
+def test_after_a_restored_version_rotation_goes_past_the_highest(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace(
+        "{version: 3, rotated: 2024-01-31}", "{version: 3, previous: {version: 7}}"))  # fmt: skip
+    assert shop.cli("rotate", "POSTGRES_PASSWORD").code == 0
+    assert f"{{version: 8, rotated: {TODAY}}}" in (shop.path / "prod/recipe.yaml").read_text()
+
+
+def test_a_value_that_the_leaf_does_not_mention_gets_an_entry(shop: Repo) -> None:
+    assert shop.cli("rotate", "CSRF_SECRET").code == 0
+    assert diff(shop) == [f"+    CSRF_SECRET: {{version: 2, rotated: {TODAY}}}"]
+
+
+def test_without_a_key_a_generated_value_is_rotated_all_the_same(shop: Repo) -> None:
+    run = shop.cli("rotate", "CSRF_SECRET", SOPS_AGE_KEY_FILE="/nowhere")
+    assert run.code == 0
+    assert diff(shop) != []
+    assert "so the new values were not validated [validated-keyless]" in run.err
+
+
+def test_a_json_leaf_stays_json(repo: Repo) -> None:
+    repo.shop(values={"TOKEN": {"generate": {"password": {}}}})
+    commit(repo)
+    assert repo.cli("rotate", "TOKEN").code == 0
+    assert diff(repo) == [
+        "-    }", "+    },", '+    "version": 2,', f'+    "rotated": "{TODAY}"',
+    ]  # fmt: skip
+    assert repo.cli("render", "overlay").code == 0
+
+
+# --- stored values --------------------------------------------------------------------------------
+
+
+def test_a_stored_value_is_drawn_anew_and_the_old_one_kept_where_it_is_asked_for(
+    shop: Repo,
+) -> None:
+    before = values(shop)
+    run = shop.cli("rotate", "TLS_KEY", "-e", "production")
+    assert run.code == 0
+    assert "TLS_KEY  stored  drawn anew  SOPSMITH_PREVIOUS_TLS_KEY" in run.out
+    after = values(shop)
+    assert after["TLS_OLD"] == before["TLS_KEY"]
+    assert after["TLS_KEY"].startswith(b"-----BEGIN PRIVATE KEY-----")
+    assert diff(shop, "prod") == [
+        "-    TLS_KEY: {rotated: 2024-01-31}", f"+    TLS_KEY: {{rotated: {TODAY}}}",
+    ]  # fmt: skip
+    keys = {line[1:].strip().partition(":")[0] for line in diff(shop, "production.enc.yaml")}
+    assert keys - {"lastmodified"} == {"TLS_KEY", "SOPSMITH_PREVIOUS_TLS_KEY", "mac"}
+    for data in after.values():
+        shop.canary(data.decode())
+
+
+def test_what_is_not_asked_for_any_more_is_forgotten(shop: Repo) -> None:
+    shop.cli("rotate", "TLS_KEY")
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "    TLS_OLD: {optional: true, derive: {previousOf: TLS_KEY}}\n", "")
+        .replace("TLS_KEY, TLS_OLD", "TLS_KEY"))  # fmt: skip
+    assert shop.cli("rotate", "TLS_KEY").code == 0
+    assert "SOPSMITH_PREVIOUS" not in (shop.path / "production.enc.yaml").read_text()
+
+
+def test_a_stored_value_that_was_never_drawn_can_t_be_rotated(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda t: t.replace("DISK_KEY: {", "NEW: {generate: {age: {}}, "
+              "optional: true}\n    DISK_KEY: {"))  # fmt: skip
+    run = shop.cli("rotate", "NEW", "-e", "production")
+    assert (run.code, run.codes) == (1, {"stored-missing"})
+    assert "sopsmith fill NEW -e production" in run.err
+
+
+def test_a_component_that_two_environments_share_is_rotated_for_both(repo: Repo) -> None:
+    repo.write(".sops.yaml", RULES % repo.recipient)
+    repo.component("shared.enc.yaml", {"TOKEN": repo.canary()}, environment="dev,production")
+    spec: Any = {"components": ["../shared.enc.yaml"], "secrets": {"a": {"keys": ["TOKEN"]}}}
+    value = {"generate": {"bytes": {}}, "stored": True, "maxAge": "9d", "rotated": "2024-01-01"}
+    repo.leaf("dev", environment="dev", values={"TOKEN": value}, **spec)
+    repo.leaf("prod", values={"TOKEN": value}, **spec)
+    commit(repo)
+    run = repo.cli("rotate", "--due")
+    assert run.code == 0
+    assert "dev (dev/recipe.yaml)" in run.out
+    assert "production (prod/recipe.yaml)" in run.out
+    for folder in ("dev", "prod"):
+        assert f'"rotated": "{TODAY}"' in (repo.path / folder / "recipe.yaml").read_text()
+    one, two = (repo.cli("render", folder).secrets["a"] for folder in ("dev", "prod"))
+    assert one == two
+
+
+def test_what_another_environment_never_rotates_is_refused(repo: Repo) -> None:
+    repo.write(".sops.yaml", RULES % repo.recipient)
+    repo.component("shared.enc.yaml", {"TOKEN": repo.canary()}, environment="dev,production")
+    spec: Any = {"components": ["../shared.enc.yaml"], "secrets": {"a": {"keys": ["TOKEN"]}}}
+    value = {"generate": {"bytes": {}}, "stored": True}
+    repo.leaf("dev", environment="dev", values={"TOKEN": value}, **spec)
+    repo.leaf("prod", values={"TOKEN": {**value, "rotation": "never"}}, **spec)
+    commit(repo)
+    run = repo.cli("rotate", "TOKEN", "-e", "dev")
+    assert (run.code, run.codes) == (2, {"rotation-never"})
+    assert "prod/recipe.yaml: TOKEN" in run.err
+    assert diff(repo) == []
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "what"),
+    [
+        ("MASTER_KEY", "rotation-never", "what it encrypted could not be read any more"),
+        ("DISK_KEY", "rotation-never", "change rotation: never in base.recipe.yaml"),
+        ("SMTP_PASSWORD", "usage", "sopsmith set SMTP_PASSWORD -e production"),
+        ("DATABASE_URL", "usage", "sopsmith rotate POSTGRES_PASSWORD -e production"),
+        ("JWT_OLD", "usage", "sopsmith rotate JWT_SECRET -e production"),
+        ("JWT_SECERT", "recipe-name", "did you mean JWT_SECRET?"),
+    ],
+)
+def test_what_can_t_be_rotated_says_why(shop: Repo, name: str, code: str, what: str) -> None:
+    run = shop.cli("rotate", "CSRF_SECRET", name, "-e", "production")
+    assert (run.code, run.codes) == (2, {code})
+    assert what in run.err
+    assert diff(shop) == []  # not the other one either
+
+
+@pytest.mark.parametrize(
+    "argv", [(), ("A", "--due"), ("A", "--seed"), ("--due", "--all"), ("--due", "--seed")]
+)
+def test_exactly_one_choice_is_made(shop: Repo, argv: tuple[str, ...]) -> None:
+    assert (shop.cli("rotate", *argv).code, diff(shop)) == (2, [])
+
+
+def test_a_recipe_inside_a_kustomization_is_not_changed(repo: Repo) -> None:
+    repo.shop(values={"TOKEN": {"generate": {"password": {}}}})
+    text = (repo.path / "overlay/recipe.yaml").read_text()
+    (repo.path / "overlay/recipe.yaml").unlink()
+    inline = "".join(f"    {line}\n" for line in text.splitlines())
+    file = repo.write("overlay/kustomization.yaml", f"generators:\n  - |-\n{inline}")
+    before = file.read_text()
+    run = repo.cli("rotate", "TOKEN", "-e", "overlay")
+    assert (run.code, run.codes) == (2, {"usage"})
+    assert "move it into a file of its own" in run.err
+    assert file.read_text() == before
+
+
+def test_a_layout_that_can_t_be_kept_names_the_file(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace(
+        "{version: 3, rot", "{version: 3, # third\n      previous: {version: 2}, rot"))  # fmt: skip
+    commit(shop)
+    run = shop.cli("rotate", "POSTGRES_PASSWORD")
+    assert (run.code, run.codes) == (3, {"layout-unsafe"})
+    assert "prod/recipe.yaml: spec.values.POSTGRES_PASSWORD.previous: " in run.err
+    assert diff(shop) == []
+
+
+# --- the question ---------------------------------------------------------------------------------
+
+
+def on_terminal(repo: Repo, answer: str, *argv: str) -> str:
+    """Run on a terminal with this answer, and give what it shows on standard output."""
+    ours, theirs = pty.openpty()
+    command = ["sopsmith", "rotate", "CSRF_SECRET", *argv]
+    os.write(ours, f"{answer}\n".encode())
+    done = subprocess.run(
+        command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=repo.env,
+        cwd=repo.path, timeout=30,
+    )  # fmt: skip
+    shown = os.read(ours, 65536).decode()
+    os.close(theirs)
+    os.close(ours)
+    assert done.returncode == 0
+    return shown + done.stdout.decode()
+
+
+def test_on_a_terminal_it_asks_after_the_plan_was_shown(shop: Repo) -> None:
+    shown = on_terminal(shop, "n")
+    assert "rotate CSRF_SECRET? y/n [n]:" in shown
+    assert shown.endswith("restarts: Deployment/backend\nnothing was changed\n")
+    assert diff(shop) == []
+    assert on_terminal(shop, "y").endswith("changed prod/recipe.yaml\n")
+    assert diff(shop) != []
+
+
+def test_with_yes_it_does_not_ask(shop: Repo) -> None:
+    assert "y/n" not in on_terminal(shop, "", "--yes")
+    assert diff(shop) != []
+
+
+# --- due and all ----------------------------------------------------------------------------------
+
+
+def test_due_rotates_what_is_past_its_max_age_and_nothing_else(shop: Repo) -> None:
+    run = shop.cli("rotate", "--due", "--commit")
+    assert run.code == 0
+    assert re.findall(r"^(\w+) .*(?:version|stored)", run.out, re.MULTILINE) == [
+        "POSTGRES_PASSWORD", "TLS_KEY",
+    ]  # fmt: skip
+    assert shop.run("git", "status", "--porcelain").out == ""
+    body = shop.run("git", "log", "-1", "--format=%B").out
+    assert body.splitlines()[0] == "secrets(production): rotate POSTGRES_PASSWORD, TLS_KEY"
+    assert "Sopsmith-Command: rotate\nSopsmith-Environment: production\n" in body
+    again = shop.cli("rotate", "--due")
+    assert (again.code, again.out) == (0, "nothing is due\n")
+
+
+def test_due_leaves_out_what_only_people_can_rotate(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "SMTP_PASSWORD: {}", "SMTP_PASSWORD: {maxAge: 30d}")
+        .replace("CSRF_SECRET: {", "CSRF_SECRET: {maxAge: 30d, "))  # fmt: skip
+    shop.edit("prod/recipe.yaml", lambda t: t + "    SMTP_PASSWORD: {rotated: 2024-01-01}\n")
+    run = shop.cli("rotate", "--due", "--output", "json")
+    assert run.code == 0
+    (one,) = run.document["environments"]
+    assert [each["value"] for each in one["rotated"]] == ["POSTGRES_PASSWORD", "TLS_KEY"]
+    assert {(each["field"], each["code"]) for each in one["leftOut"]} == {
+        ("SMTP_PASSWORD", "usage"), ("CSRF_SECRET", "overdue"),
+    }  # fmt: skip
+
+
+def test_all_rotates_what_may_be_and_names_the_rest(shop: Repo) -> None:
+    before = values(shop)
+    run = shop.cli("rotate", "--all", "-e", "production")
+    assert run.code == 0
+    for name in ("MASTER_KEY", "DISK_KEY", "SMTP_PASSWORD"):
+        assert f"left out: {name} (production): " in run.out
+    after = values(shop)
+    same = {key for key in before if after[key] == before[key]}
+    assert same == {"MASTER_KEY", "DISK_KEY", "SMTP_PASSWORD"}
+
+
+def test_a_state_with_findings_is_not_committed(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda t: t.replace("SMTP_PASSWORD: {}", "SMTP_PASSWORD: "
+              "{rules: {minLength: 999}}"))  # fmt: skip
+    commit(shop)
+    run = shop.cli("rotate", "CSRF_SECRET", "--commit")
+    assert (run.code, run.codes) == (1, {"min-length"})
+    assert "git checkout -- prod/recipe.yaml brings the old state back" in run.err
+    assert diff(shop) == [f"+    CSRF_SECRET: {{version: 2, rotated: {TODAY}}}"]
+
+
+@pytest.mark.parametrize("choice", ["--due", "--all", "--seed"])
+def test_what_it_leaves_is_what_check_asks_for(shop: Repo, choice: str) -> None:
+    assert shop.cli("rotate", choice, "-e", "production").code == 0
+    run = shop.cli("check", "--against", "HEAD")
+    assert (run.code, run.err) == (0, "")
+
+
+# --- seeds ----------------------------------------------------------------------------------------
+
+
+GENERATED = {"POSTGRES_PASSWORD", "DATABASE_URL", "JWT_SECRET", "CSRF_SECRET"}
+
+
+def commits(repo: Repo) -> list[str]:
+    """The commits since the first one, oldest first, by subject."""
+    subjects = repo.run("git", "log", "--reverse", "--format=%s").out.splitlines()
+    return subjects[1:]
+
+
+def test_a_new_seed_comes_in_steps_that_each_render(shop: Repo) -> None:
+    before = values(shop)
+    run = shop.cli("rotate", "--seed", "-e", "production", "--commit")
+    assert run.code == 0
+    assert commits(shop) == [
+        "secrets(production): draw seed 2",
+        "secrets(production): move to seed 2: CSRF_SECRET, JWT_SECRET, POSTGRES_PASSWORD",
+    ]
+    shop.run("git", "checkout", "-q", "HEAD~1")
+    assert values(shop) == before
+    shop.run("git", "checkout", "-q", "-")
+    after = values(shop)
+    assert {key for key in before if after[key] != before[key]} == GENERATED
+    assert after["JWT_OLD"] == before["JWT_SECRET"]
+
+
+def test_the_old_seed_stays_while_an_old_value_is_kept(shop: Repo) -> None:
+    shop.cli("rotate", "--seed", "--yes")
+    kept = (shop.path / "production.enc.yaml").read_text()
+    assert "SOPSMITH_SEED_1" in kept
+    run = shop.cli("rotate", "--seed")
+    assert run.code == 0
+    assert "3. seed 1 stays for the old values that are kept of JWT_SECRET" in run.out
+    assert "sopsmith rotate JWT_SECRET -e production" in run.out
+    assert (shop.path / "production.enc.yaml").read_text() == kept
+    assert shop.cli("rotate", "JWT_SECRET").code == 0
+    before = values(shop)
+    last = shop.cli("rotate", "--seed")
+    assert (last.code, "seed 1 is removed: changed" in last.out) == (0, True)
+    assert "SOPSMITH_SEED_1" not in (shop.path / "production.enc.yaml").read_text()
+    assert '"1":' not in (shop.path / "prod/recipe.yaml").read_text().split("values:")[0]
+    assert values(shop) == before
+
+
+def test_without_overlap_the_old_seed_goes_at_once(repo: Repo) -> None:
+    repo.write(".sops.yaml", RULES % repo.recipient)
+    repo.shop({"GIVEN": repo.canary()}, values={"TOKEN": {"generate": {"password": {}}}})
+    commit(repo)
+    before = repo.cli("render", "overlay").secrets["shop"]
+    run = repo.cli("rotate", "--seed", "--output", "json", "--commit")
+    assert run.code == 0
+    assert [each["step"] for each in run.document["steps"]] == ["draw", "move", "remove"]
+    assert len(commits(repo)) == 3
+    for revision in ("HEAD~2", "HEAD~1"):
+        repo.run("git", "checkout", "-q", revision)
+        assert repo.cli("render", "overlay").code == 0
+        repo.run("git", "checkout", "-q", "-")
+    after = repo.cli("render", "overlay").secrets["shop"]
+    assert after["GIVEN"] == before["GIVEN"]
+    assert after["TOKEN"] != before["TOKEN"]
+    assert "SOPSMITH_SEED_1" not in (repo.path / "shop.enc.yaml").read_text()
+
+
+def test_leaves_that_share_a_seed_move_together(repo: Repo) -> None:
+    repo.write(".sops.yaml", RULES % repo.recipient)
+    values_: Any = {"TOKEN": {"generate": {"password": {}}}}
+    repo.shop(values=values_)
+    other = repo.leaf("other", components=["../shop.enc.yaml"], seeds=repo.seeds(),
+                      values={"OTHER": {"generate": {"bytes": {}}}},
+                      secrets={"other": {"keys": ["OTHER"]}})  # fmt: skip
+    commit(repo)
+    assert repo.cli("rotate", "--seed", "-e", "overlay").code == 0
+    assert '"seed": "2"' in other.read_text()
+    assert repo.cli("validate", "overlay", "other").code == 0
+
+
+def test_a_seed_that_was_drawn_and_not_used_yet_is_taken_up(shop: Repo) -> None:
+    """As after an interruption between the steps."""
+    seed = shop.canary(token_hex(32))
+    check = check_value(bytes.fromhex(seed), "shop", "production", "2")
+    stdin = f'"{seed}"'.encode()
+    path = ["sops", "set", "--value-stdin", "production.enc.yaml", '["SOPSMITH_SEED_2"]']
+    assert shop.run(*path, stdin=stdin).code == 0
+    shop.edit("prod/recipe.yaml", lambda text: text.replace('{"1": ', f'{{"2": {check}, "1": '))
+    run = shop.cli("rotate", "--seed", "--output", "json")
+    assert run.code == 0
+    assert [each["step"] for each in run.document["steps"]] == ["move"]
+    assert run.document["seed"] == "2"
+
+
+def test_stopped_between_recipe_and_component_it_goes_on(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace('{"1": ', f'{{"2": {"ab" * 16}, "1": '))
+    assert shop.cli("rotate", "--seed").code == 0  # draws another, since the first is lost
+    assert shop.cli("rotate", "JWT_SECRET").code == 0
+    before = values(shop)
+    shop.edit("prod/recipe.yaml", lambda text: re.sub(r', "1": \w{32}', "", text))
+    run = shop.cli("rotate", "--seed")
+    assert (run.code, "seed 1 is removed: changed production.enc.yaml" in run.out) == (0, True)
+    assert values(shop) == before
+
+
+def test_a_dry_run_tells_the_steps_and_takes_none(shop: Repo) -> None:
+    run = shop.cli("rotate", "--seed", "--dry-run")
+    assert run.code == 0
+    assert run.out.startswith(
+        "1. seed 2 is drawn, into production.enc.yaml\n"
+        "2. 3 values to move to it, each to a new version\n"
+        "3. seed 1 stays for the old values that are kept of JWT_SECRET\n"
+        "production (prod/recipe.yaml)\n"
+    )
+    assert diff(shop) == []
+
+
+def test_a_recipe_without_a_seed_says_so(repo: Repo) -> None:
+    repo.component("a.enc.yaml", {"A": repo.canary()})
+    repo.leaf(components=["../a.enc.yaml"], values={"A": {}}, secrets={"a": {"keys": ["A"]}})
+    run = repo.cli("rotate", "--seed")
+    assert (run.code, run.codes) == (2, {"usage"})
+    assert "reads no seed" in run.err

@@ -1,0 +1,548 @@
+"""`set`, `unset`, `get`, `fill` and `pin`, as people and scripts use them, and what stops them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.repository import Repo, Run
+
+SHOP, KEYSTORE, MQ = "secrets/shop.enc.yaml", "secrets/keystore.p12.enc", "secrets/mq.enc.yaml"
+RECIPE = "overlay/recipe.yaml"
+SMTP_URL = {"url": {"scheme": "smtp", "user": "shop", "password": "$(SMTP_PASSWORD)", "host": "mx"}}
+DATABASE_URL = {
+    "url": {"scheme": "postgresql", "user": "shop", "password": "$(DB_PASSWORD)", "host": "db"}
+}
+VALUES = {
+    "SMTP_PASSWORD": {"optional": True, "rules": {"minLength": 12}},
+    "SMTP_URL": {"derive": SMTP_URL, "optional": True},
+    "API_TOKEN": {},
+    "DB_PASSWORD": {"generate": {"password": {}}},
+    "DATABASE_URL": {"derive": DATABASE_URL},
+    "KEYSTORE": {},
+    "MQ_PASSWORD": {"optional": True},
+    "TLS_KEY": {"generate": {"ecdsa": {}}, "optional": True},
+    "SESSION_KEY": {"generate": {"password": {}}, "stored": True, "optional": True},
+}
+KEYS = [name for name in VALUES if name != "KEYSTORE"]
+
+
+@pytest.fixture
+def shop(repo: Repo) -> Repo:
+    """An application with a component of each kind, committed."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    given = {"SOPSMITH_SEED_1": repo.seed, "API_TOKEN": repo.canary()}
+    repo.component(SHOP, given)
+    repo.component(KEYSTORE, b"\0first")
+    repo.component(MQ, {"password": repo.canary(), "unread": repo.canary()}, environment=None)
+    leaf(repo)
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        repo.run("git", "config", key, text)
+    commit(repo)
+    return repo
+
+
+def leaf(repo: Repo, **more: Any) -> Path:
+    components = [f"../{SHOP}", {"path": f"../{KEYSTORE}", "as": "KEYSTORE"},
+                  {"path": f"../{MQ}", "as": {"MQ_PASSWORD": "password"}}]  # fmt: skip
+    secrets = {"backend": {"keys": KEYS}, "files": {"data": {"keystore.p12": "KEYSTORE"}}}
+    spec = {"seeds": repo.seeds(), "components": components, "values": VALUES, "secrets": secrets}
+    return repo.leaf(**spec | more)
+
+
+def commit(repo: Repo) -> None:
+    repo.run("git", "add", ".")
+    assert repo.run("git", "commit", "-qm", "one").code == 0
+
+
+def set_(repo: Repo, name: str, text: str | bytes, *flags: str, **env: Any) -> Run:
+    data = text if isinstance(text, bytes) else text.encode()
+    return repo.run("sopsmith", "set", name, *flags, stdin=data, **env)
+
+
+def status(repo: Repo) -> list[str]:
+    """What git shows as changed."""
+    return repo.run("git", "status", "--short", "--untracked-files=all").out.splitlines()
+
+
+def get(repo: Repo, name: str, *flags: str) -> str:
+    run = repo.cli("get", name, *flags)
+    assert run.code == 0, run.err
+    return run.out
+
+
+def stopped(repo: Repo, run: Run, code: int, *said: str) -> None:
+    """It ended with this exit code, told this, and changed nothing."""
+    assert run.code == code, run.err
+    assert [text for text in said if text not in run.err] == []
+    assert status(repo) == []
+
+
+# --- set ------------------------------------------------------------------------------------------
+
+
+def test_a_value_is_set_and_its_consequences_told(shop: Repo) -> None:
+    fresh = shop.canary()
+    run = set_(shop, "SMTP_PASSWORD", fresh)
+    assert run == (0, f"SMTP_PASSWORD set in {SHOP}\nderived from it: SMTP_URL\n"
+                      "Secrets that change: backend\n", "")  # fmt: skip
+    assert status(shop) == [f" M {SHOP}"]
+    assert get(shop, "SMTP_PASSWORD") == fresh
+    assert get(shop, "SMTP_URL") == f"smtp://shop:{fresh}@mx"
+
+
+def test_the_same_value_again_changes_nothing(shop: Repo) -> None:
+    run = set_(shop, "API_TOKEN", get(shop, "API_TOKEN"))
+    assert run == (0, "API_TOKEN is that value already: nothing changed\n", "")
+    assert status(shop) == []
+
+
+def test_scripts_get_json(shop: Repo) -> None:
+    run = set_(shop, "SMTP_PASSWORD", shop.canary(), "--output", "json")
+    assert run.document == {
+        "value": "SMTP_PASSWORD", "environment": "production", "file": SHOP, "changed": True,
+        "derived": ["SMTP_URL"], "secrets": ["backend"], "commit": None,
+    }  # fmt: skip
+    run = set_(shop, "SMTP_PASWORD", "x", "--output", "json")
+    assert (run.code, run.document["findings"][0]["code"]) == (2, "recipe-name")
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", ""])
+def test_one_line_break_at_the_end_is_what_echo_adds(shop: Repo, ending: str) -> None:
+    fresh = shop.canary()
+    assert set_(shop, "API_TOKEN", fresh + ending).code == 0
+    assert get(shop, "API_TOKEN") == fresh
+
+
+def test_line_breaks_before_it_are_meant(shop: Repo) -> None:
+    fresh = shop.canary()
+    assert set_(shop, "API_TOKEN", f"\n{fresh}\n\n").code == 0
+    assert get(shop, "API_TOKEN") == f"\n{fresh}\n"
+
+
+def test_exact_keeps_it(shop: Repo) -> None:
+    fresh = shop.canary()
+    assert set_(shop, "API_TOKEN", f"{fresh}\n", "--exact").code == 0
+    assert get(shop, "API_TOKEN") == f"{fresh}\n"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r\n"])
+def test_nothing_on_standard_input_is_no_value(shop: Repo, text: str) -> None:
+    run = set_(shop, "API_TOKEN", text)
+    stopped(shop, run, 2, "standard input is empty", "sopsmith unset")
+
+
+def test_bytes_do_not_go_into_a_map(shop: Repo) -> None:
+    stopped(shop, set_(shop, "API_TOKEN", b"\xff\xfe\xfd"), 1, "API_TOKEN", "[not-text]")
+    stopped(shop, set_(shop, "API_TOKEN", b"a\0b" * 8, "--force"), 1, "API_TOKEN", "[not-text]")
+
+
+def test_a_whole_file_takes_bytes_as_they_are(shop: Repo) -> None:
+    content = bytes(range(256)) + b"\n"
+    assert set_(shop, "KEYSTORE", content, "--exact").code == 0
+    assert status(shop) == [f" M {KEYSTORE}"]
+    assert shop.function().secrets["files"]["keystore.p12"] == content
+    assert set_(shop, "KEYSTORE", content, "--exact").code == 0
+
+
+def test_a_picked_value_goes_under_its_key(shop: Repo) -> None:
+    fresh = shop.canary()
+    assert set_(shop, "MQ_PASSWORD", fresh).code == 0
+    assert status(shop) == [f" M {MQ}"]
+    assert get(shop, "MQ_PASSWORD") == fresh
+
+
+def test_what_is_not_declared_is_named_with_the_nearest(shop: Repo) -> None:
+    run = set_(shop, "SMTP_PASWORD", shop.canary())
+    stopped(shop, run, 2, "SMTP_PASWORD: is no declared value", "did you mean SMTP_PASSWORD?")
+    run = set_(shop, "SOMETHING", shop.canary())
+    stopped(shop, run, 2, "declare it under values: SOMETHING: {}")
+
+
+def test_what_is_made_is_not_set(shop: Repo) -> None:
+    run = set_(shop, "DATABASE_URL", shop.canary())
+    stopped(shop, run, 2, "is derived, not kept", "change the values that it is derived from")
+    run = set_(shop, "DB_PASSWORD", shop.canary())
+    stopped(shop, run, 2, "is generated from the seed", "sopsmith pin DB_PASSWORD lets it be set")
+
+
+def test_the_rules_of_the_recipe_are_asked_first(shop: Repo) -> None:
+    stopped(shop, set_(shop, "SMTP_PASSWORD", "short"), 1, "SMTP_PASSWORD", "--force stores it")
+    assert set_(shop, "SMTP_PASSWORD", "short", "--force").code == 0
+    assert get(shop, "SMTP_PASSWORD") == "short"
+    assert shop.cli("validate", "overlay").code == 1
+
+
+def test_a_placeholder_is_refused(shop: Repo) -> None:
+    stopped(shop, set_(shop, "API_TOKEN", "CHANGE_ME"), 1, "API_TOKEN", "[placeholder]")
+
+
+def test_a_name_that_would_be_clear_is_refused(shop: Repo) -> None:
+    leaf(shop, values=VALUES | {"X_unencrypted": {}})
+    commit(shop)
+    run = set_(shop, "X_unencrypted", shop.canary(), "--force")
+    stopped(shop, run, 5, "would be written in plaintext", "[would-be-plaintext]")
+
+
+def test_without_a_key_nothing_is_set(shop: Repo) -> None:
+    run = set_(shop, "API_TOKEN", shop.canary(), SOPS_AGE_KEY_FILE=None)
+    stopped(shop, run, 3, "no private key is configured")
+
+
+def test_outside_a_repository(shop: Repo) -> None:
+    (shop.path / ".git").rename(shop.path.parent / "git")
+    run = set_(shop, "API_TOKEN", shop.canary())
+    assert (run.code, run.codes) == (5, {"path-refused"})
+    (shop.path.parent / "git").rename(shop.path / ".git")
+
+
+# --- which environment, which component -----------------------------------------------------------
+
+
+@pytest.fixture
+def two(shop: Repo) -> Repo:
+    """Another environment beside it, with two components of its own."""
+    for name in ("one", "two"):
+        shop.component(f"secrets/{name}.enc.yaml", {"OLD_" + name: "x"}, environment="staging")
+    parts = ["../secrets/one.enc.yaml", "../secrets/two.enc.yaml"]
+    shop.leaf(
+        "staging", environment="staging", components=parts,
+        values={"API_TOKEN": {}, "OLD_one": {}, "OLD_two": {"group": "g", "optional": True},
+                "MATE": {"group": "g", "optional": True}},
+        secrets={"backend": {"keys": ["API_TOKEN", "OLD_one", "OLD_two", "MATE"]}},
+    )  # fmt: skip
+    commit(shop)
+    return shop
+
+
+def test_which_environment_has_to_be_said(two: Repo) -> None:
+    run = set_(two, "API_TOKEN", two.canary())
+    stopped(two, run, 2, "several recipes could be meant", "say which with --environment",
+            "production (overlay/recipe.yaml)", "staging (staging/recipe.yaml)")  # fmt: skip
+    run = set_(two, "API_TOKEN", two.canary(), "-e", "stagin")
+    stopped(two, run, 2, "no environment has that name")
+    stopped(two, set_(two, "API_TOKEN", "x", "-e", "nowhere/else"), 2, "no environment")
+
+
+@pytest.mark.parametrize("where", ["production", "overlay", RECIPE])
+def test_the_environment_by_name_folder_or_file(two: Repo, where: str) -> None:
+    assert set_(two, "API_TOKEN", two.canary(), "-e", where).code == 0
+    assert status(two) == [f" M {SHOP}"]
+
+
+def test_the_folder_that_one_stands_in_is_meant(two: Repo) -> None:
+    fresh = two.canary()
+    run = two.run("sopsmith", "set", "API_TOKEN", stdin=fresh.encode(), cwd="overlay")
+    assert run.code == 0, run.err
+    assert get(two, "API_TOKEN", "-e", "production") == fresh
+
+
+def test_the_only_one_that_declares_it_is_meant(two: Repo) -> None:
+    assert set_(two, "SMTP_PASSWORD", two.canary()).code == 0
+
+
+def test_which_component_has_to_be_said(two: Repo) -> None:
+    run = set_(two, "API_TOKEN", two.canary(), "-e", "staging")
+    stopped(two, run, 2, "several components could hold it", "with --component:",
+            "secrets/one.enc.yaml, secrets/two.enc.yaml")  # fmt: skip
+    there = ("-e", "staging", "--component", "secrets/two.enc.yaml")
+    stopped(two, set_(two, "API_TOKEN", "x", *there[:3], "secrets/no.yaml"), 2, "no component")
+    assert set_(two, "API_TOKEN", two.canary(), *there).code == 0
+    assert status(two) == [" M secrets/two.enc.yaml"]
+    run = set_(two, "API_TOKEN", two.canary(), *there[:3], "secrets/one.enc.yaml")
+    assert (run.code, "stands in secrets/two.enc.yaml already" in run.err) == (2, True)
+
+
+def test_a_value_goes_to_its_group(two: Repo) -> None:
+    assert set_(two, "MATE", two.canary(), "-e", "staging", "--force").code == 0
+    assert status(two) == [" M secrets/two.enc.yaml"]
+
+
+# --- commits --------------------------------------------------------------------------------------
+
+
+def test_a_commit_holds_exactly_what_was_changed(shop: Repo) -> None:
+    shop.write("README.md", "staged\n")
+    shop.run("git", "add", "README.md")
+    shop.write("overlay/kustomization.yaml", "generators: [recipe.yaml] # edited\n")
+    fresh = shop.canary()
+    run = set_(shop, "SMTP_PASSWORD", fresh, "--commit", "--output", "json")
+    assert run.document["commit"] == shop.run("git", "rev-parse", "HEAD").out.strip()
+    shown = shop.run("git", "show", "--format=%B", "--name-only", "HEAD").out
+    assert shown.split("\n\n") == [
+        "secrets(production): set SMTP_PASSWORD",
+        "Sopsmith-Command: set\nSopsmith-Environment: production\nSopsmith-Value: SMTP_PASSWORD",
+        f"\n{SHOP}\n".lstrip("\n") if "\n\n\n" not in shown else f"\n{SHOP}\n",
+    ]
+    assert status(shop) == ["A  README.md", " M overlay/kustomization.yaml"]
+    for command in (("log", "-p"), ("reflog",)):
+        assert fresh not in shop.run("git", *command).out
+
+
+def test_nothing_changed_is_no_commit(shop: Repo) -> None:
+    before = shop.run("git", "rev-parse", "HEAD").out
+    assert set_(shop, "API_TOKEN", get(shop, "API_TOKEN"), "--commit").code == 0
+    assert shop.run("git", "rev-parse", "HEAD").out == before
+
+
+def refused_commit(repo: Repo, run: Run, fresh: str) -> None:
+    """The file is changed and not committed, and that is what is said."""
+    assert (run.code, run.codes) == (3, {"program-failed"}), run.err
+    assert "git commit was refused" in run.err
+    assert "the files are changed and not committed; git " in run.err
+    assert status(repo) == [f" M {SHOP}"]
+    assert get(repo, "SMTP_PASSWORD") == fresh
+
+
+def test_git_knows_no_identity(shop: Repo) -> None:
+    shop.run("git", "config", "--unset", "user.email")
+    shop.run("git", "config", "user.useConfigOnly", "true")
+    fresh = shop.canary()
+    refused_commit(shop, set_(shop, "SMTP_PASSWORD", fresh, "--commit"), fresh)
+
+
+def test_a_hook_refuses_the_commit(shop: Repo) -> None:
+    hook = shop.write(
+        ".git/hooks/pre-commit", "#!/bin/sh\nsopsmith get SMTP_PASSWORD >&2\nexit 1\n"
+    )
+    hook.chmod(0o755)
+    fresh = shop.canary()
+    run = set_(shop, "SMTP_PASSWORD", fresh, "--commit")
+    refused_commit(shop, run, fresh)
+
+
+def test_a_hook_sees_what_is_committed(shop: Repo) -> None:
+    hook = shop.write(".git/hooks/pre-commit", "#!/bin/sh\ngit diff --cached --name-only > seen\n")
+    hook.chmod(0o755)
+    shop.write("README.md", "staged\n")
+    shop.run("git", "add", "README.md")
+    assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").code == 0
+    assert (shop.path / "seen").read_text() == f"{SHOP}\n"
+
+
+# --- on a terminal --------------------------------------------------------------------------------
+
+
+def on_terminal(repo: Repo, *answers: str) -> tuple[int, str]:
+    """Run `set SMTP_PASSWORD` on a terminal; its exit code and all that stood on the screen."""
+    program = str(shutil.which("sopsmith"))
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(repo.path)
+        os.execve(program, [program, "set", "SMTP_PASSWORD"], repo.env)  # noqa: S606
+    screen, waiting, until = b"", list(answers), time.monotonic() + 20
+    while time.monotonic() < until:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                chunk = os.read(terminal, 4096)
+            except OSError:  # Linux says so when the other end is closed
+                break
+            if not chunk:
+                break
+            screen += chunk
+        prompts = len(re.findall(rb"(?:production|once more): ", screen))
+        if waiting and prompts > len(answers) - len(waiting):
+            time.sleep(0.05)  # getpass switches the echo off, then asks
+            os.write(terminal, waiting.pop(0).encode() + b"\n")
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), screen.decode()
+
+
+def test_a_person_is_asked_twice_without_echo(shop: Repo) -> None:
+    fresh = shop.canary()
+    code, screen = on_terminal(shop, fresh, fresh)
+    assert code == 0, screen
+    assert "SMTP_PASSWORD for production: " in screen
+    assert "once more: " in screen
+    assert fresh not in screen
+    assert get(shop, "SMTP_PASSWORD") == fresh
+
+
+def test_a_person_who_mistypes_changes_nothing(shop: Repo) -> None:
+    one, two = shop.canary(), shop.canary()
+    code, screen = on_terminal(shop, one, two)
+    assert (code, "the two differ; nothing was changed" in screen) == (2, True)
+    assert one not in screen
+    assert status(shop) == []
+
+
+def test_a_person_who_types_nothing_changes_nothing(shop: Repo) -> None:
+    code, screen = on_terminal(shop, "", "")
+    assert code in (1, 2), screen
+    assert status(shop) == []
+
+
+# --- unset ----------------------------------------------------------------------------------------
+
+
+def test_a_value_is_taken_out(shop: Repo) -> None:
+    set_(shop, "SMTP_PASSWORD", shop.canary())
+    commit(shop)
+    assert shop.cli("unset", "SMTP_PASSWORD") == (0, f"SMTP_PASSWORD removed from {SHOP}\n", "")
+    run = shop.cli("get", "SMTP_PASSWORD")
+    assert (run.code, run.codes) == (1, {"missing"})
+
+
+def test_a_value_that_is_asked_for_is_taken_out_with_a_word(shop: Repo) -> None:
+    run = shop.cli("unset", "API_TOKEN", "--output", "json")
+    assert run.document == {
+        "value": "API_TOKEN", "environment": "production", "files": [SHOP], "commit": None,
+    }  # fmt: skip
+    shop.run("git", "checkout", "-q", ".")
+    assert "the recipe still asks for it" in shop.cli("unset", "API_TOKEN").out
+
+
+def test_what_is_not_declared_any_more_can_be_taken_out(shop: Repo) -> None:
+    shop.component(SHOP, {"SOPSMITH_SEED_1": shop.seed, "API_TOKEN": "x" * 9, "GONE": "y" * 9})
+    commit(shop)
+    assert shop.cli("unset", "GONE", "--commit").code == 0
+    assert status(shop) == []
+    assert "GONE" not in (shop.path / SHOP).read_text()
+
+
+def test_what_stands_nowhere_is_not_taken_out(shop: Repo) -> None:
+    stopped(shop, shop.cli("unset", "SMTP_PASSWORD"), 1, "stands in no component")
+    stopped(shop, shop.cli("unset", "NOTHING"), 1, "stands in no component")
+    stopped(shop, shop.cli("unset", "DATABASE_URL"), 2, "is derived, not kept")
+    stopped(shop, shop.cli("unset", "KEYSTORE"), 1, "stands in no component that could lose it")
+
+
+def test_a_picked_value_is_taken_out_under_its_key(shop: Repo) -> None:
+    assert shop.cli("unset", "MQ_PASSWORD").code == 0
+    assert status(shop) == [f" M {MQ}"]
+    text = (shop.path / MQ).read_text()
+    assert "password:" not in text
+    assert "unread:" in text
+
+
+def test_what_a_recipe_does_not_read_is_not_taken_out(shop: Repo) -> None:
+    """Of a component with picks nothing else is read, so a key of that name is another's."""
+    stopped(shop, shop.cli("unset", "unread"), 1, "stands in no component")
+    stopped(shop, shop.cli("unset", "password"), 1, "stands in no component")
+
+
+# --- get ------------------------------------------------------------------------------------------
+
+
+def test_every_origin_can_be_read(shop: Repo) -> None:
+    assert get(shop, "API_TOKEN") in shop.canaries
+    password = get(shop, "DB_PASSWORD")
+    assert len(password) == 32
+    assert get(shop, "DATABASE_URL") == f"postgresql://shop:{password}@db"
+    assert get(shop, "KEYSTORE") == "\0first"
+
+
+def test_what_can_not_be_read_says_why(shop: Repo) -> None:
+    stopped(shop, shop.cli("get", "API_TOKN"), 2, "did you mean API_TOKEN?")
+    stopped(shop, shop.cli("get", "SMTP_PASSWORD"), 1, "is absent", "sopsmith set SMTP_PASSWORD")
+    stopped(shop, shop.cli("get"), 2, "missing: KEY")
+
+
+# --- fill -----------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_drawn_once(shop: Repo) -> None:
+    plan = shop.cli("fill", "--dry-run")
+    assert plan.code == 0
+    assert "2 values to draw" in plan.out
+    assert status(shop) == []
+    run = shop.cli("fill", "--commit")
+    assert "2 values drawn" in run.out
+    assert get(shop, "TLS_KEY").startswith("-----BEGIN PRIVATE KEY-----\n")
+    session = get(shop, "SESSION_KEY")
+    assert len(session) == 32
+    assert session not in run.out
+    message = shop.run("git", "log", "-1", "--format=%B").out
+    assert message.startswith("secrets(production): fill SESSION_KEY, TLS_KEY\n")
+    assert shop.cli("fill").out == "no stored value is missing\n"
+    assert get(shop, "SESSION_KEY") == session
+
+
+def test_only_what_is_named_is_drawn(shop: Repo) -> None:
+    run = shop.cli("fill", "SESSION_KEY", "--output", "json")
+    drawn = {"environment": "production", "value": "SESSION_KEY", "kind": "password", "file": SHOP}
+    assert run.document == {"drawn": [drawn], "written": True, "commit": None, "missing": []}
+    stopped_at = shop.cli("fill", "SESSION_KEI")
+    assert (stopped_at.code, "did you mean SESSION_KEY?" in stopped_at.err) == (2, True)
+
+
+def test_all_environments_are_filled_and_what_people_owe_is_told(two: Repo) -> None:
+    run = two.cli("fill")
+    assert run.code == 0, run.err
+    assert "still to be given: sopsmith set API_TOKEN -e staging\n" in run.out
+
+
+def test_a_value_of_one_environment_is_filled_where_it_is_declared(two: Repo) -> None:
+    run = two.cli("fill", "SESSION_KEY")
+    assert run.code == 0, run.err
+    assert status(two) == [f" M {SHOP}"]
+
+
+# --- pin ------------------------------------------------------------------------------------------
+
+
+def test_a_pinned_value_stays_what_it_is(shop: Repo) -> None:
+    set_(shop, "SMTP_PASSWORD", shop.canary())
+    commit(shop)
+    before = shop.function()
+    run = shop.cli("pin", "DB_PASSWORD")
+    assert run == (0, f"DB_PASSWORD is stored in {SHOP} now, unchanged\nfrom here on: sopsmith set "
+                      "DB_PASSWORD, or sopsmith rotate DB_PASSWORD\n", "")  # fmt: skip
+    assert status(shop) == [f" M {RECIPE}", f" M {SHOP}"]
+    assert shop.function().out == before.out
+    value = yaml.safe_load((shop.path / RECIPE).read_text())["spec"]["values"]["DB_PASSWORD"]
+    assert value == {"generate": {"password": {}}, "stored": True}
+    fresh = shop.canary()
+    assert set_(shop, "DB_PASSWORD", fresh).code == 0
+    assert get(shop, "DATABASE_URL") == f"postgresql://shop:{fresh}@db"
+
+
+def test_pin_drops_what_belongs_to_the_seed(shop: Repo) -> None:
+    recipe = yaml.safe_load((shop.path / RECIPE).read_text())
+    recipe["spec"]["values"]["DB_PASSWORD"] |= {"version": 3, "seed": "1"}
+    text = "# of a person\n" + yaml.safe_dump(recipe, sort_keys=False)
+    shop.write(RECIPE, text)
+    commit(shop)
+    before = shop.function().out
+    assert shop.cli("pin", "DB_PASSWORD", "--commit").code == 0
+    assert shop.function().out == before
+    diff = shop.run("git", "show", "--format=", "--unified=0", "HEAD", "--", RECIPE).out
+    lines = [
+        line for line in diff.splitlines() if line[0] in "+-" and line[:3] not in ("+++", "---")
+    ]
+    assert [line.replace(" ", "") for line in lines if line[0] == "-"] == [
+        "-version:3",
+        "-seed:'1'",
+    ]
+    assert [line.replace(" ", "") for line in lines if line[0] == "+"] == ["+stored:true"]
+    assert status(shop) == []
+
+
+def test_a_value_of_the_base_is_pinned_in_the_leaf(shop: Repo) -> None:
+    base = json.loads((shop.path / RECIPE).read_text())
+    spec = base["spec"]
+    base["spec"] = {"app": "shop", "values": spec["values"]}
+    shop.write("base.yaml", json.dumps(base))
+    leaf(shop, extends="../base.yaml", values=None)
+    commit(shop)
+    before = shop.function().out
+    assert shop.cli("pin", "DB_PASSWORD").code == 0
+    assert status(shop) == [f" M {RECIPE}", f" M {SHOP}"]
+    assert shop.function().out == before
+
+
+def test_what_is_not_of_the_seed_is_not_pinned(shop: Repo) -> None:
+    said = "only what comes from the seed can be pinned"
+    stopped(shop, shop.cli("pin", "API_TOKEN"), 2, "API_TOKEN: is given", said)
+    stopped(shop, shop.cli("pin", "DATABASE_URL"), 2, "DATABASE_URL: is derived", said)
+    stopped(shop, shop.cli("pin", "DB_PASWORD"), 2, "did you mean DB_PASSWORD?")
