@@ -11,8 +11,8 @@ import pytest
 
 from sopsmith import __version__
 from sopsmith.catalogue import CATALOGUE
+from sopsmith.recipes.schema import json_schema
 from sopsmith.report import as_json, findings_page
-from sopsmith.schema import json_schema
 from tests.repository import ROOT, Repo
 
 README = (ROOT / "README.md").read_text()

@@ -7,13 +7,14 @@ import posixpath
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from sopsmith import consistency, overlay, settings
+from sopsmith import settings
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe
 from sopsmith.pipeline.render import Rendered, render
-from sopsmith.recipe import parse
-from sopsmith.resolve import Resolved, Source, read_source, resolve
+from sopsmith.recipes import consistency, overlay
+from sopsmith.recipes.recipe import parse
+from sopsmith.recipes.resolve import Resolved, Source, read_source, resolve
 from sopsmith.tools import files, sops
 
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")

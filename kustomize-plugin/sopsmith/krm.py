@@ -10,12 +10,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from sopsmith import checkout, document, overlay, voice
+from sopsmith import checkout, voice
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.pipeline.render import emitted
-from sopsmith.resolve import Source
-from sopsmith.schema import KIND
+from sopsmith.recipes import overlay
+from sopsmith.recipes.resolve import Source
+from sopsmith.recipes.schema import KIND
+from sopsmith.text import document
 from sopsmith.tools import files
 
 MOST_INPUT = 4 * 1024 * 1024

@@ -12,9 +12,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe, Sealed
 from sopsmith.pipeline import render
-from sopsmith.recipe import parse
-from sopsmith.resolve import Resolved, Source, read_source, resolve
-from sopsmith.template import reached
+from sopsmith.recipes.recipe import parse
+from sopsmith.recipes.resolve import Resolved, Source, read_source, resolve
+from sopsmith.recipes.template import reached
 from sopsmith.tools import files, git, sops
 
 _RECIPE = re.compile(rb"(?:^|[{,])[ {]*\"?kind\"?: *[\"']?SecretRecipe\b", re.MULTILINE)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sopsmith.components.metadata import KEY_TYPES
+from sopsmith.components.sealed import Trust
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.metadata import KEY_TYPES
-from sopsmith.sealed import Trust
 
 
 class Settings(NamedTuple):

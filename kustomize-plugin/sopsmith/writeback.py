@@ -14,15 +14,17 @@ import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sopsmith import change, document, settings
-from sopsmith.change import Change, Step
+from sopsmith import settings
+from sopsmith.components import change
+from sopsmith.components.change import Change, Step
+from sopsmith.components.rules import Rule, Rules, parse_rules, rule_for
+from sopsmith.components.sealed import Trust, format_of, plain_length, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Component, Format, Read, Sealed, Sensitive
 from sopsmith.repository import Leaf
-from sopsmith.rules import Rule, Rules, parse_rules, rule_for
-from sopsmith.sealed import Trust, format_of, plain_length, seal
-from sopsmith.tools import files, git, sops, sops_write
+from sopsmith.text import document
+from sopsmith.tools import files, git, replace, sops, sops_write
 from sopsmith.voice import Session
 
 RULES = ".sops.yaml"
@@ -94,7 +96,7 @@ def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str
     would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified,
     write-conflict, write-locked, write-failed; partly-written where even putting back failed.
     """
-    with files.locked(root):
+    with replace.locked(root):
         desk = desk_in(root, env)
         prepared = [_prepare(desk, edit) for edit in edits]
         changed = [each for each in prepared if each.before != each.after]
@@ -388,7 +390,7 @@ def _replace_all(root: str, changed: Sequence[Prepared]) -> None:
     try:
         for each in changed:
             begun.append(each)
-            files.replace(root, each.file, each.before, each.after)
+            replace.replace(root, each.file, each.before, each.after)
     except BaseException as stop:
         stuck = [each.file for each in reversed(begun) if not _put_back(root, each, begun[-1])]
         if stuck:
@@ -403,11 +405,11 @@ def _replace_all(root: str, changed: Sequence[Prepared]) -> None:
 def _put_back(root: str, each: Prepared, last: Prepared) -> bool:
     """Whether it is the old one again; the last of all may have been replaced, or may not."""
     with contextlib.suppress(SopsmithError):  # what can't be put back is reported by the caller
-        if each is last and files.content(root, each.file) != each.after:
+        if each is last and replace.content(root, each.file) != each.after:
             return True
         if each.before is None:
-            files.remove(root, each.file, each.after)
+            replace.remove(root, each.file, each.after)
         else:
-            files.replace(root, each.file, each.after, each.before)
+            replace.replace(root, each.file, each.after, each.before)
         return True
     return False

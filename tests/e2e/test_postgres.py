@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sopsmith import document
+from sopsmith.text import document
 from tests.e2e.conftest import Postgres
 from tests.repository import Repo
 

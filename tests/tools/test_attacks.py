@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sopsmith.metadata import KEY_TYPES
+from sopsmith.components.metadata import KEY_TYPES
 from tests.repository import FUNCTION, Repo
 
 SECRET = ("--encrypted-regex", "^(data|stringData)$")

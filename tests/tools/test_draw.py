@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from sopsmith.errors import SopsmithError
-from sopsmith.kinds import KINDS
 from sopsmith.model import Generator, Sensitive
+from sopsmith.recipes.kinds import KINDS
 from sopsmith.tools import age
 from sopsmith.tools.draw import draw
 from tests.repository import Repo

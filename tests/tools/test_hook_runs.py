@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from sopsmith.cli import parser
-from sopsmith.scaffold import HOOKS_TEXT
+from sopsmith.setup.scaffold import HOOKS_TEXT
 from tests import hooked
 from tests.hooked import BASE, COMPONENT, PRODUCTION, added, password, replaced, said, set_by_us
 from tests.repository import Repo

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from sopsmith.sealed import DEMO_RECIPIENT
+from sopsmith.components.sealed import DEMO_RECIPIENT
 from tests import hooked
 from tests.hooked import (
     BASE,

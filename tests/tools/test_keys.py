@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from sopsmith.sealed import DEMO_RECIPIENT
+from sopsmith.components.sealed import DEMO_RECIPIENT
 from tests.repository import Repo, Run
 
 PTY = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sopsmith import document, schema
+from sopsmith.recipes import schema
+from sopsmith.text import document
 
 PROBE = """#!/bin/sh
 cat >"$(dirname "$0")/sent"

@@ -7,8 +7,8 @@ from secrets import token_hex
 
 import pytest
 
-from sopsmith import revision
 from sopsmith.errors import SopsmithError
+from sopsmith.history import revision
 from sopsmith.tools.git import Repository
 from tests.repository import Repo
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sopsmith.metadata import read_metadata
-from sopsmith.rules import Rules, parse_rules, rule_for
-from sopsmith.sealed import leaves_of
-from sopsmith.selection import Selection, encrypts
+from sopsmith.components.metadata import read_metadata
+from sopsmith.components.rules import Rules, parse_rules, rule_for
+from sopsmith.components.sealed import leaves_of
+from sopsmith.components.selection import Selection, encrypts
 from tests.repository import Repo
 
 TREE: dict[str, Any] = {

@@ -25,10 +25,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from sopsmith import writeback
-from sopsmith.change import Change
+from sopsmith.components.change import Change
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.model import Sensitive
-from sopsmith.tools import files, process, sops_write
+from sopsmith.tools import files, process, replace, sops_write
 from tests.repository import Repo
 
 COMPONENT, RECIPE, NEW = "secrets/shop.enc.yaml", "overlay/recipe.yaml", "secrets/more/new.enc.env"
@@ -83,11 +83,11 @@ def child(act: Act, write: Callable[[], object]) -> End:
     if not pid:
         with suppress(BaseException):
             watched: Any = Watched(os, STEPS, act)
-            for one in (files, sops_write):
+            for one in (files, replace, sops_write):
                 vars(one)["os"] = watched
             flock: Any = fcntl.flock
             fcntl.flock = lambda *given: act("flock", partial(flock, *given))
-            vars(files)["open"] = lambda *given, **named: act(
+            vars(files)["open"] = vars(replace)["open"] = lambda *given, **named: act(
                 "read", partial(builtins.open, *given, **named)
             )
             os.write(writing, " ".join(_codes(write)).encode())
@@ -193,7 +193,7 @@ class Stage(NamedTuple):
 
     def write(self) -> None:
         """What the last part of every write does."""
-        with files.locked(self.root, patience=0):
+        with replace.locked(self.root, patience=0):
             writeback._replace_all(self.root, self.changes)
 
     def now(self) -> dict[str, bytes | None]:
@@ -297,7 +297,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             path.write_bytes(b"a")
 
         def write() -> None:
-            with files.locked(root):
+            with replace.locked(root):
                 writeback._replace_all(root, changes)
 
         names = steps_of(write)
@@ -340,9 +340,9 @@ def the_next_write_cleans_up(stage: Stage) -> None:
     """The lock is free, and whatever was left behind goes."""
 
     def write() -> None:
-        with files.locked(stage.root, patience=0):
+        with replace.locked(stage.root, patience=0):
             for file, now in stage.now().items():
-                files.replace(stage.root, file, now, b"next\n")
+                replace.replace(stage.root, file, now, b"next\n")
 
     assert child(ordinarily, write) == End(0, frozenset())
     assert set(stage.now().values()) == {b"next\n"}
@@ -592,12 +592,12 @@ def test_the_same_key_at_once_ends_as_one_of_them(whole: Whole) -> None:
 
 def test_who_waits_too_long_is_told(stage: Stage) -> None:
     def write() -> None:
-        with files.locked(stage.root, patience=0.1):
+        with replace.locked(stage.root, patience=0.1):
             raise AssertionError
 
-    with files.locked(stage.root):
+    with replace.locked(stage.root):
         assert child(ordinarily, write).codes == {"write-locked"}
-    with files.locked(stage.root, patience=0):
+    with replace.locked(stage.root, patience=0):
         pass
 
 
@@ -661,7 +661,7 @@ def test_a_folder_that_may_not_be_written(whole: Whole) -> None:
         def write() -> None:
             if os.geteuid() == 0:
                 os.seteuid(65534)
-            with files.locked(str(root)):
+            with replace.locked(str(root)):
                 change = writeback.Prepared(component.name, b"old", b"new")
                 writeback._replace_all(str(root), [change])
 

@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from sopsmith import writeback
-from sopsmith.change import Change
+from sopsmith.components.change import Change
+from sopsmith.components.sealed import DEMO_RECIPIENT
 from sopsmith.errors import SopsmithError
 from sopsmith.model import Sensitive
-from sopsmith.sealed import DEMO_RECIPIENT
 from tests.e2e.test_round_trip import AWKWARD, TEXTS
 from tests.repository import Repo
 from tests.tools.test_sops_faults import running

@@ -7,10 +7,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from sopsmith import chronicle, past, report, trail
+from sopsmith import report
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, text
-from sopsmith.standing import labels
+from sopsmith.history import chronicle, past, trail
+from sopsmith.history.standing import labels
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 

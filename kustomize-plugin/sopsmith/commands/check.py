@@ -7,13 +7,14 @@ import posixpath
 import stat
 from collections.abc import Iterator, Sequence
 
-from sopsmith import against as comparison
-from sopsmith import check as rules
-from sopsmith import report, revision, settings
+from sopsmith import report, settings
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.lines import located
-from sopsmith.resolve import Resolved
+from sopsmith.guard import against as comparison
+from sopsmith.guard import check as rules
+from sopsmith.history import revision
+from sopsmith.recipes.resolve import Resolved
+from sopsmith.text.lines import located
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 

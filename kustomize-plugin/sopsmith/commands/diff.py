@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith import past, report
-from sopsmith.chronicle import of_repository
-from sopsmith.compare import Row, compare, effects
-from sopsmith.compare_files import compare_files
-from sopsmith.compare_values import Same, unsettled
+from sopsmith import report
 from sopsmith.errors import SopsmithError
+from sopsmith.history import past
+from sopsmith.history.chronicle import of_repository
+from sopsmith.history.compare import Row, compare, effects
+from sopsmith.history.compare_files import compare_files
+from sopsmith.history.compare_values import Same, unsettled
+from sopsmith.history.reopened import contents, held
+from sopsmith.history.snapshot import Place, Snapshot
+from sopsmith.history.standing import Key, Standing, labels
 from sopsmith.model import Component, Read, Sensitive
 from sopsmith.pipeline.decrypt import Content
-from sopsmith.reopened import contents, held
-from sopsmith.snapshot import Place, Snapshot
-from sopsmith.standing import Key, Standing, labels
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 

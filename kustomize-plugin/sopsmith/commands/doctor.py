@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sopsmith import report
+from sopsmith.components.sealed import DEMO_RECIPIENT
 from sopsmith.errors import SopsmithError
-from sopsmith.sealed import DEMO_RECIPIENT
 from sopsmith.tools import age, files, process, sops
 from sopsmith.voice import Session
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sopsmith import report, repository, schedule
+from sopsmith import report, repository
 from sopsmith.findings import text
-from sopsmith.lines import located
-from sopsmith.recipe import parse
+from sopsmith.recipes import schedule
+from sopsmith.recipes.recipe import parse
+from sopsmith.text.lines import located
 from sopsmith.tools import files
 from sopsmith.voice import Session
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sopsmith import placement, report, repository, trail, writeback
-from sopsmith.change import Change
+from sopsmith import report, repository, writeback
+from sopsmith.components import placement
+from sopsmith.components.change import Change
+from sopsmith.components.placement import Place
+from sopsmith.history import trail
 from sopsmith.model import Sealed, Sensitive, Value
-from sopsmith.placement import Place
 from sopsmith.repository import Leaf
 from sopsmith.tools import age, draw
 from sopsmith.voice import Session

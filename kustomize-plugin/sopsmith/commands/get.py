@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sopsmith import placement, repository
+from sopsmith import repository
+from sopsmith.components import placement
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.voice import Session

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from sopsmith import chronicle, past, report, repository
+from sopsmith import report, repository
 from sopsmith.findings import text
+from sopsmith.history import chronicle, past
 from sopsmith.model import Recipe
-from sopsmith.template import IDENTITIES, references
+from sopsmith.recipes.template import IDENTITIES, references
 from sopsmith.voice import Session
 
 

@@ -11,15 +11,18 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sopsmith import destination, importing, intake, report, scaffold, trail, writeback
-from sopsmith.destination import Target
-from sopsmith.dotenv import Entry, parse_dotenv
+from sopsmith import report, writeback
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, text
-from sopsmith.intake import Plan
-from sopsmith.manifest import Manifest, parse_manifests
+from sopsmith.history import trail
+from sopsmith.imports import destination, importing, intake
+from sopsmith.imports.destination import Target
+from sopsmith.imports.dotenv import Entry, parse_dotenv
+from sopsmith.imports.intake import Plan
+from sopsmith.imports.manifest import Manifest, parse_manifests
+from sopsmith.imports.suggest import suggest
 from sopsmith.model import MOST_BYTES
-from sopsmith.suggest import suggest
+from sopsmith.setup import scaffold
 from sopsmith.tools import cluster, files, git
 from sopsmith.voice import Session
 

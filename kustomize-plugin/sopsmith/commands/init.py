@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith import application, checkout, interview, overlay, report, scaffold, trail, writeback
+from sopsmith import checkout, report, writeback
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, text
-from sopsmith.interview import Options
+from sopsmith.history import trail
 from sopsmith.model import Sensitive
-from sopsmith.scaffold import Application, Reader
+from sopsmith.recipes import overlay
+from sopsmith.setup import application, interview, scaffold
+from sopsmith.setup.interview import Options
+from sopsmith.setup.scaffold import Application, Reader
 from sopsmith.tools import age, files, git, keyring
 from sopsmith.voice import Session
 

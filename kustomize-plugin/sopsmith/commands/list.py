@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sopsmith import checkout, report, schedule
+from sopsmith import checkout, report
 from sopsmith.model import Recipe
 from sopsmith.pipeline.render import Rendered
-from sopsmith.provenance import source
-from sopsmith.template import reached
+from sopsmith.recipes import schedule
+from sopsmith.recipes.provenance import source
+from sopsmith.recipes.template import reached
 from sopsmith.voice import Session
 
 

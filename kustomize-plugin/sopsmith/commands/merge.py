@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from sopsmith import change, writeback
-from sopsmith.change import Policy, Step
+from sopsmith import writeback
+from sopsmith.components import change
+from sopsmith.components.change import Policy, Step
+from sopsmith.components.merging import Leaves, Merge, merge
+from sopsmith.components.sealed import format_of, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.merging import Leaves, Merge, merge
 from sopsmith.model import Component, Sealed
-from sopsmith.sealed import format_of, seal
-from sopsmith.tools import files
+from sopsmith.tools import files, replace
 from sopsmith.voice import Session
 
 _LEFT = "ours was kept; git checkout --theirs FILE takes the other"
@@ -51,8 +52,8 @@ def merge_files(session: Session, base: str, ours: str, theirs: str, path: str) 
     clear = {*chosen.sealed.clear, *second.sealed.clear}  # nothing proves which side is right
     steps = [each for each in (*found.steps, *_ours(found, chosen, mine)) if each.path not in clear]
     after = writeback.amended(desk, chosen.sealed, steps)
-    with files.locked(root):
-        files.replace(root, names[1], texts[1], after)
+    with replace.locked(root):
+        replace.replace(root, names[1], texts[1], after)
     keys = [".".join(each) for each in found.conflicts if each not in clear]
     if second.sealed.clear not in (chosen.sealed.clear, was.sealed.clear if was else None):
         keys.append("clear fields")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sopsmith import placement, report, repository, trail, writeback
-from sopsmith.change import Change
+from sopsmith import report, repository, writeback
+from sopsmith.components import placement
+from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import trail
 from sopsmith.voice import Session
 
 _OF_THE_SEED = ("version", "seed", "previous")
@@ -44,7 +46,7 @@ def pin(
 
 
 def _stored(text: str, name: str) -> str:
-    from sopsmith import layout
+    from sopsmith.text import layout
 
     for field in _OF_THE_SEED:
         text = layout.remove_field(text, ("spec", "values", name, field))

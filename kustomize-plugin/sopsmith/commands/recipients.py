@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith import change, report, repository, settings, trail, writeback
+from sopsmith import report, repository, settings, writeback
+from sopsmith.components import change
+from sopsmith.components.placement import keys_of, names_of
+from sopsmith.components.rules import parse_rules, rule_for
+from sopsmith.components.sealed import format_of, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import trail
 from sopsmith.model import Component
-from sopsmith.placement import keys_of, names_of
-from sopsmith.rules import parse_rules, rule_for
-from sopsmith.sealed import format_of, seal
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 
@@ -211,7 +213,7 @@ def _changed_rules(
 ) -> bytes:
     if recipient is None:
         return before
-    from sopsmith import readers
+    from sopsmith.components import readers
 
     edit = readers.with_reader if action == "add" else readers.without_reader
     return edit(before, config, recipient, mine)

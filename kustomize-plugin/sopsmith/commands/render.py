@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sopsmith import checkout, report
 from sopsmith.pipeline.render import Rendered, emitted
-from sopsmith.provenance import source
+from sopsmith.recipes.provenance import source
 from sopsmith.voice import Session
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sopsmith import checkout, report
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.recipe import parse
-from sopsmith.resolve import Resolved
+from sopsmith.recipes.recipe import parse
+from sopsmith.recipes.resolve import Resolved
 from sopsmith.voice import Session
 
 

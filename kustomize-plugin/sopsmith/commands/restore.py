@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
-from sopsmith import past, placement, report, repository, restoration, trail, writeback
-from sopsmith.change import Change
+from sopsmith import report, repository, writeback
+from sopsmith.components import placement
+from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import past, restoration, trail
+from sopsmith.history.reopened import contents, held
+from sopsmith.history.snapshot import Snapshot
 from sopsmith.model import Recipe, Sensitive, Value
 from sopsmith.pipeline.render import given_anew
-from sopsmith.recipe import parse
-from sopsmith.reopened import contents, held
-from sopsmith.resolve import read_source, resolve
-from sopsmith.snapshot import Snapshot
-from sopsmith.template import IDENTITIES, reached, references
+from sopsmith.recipes.recipe import parse
+from sopsmith.recipes.resolve import read_source, resolve
+from sopsmith.recipes.template import IDENTITIES, reached, references
 from sopsmith.tools import git
 from sopsmith.voice import Session
 

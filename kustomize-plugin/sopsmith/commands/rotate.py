@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sopsmith import assent, prospect, report, repository, rotation, trail, turnover, writeback
+from sopsmith import report, repository, writeback
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.turnover import Job
+from sopsmith.history import trail
+from sopsmith.rotations import assent, prospect, rotation, turnover
+from sopsmith.rotations.turnover import Job
 from sopsmith.voice import Session
 
 Choice = Literal["named", "due", "all"]

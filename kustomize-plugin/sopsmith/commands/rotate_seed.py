@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sopsmith import assent, prospect, report, repository, succession, trail, turnover, writeback
+from sopsmith import report, repository, writeback
 from sopsmith.findings import Finding, exit_code
-from sopsmith.succession import Standing, Step
+from sopsmith.history import trail
+from sopsmith.rotations import assent, prospect, succession, turnover
+from sopsmith.rotations.succession import Standing, Step
 from sopsmith.voice import Session
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sopsmith import report, schema
+from sopsmith import report
+from sopsmith.recipes import schema
 from sopsmith.voice import Session
 
 

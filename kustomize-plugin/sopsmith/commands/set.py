@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from sopsmith import layout, placement, report, repository, trail, writeback
-from sopsmith.change import Change
+from sopsmith import report, repository, writeback
+from sopsmith.components import placement
+from sopsmith.components.change import Change
+from sopsmith.components.placement import Place
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import trail
 from sopsmith.model import Sensitive
 from sopsmith.pipeline.render import given_anew
-from sopsmith.placement import Place
-from sopsmith.template import reached
+from sopsmith.recipes.template import reached
+from sopsmith.text import layout
 from sopsmith.voice import Session
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sopsmith import placement, report, repository, trail, writeback
-from sopsmith.change import Change
+from sopsmith import report, repository, writeback
+from sopsmith.components import placement
+from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import trail
 from sopsmith.voice import Session
 
 

@@ -6,12 +6,14 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from sopsmith import affected, check, checkout, overlay, report, schedule, settings
-from sopsmith.affected import Target
+from sopsmith import checkout, report, settings
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.lines import located
+from sopsmith.guard import affected, check
+from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
+from sopsmith.recipes import overlay, schedule
+from sopsmith.text.lines import located
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 

@@ -11,11 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sopsmith import document, shape
-from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
-from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
-from sopsmith.sealed import (
+from sopsmith.components.sealed import (
     CLEAR_ENVIRONMENT,
     PREVIOUS,
     SECRET_CLEAR,
@@ -23,6 +19,11 @@ from sopsmith.sealed import (
     leaves_of,
     plain_length,
 )
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Component, Decrypted, Opened, Recipe, Sealed, Sensitive
+from sopsmith.recipes import shape
+from sopsmith.text import document
 
 _OURS = "SOPSMITH_"
 _ENVIRONMENT = "SOPSMITH_ENVIRONMENT"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sopsmith.findings import Finding
 from sopsmith.model import Alternate, Parts, PreviousOf, Recipe, Sensitive, Text, Url, Value, Values
-from sopsmith.template import (
+from sopsmith.recipes.template import (
     IDENTITIES,
     chosen,
     derivation_order,

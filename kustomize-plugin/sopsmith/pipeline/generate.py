@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.kinds import FROM_STREAM
 from sopsmith.model import Generator, PreviousOf, Recipe, Sensitive, Value, Values
+from sopsmith.recipes.kinds import FROM_STREAM
 
 LABEL = b"sopsmith/v1"
 CHECK_LABEL = b"sopsmith/v1/check"

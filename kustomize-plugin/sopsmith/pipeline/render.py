@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from sopsmith.components.sealed import Trust, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.model import MOST_BYTES, Component, Engine, Read, Recipe, Sealed, Values
-from sopsmith.sealed import Trust, seal
 
 
 class Rendered(NamedTuple):

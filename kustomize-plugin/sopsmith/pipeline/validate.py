@@ -8,10 +8,17 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv6Address
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from sopsmith import entropy, limits
 from sopsmith.findings import Finding
 from sopsmith.model import Parts, Recipe, Sensitive, Text, Url, Value, Values
-from sopsmith.template import IDENTITIES, fill_url, filled_in, lookup_in, reached, references
+from sopsmith.recipes import entropy, limits
+from sopsmith.recipes.template import (
+    IDENTITIES,
+    fill_url,
+    filled_in,
+    lookup_in,
+    reached,
+    references,
+)
 
 _PLACEHOLDER = re.compile(
     r"""change[-_ ]?(me|it|this)!* | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
@@ -125,7 +132,9 @@ def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
         hint = "put the real value in; where it is meant, rules: {placeholder: true}"
         yield Finding("placeholder", message, file, value.name, hint)
     if rules.pattern is not None:
-        from sopsmith.pattern import compile_pattern  # only recipes with patterns pay for it
+        from sopsmith.recipes.pattern import (
+            compile_pattern,  # only recipes with patterns pay for it
+        )
 
         pattern = compile_pattern(rules.pattern)
         if len(text) * len(pattern.states) > _MOST_STEPS:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.kinds import FROM_STREAM, Options, is_host
 from sopsmith.model import Generator, Sensitive
+from sopsmith.recipes.kinds import FROM_STREAM, Options, is_host
 
 if TYPE_CHECKING:  # cryptography costs 20 ms, and only some kinds need it
     from cryptography import x509

@@ -16,9 +16,9 @@ import pytest
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from sopsmith.kinds import FROM_STREAM
 from sopsmith.model import Generator
 from sopsmith.pipeline import generate
+from sopsmith.recipes.kinds import FROM_STREAM
 from tests.repository import Repo
 
 GOLDEN = Path(__file__).parent.parent.parent / "golden"

@@ -1,0 +1,75 @@
+"""The parser that all commands share, and the options that several of them take."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
+from sopsmith import voice
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.voice import Session
+
+_CHOICES = re.compile(r"argument ([^:]+): invalid choice: .* \(choose from (.+)\)", re.DOTALL)
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse quotes what was typed, which may be a secret pasted in the wrong place."""
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        voice.write_out(message.encode())  # help on a full disk is a failure like any other
+
+    def error(self, message: str) -> NoReturn:
+        what = "an argument is unknown, or one too many"
+        if message.startswith("the following arguments are required: "):
+            what = message.replace("the following arguments are required: ", "missing: ")
+        elif choices := _CHOICES.match(message):
+            what = f"{choices[1]} has to be one of {choices[2]}".replace("'", "")
+        raise SopsmithError(Finding("usage", what, hint=f"{self.prog} --help"))
+
+
+Add = Callable[[str, str, Callable[[Session, argparse.Namespace], int]], Parser]
+
+
+def key(one: Parser) -> None:
+    """The value that is meant."""
+    one.add_argument("key", metavar="KEY", help="a value's name")
+
+
+def component(one: Parser) -> None:
+    """Where a new value goes."""
+    one.add_argument("--component", metavar="FILE", help="where a new value is kept, if unclear")
+
+
+def path(one: Parser) -> None:
+    """What to render."""
+    one.add_argument("path", metavar="OVERLAY_OR_RECIPE", help="an overlay's folder, or a recipe")
+
+
+def output(one: Parser, *more: str) -> None:
+    """For whom the result is."""
+    choices = ("text", "json", *more)
+    one.add_argument("--output", choices=choices, default="text", help="default text")
+
+
+def environment(one: Parser) -> None:
+    """Which leaf is meant."""
+    one.add_argument(
+        "-e", "--environment", metavar="NAME_OR_PATH",
+        help="an environment's name, or the path of its overlay or recipe; "
+        "may be left out where only one can be meant",
+    )  # fmt: skip
+
+
+def only(one: Parser) -> None:
+    """One environment instead of all."""
+    one.add_argument(
+        "-e", "--environment", metavar="NAME_OR_PATH", help="only this one; default all of them"
+    )
+
+
+def commit(one: Parser) -> None:
+    """Whether to commit what changed."""
+    one.add_argument("--commit", action="store_true", help="commit the changed files, and no other")

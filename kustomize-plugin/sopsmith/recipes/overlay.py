@@ -1,0 +1,133 @@
+"""An overlay's kustomization: which recipes it runs, and what it would not notice. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Read, Recipe
+from sopsmith.recipes.resolve import Source, join, parsed
+from sopsmith.recipes.schema import KIND
+from sopsmith.text import document
+
+FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
+_CONTAINER = ("config.kubernetes.io/container", "config.k8s.io/container")
+_PROGRAM = "sopsmith-krm"
+_NAME = re.compile(r"^\s*(?:metadata:\s*\{\s*)?name:\s*[\"']?([-.a-z0-9]+)", re.MULTILINE)
+
+
+def sources(kustomization: Source, read: Read) -> Iterator[Source]:
+    """The recipes under `generators:`, in files or written there.
+
+    Raises SopsmithError (usage) for a folder: what kustomize makes of it is not seen here.
+    """
+    for entry in _listed(kustomization, "generators"):
+        if not isinstance(entry, str):
+            continue
+        if "\n" in entry:
+            file = f"{kustomization.file} (generators)"
+            if _holds_recipe(entry.encode(), file):
+                yield Source(file, kustomization.folder, parsed(entry.encode(), file))
+        elif entry.endswith((".yaml", ".yml", ".json")):
+            file = join(kustomization, entry)
+            data = read(file)
+            if _holds_recipe(data, file):
+                source = Source(file, posixpath.dirname(file), parsed(data, file))
+                if source.folder != kustomization.folder:
+                    raise SopsmithError(_elsewhere(source, kustomization))
+                yield source
+        else:
+            message = f"lists {entry}, which is no recipe file"
+            hint = "name the recipe files themselves"
+            raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
+
+
+def _holds_recipe(data: bytes, file: str) -> bool:
+    trees = parsed(data, file, document.parse_loosely)
+    return any(isinstance(tree, dict) and tree.get("kind") == KIND for tree in trees)
+
+
+def read_kustomization(file: str, read: Read) -> Source:
+    """A kustomization as kustomize reads it, which takes more YAML than a recipe may use."""
+    trees = parsed(read(file), file, document.parse_loosely)
+    return Source(file, posixpath.dirname(file), trees[0] if trees else None)
+
+
+def _elsewhere(source: Source, kustomization: Source) -> Finding:
+    """kustomize runs the function in its own folder, so paths would mean something else there."""
+    message = f"does not lie beside {kustomization.file}, which lists it"
+    hint = "move it there; what is shared goes into a base, under extends"
+    return Finding("recipe-extends", message, source.file, hint=hint)
+
+
+def problems(
+    kustomization: Source, listed: Iterable[Source], recipes: Iterable[Recipe], read: Read
+) -> Iterator[Finding]:
+    """What kustomize would stumble over, or pass over in silence."""
+    for source in listed:
+        yield from declaration(source)
+    emitted = {secret.name for recipe in recipes for secret in recipe.secrets}
+    if emitted.isdisjoint(_patched(kustomization, read)):
+        message = "no patch names a Secret that its recipes emit"
+        hint = "add a guard, or a forgotten --enable-exec emits nothing and says nothing"
+        yield Finding("guard-missing", message, kustomization.file, "patches", hint)
+
+
+def declaration(source: Source) -> Iterator[Finding]:
+    """What the annotation that declares the function must not say, and must."""
+    metadata = source.document.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    declared = annotations if isinstance(annotations, dict) else {}
+    extra = [name for name in _CONTAINER if name in declared]
+    programs = [_program(declared[name], extra) for name in FUNCTION if name in declared]
+    field, hint = "metadata.annotations", f"write {FUNCTION[0]}: 'exec: {{path: {_PROGRAM}}}'"
+    if extra:
+        message = f"the function's annotation carries {', '.join(extra)}"
+        why = "the operator sets the environment, not git; keep only exec: {path: sopsmith-krm}"
+        yield Finding("function-refused", message, source.file, field, why)
+    elif not programs:
+        yield Finding("recipe-incomplete", "declares no function", source.file, field, hint)
+    elif not all(program and program.rpartition("/")[2] == _PROGRAM for program in programs):
+        message = f"declares another function than {_PROGRAM}"
+        yield Finding("recipe-value", message, source.file, field, hint)
+
+
+def _program(text: object, extra: list[str]) -> str | None:
+    """The path of the program that an annotation declares; what else it says goes to `extra`."""
+    try:
+        tree = document.parse(text.encode()) if isinstance(text, str) else None
+    except document.DocumentError as error:  # kustomize may read in it what we do not
+        extra.append(f"text that is not plain YAML: {error}")
+        return None
+    program = tree.get("exec") if isinstance(tree, dict) else None
+    if isinstance(tree, dict):
+        extra += sorted({*tree} - {"exec"})
+    if not isinstance(program, dict):
+        return None
+    extra += sorted(f"exec.{name}" for name in {*program} - {"path"})
+    path = program.get("path")
+    return path if isinstance(path, str) else None
+
+
+def _patched(kustomization: Source, read: Read) -> Iterator[str]:
+    """The names in patches of Secrets, read loosely: a patch file may hold several documents."""
+    for entry in _listed(kustomization, "patches"):
+        patch = entry if isinstance(entry, dict) else {}
+        text = patch.get("patch", "")
+        if isinstance(patch.get("path"), str) and "target" not in patch:
+            try:
+                text = read(join(kustomization, patch["path"])).decode("utf-8", "replace")
+            except SopsmithError:
+                continue  # kustomize will say so
+        if isinstance(text, str) and re.search(r"kind:\s*[\"']?Secret\b", text):
+            yield from _NAME.findall(text)
+
+
+def _listed(kustomization: Source, field: str) -> list[Any]:
+    tree = kustomization.document
+    listed = tree.get(field) if isinstance(tree, dict) else None
+    return listed if isinstance(listed, list) else []

@@ -1,0 +1,34 @@
+"""A plan shown before it is carried out, the question whether to, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sopsmith.findings import Finding, exit_code, text
+from sopsmith.rotations import prospect
+from sopsmith.rotations.prospect import Prospect
+from sopsmith.voice import Session
+
+
+def show(session: Session, told: Sequence[Prospect], *, is_text: bool, yes: bool) -> None:
+    """The plan, before anything is done; who asked for JSON sees it where there is a question."""
+    words = "".join(prospect.text(each, session.colour and is_text) for each in told)
+    if is_text:
+        session.write(words)
+    elif session.is_terminal and not yes:
+        session.say(words)
+
+
+def agreed(session: Session, what: str, *, yes: bool) -> bool:
+    """Whether to go ahead: asked on a terminal; elsewhere, as in CI, whoever called has decided."""
+    if yes or not session.is_terminal:
+        return True
+    return session.ask(f"{what}? y/n", "n").lower() in ("y", "yes")
+
+
+def report_findings(session: Session, findings: Sequence[Finding], changed: Sequence[str]) -> None:
+    """What the new state's rendering found, and the way back where that is an error."""
+    session.say(text(findings, "sopsmith: "))
+    if exit_code(findings):
+        back = f"git checkout -- {' '.join(changed)}"
+        session.say(f"sopsmith: hint: nothing was committed; {back} brings the old state back\n")
