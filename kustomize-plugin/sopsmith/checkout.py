@@ -17,8 +17,6 @@ from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Resolved, Source, read_source, resolve
 from sopsmith.tools import files, sops
 
-_KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-
 
 class Checkout(NamedTuple):
     """Recipes and where they stand: files are read below `root`, under the settings in `env`."""
@@ -67,7 +65,9 @@ def is_overlay(folder: str) -> bool:
 
 
 def _kustomization(folder: str) -> str | None:
-    return next((n for n in _KUSTOMIZATIONS if os.path.isfile(os.path.join(folder, n))), None)
+    return next(
+        (n for n in overlay.KUSTOMIZATIONS if os.path.isfile(os.path.join(folder, n))), None
+    )
 
 
 def resolved(checkout: Checkout) -> tuple[Resolved, ...]:

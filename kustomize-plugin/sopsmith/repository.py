@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,12 +12,16 @@ from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe, Sealed
 from sopsmith.pipeline import render
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Resolved, Source, read_source, resolve
+from sopsmith.recipes.resolve import (
+    SUFFIXES,
+    Resolved,
+    Source,
+    holds_recipe,
+    read_source,
+    resolve,
+)
 from sopsmith.recipes.template import reached
 from sopsmith.tools import files, git, sops
-
-_RECIPE = re.compile(rb"(?:^|[{,])[ {]*\"?kind\"?: *[\"']?SecretRecipe\b", re.MULTILINE)
-SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class Leaf(NamedTuple):
@@ -122,11 +125,6 @@ def recipe_files(root: str, env: Mapping[str, str]) -> Iterator[str]:
         is_plain = os.path.isfile(path) and not os.path.islink(path)
         if file.endswith(SUFFIXES) and is_plain and holds_recipe(read(file)):
             yield file
-
-
-def holds_recipe(data: bytes) -> bool:
-    """Whether a file's text reads like a SecretRecipe, or holds one."""
-    return _RECIPE.search(data) is not None
 
 
 def is_leaf(source: Source) -> bool:

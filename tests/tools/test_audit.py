@@ -63,7 +63,9 @@ def test_since_a_commit_or_a_day(shop: Repo, since: str, count: int) -> None:
     assert len(trail(shop, "--since", since)) == count
 
 
-@pytest.mark.parametrize("since", ["yesterday", "nowhere", "-1", "2026-1-1", "2026-02-01x"])
+@pytest.mark.parametrize(
+    "since", ["yesterday", "nowhere", "-1", "2026-1-1", "2026-02-01x", "2026-02-30"]
+)
 def test_since_something_else(shop: Repo, since: str) -> None:
     run = shop.cli("audit", f"--since={since}")
     assert (run.code, run.codes) == (2, {"usage"})

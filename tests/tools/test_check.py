@@ -317,6 +317,20 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
         "secrets/shop.recipe.yaml:10", "weak", 1),
     "two leaves of one run that emit one Secret": (
         fan_out, "other/recipe.yaml:10", "secret-collision", 2),
+    "a recipe on one line": (
+        write("x.json", '{"spec":{},"kind":"SecretRecipe"}'), "x.json", "recipe-kind", 2),
+    "a recipe with spaced colons": (
+        write("x.json", '{\n\t"kind" : "SecretRecipe",\n\t"spec" : {}\n}'),
+        "x.json", "recipe-kind", 2),
+    "a recipe with a quoted key behind a byte order mark": (
+        write("x.yaml", "\ufeff'kind': SecretRecipe\nspec: {}\n"), "x.yaml", "recipe-kind", 2),
+    "a broken recipe in a kustomization": (
+        lambda repo: inline(repo, "extend"),
+        "overlay/kustomization.yaml (generators)", "recipe-field", 2),
+    "an earlier value that there is not": (
+        edit("secrets/shop.recipe.yaml", "  secrets:",
+             "    OLD: {derive: {previousOf: PASSWORD}}\n  secrets:"),
+        "secrets/shop.recipe.yaml:12", "missing", 1),
     "a base that is gone": (
         lambda repo: (repo.path / "secrets/shop.recipe.yaml").unlink(),
         "secrets/shop.recipe.yaml", "file-unreadable", 3),
@@ -402,6 +416,21 @@ def split(repo: Repo) -> None:
     encrypted(repo, "apps/a.yaml", "A: b\n")
 
 
+def manifest_beside(repo: Repo) -> None:
+    """What a Secret says in clear, such as its kind, is no secret of another manifest."""
+    with_rule(DATA, "apps/db.enc.yaml", OF_SECRET)(repo)
+    edit(".sops.yaml", "^apps/", "^apps/db.enc")(repo)
+    repo.write("apps/db.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\n")
+
+
+def inline(repo: Repo, extends: str = "extends") -> None:
+    """A leaf that stands in its kustomization."""
+    leaf = (repo.path / "overlay/recipe.yaml").read_text().replace("extends", extends)
+    (repo.path / "overlay/recipe.yaml").unlink()
+    lines = "".join(f"    {line}\n" for line in leaf.splitlines())
+    repo.write("overlay/kustomization.yaml", f"generators:\n- |\n{lines}")
+
+
 DATA = "    encrypted_regex: ^(data|stringData)$\n"
 OF_SECRET = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: x}}\nstringData: {{A: {PLAIN}}}\n"
 GOOD: dict[str, Break] = {
@@ -433,6 +462,9 @@ GOOD: dict[str, Break] = {
     "a template beside a component": write("secrets/production.yaml", "TOKEN:\nOTHER: x\n"),
     "an unencrypted example": write("secrets/production.env", "TOKEN=\n# TOKEN=x\n"),
     "encrypted files and recipes of one name": siblings,
+    "a manifest beside an encrypted Secret": manifest_beside,
+    "a recipe in a kustomization": inline,
+    "words on the kind of a recipe": write("crd.yaml", "kind: Catalog\nof: {kind: SecretRecipe}\n"),
     "a line of equal signs": write("notes.txt", "a\n=======\nb\n"),
     "a base that nothing extends": write(
         "b.yaml", RECIPE.replace("app: shop", "app: b").replace("[$(env", "[no-$(env")
@@ -454,6 +486,14 @@ def test_texts_recipes_and_dotfiles_are_never_covered(shop: Repo) -> None:
     assert check(shop).code == 0
     shop.write("secrets/.env", f"A={PLAIN}\n")
     assert findings(check(shop)) == [("secrets/.env", "not-encrypted")]
+
+
+@pytest.mark.parametrize("name", ["token.enc.txt", ".dockerconfigjson.enc", "map.enc.yaml"])
+def test_a_name_of_an_encrypted_file_is_covered_whatever_it_holds(shop: Repo, name: str) -> None:
+    shop.edit(".sops.yaml", lambda text: text.replace("(yaml|json|env)", "[a-z]+"))
+    shop.write(f"secrets/{name}", OBJECT)
+    ((place, code),) = findings(check(shop))
+    assert (place.partition(":")[0], code) == (f"secrets/{name}", "not-encrypted")
 
 
 def test_a_broken_recipe_in_a_covered_folder_is_no_plaintext(shop: Repo) -> None:
@@ -626,6 +666,30 @@ def test_a_lowered_version_is_found_against_a_revision(shop: Repo) -> None:
     run = check(shop, "--against", "HEAD")
     assert findings(run) == [("overlay/recipe.yaml:9", "version-lowered")]
     assert check(shop, "--against", "nothing").code == 2
+
+
+def test_a_merge_is_no_jump_of_what_it_brings(shop: Repo) -> None:
+    """Two rotations of a branch were checked there, one by one."""
+
+    def git(*arguments: str) -> None:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@b.c")
+        assert shop.run("git", *identity, *arguments).code == 0
+
+    def commit() -> None:
+        git("add", "-A")
+        git("commit", "-qm", "x", "--allow-empty")
+
+    commit()
+    git("checkout", "-qb", "side")
+    for old, new in ((2, 3), (3, 4)):
+        edit("overlay/recipe.yaml", f"version: {old}", f"version: {new}")(shop)
+        commit()
+    git("checkout", "-q", "-b", "mine", "HEAD~2")
+    commit()
+    git("merge", "-q", "--no-ff", "--no-commit", "side")
+    assert findings(check(shop, "--against", "HEAD")) == []
+    edit("overlay/recipe.yaml", "version: 4", "version: 6")(shop)
+    assert [code for _, code in findings(check(shop, "--against", "HEAD"))] == ["version-jump"]
 
 
 def test_findings_are_told_as_json_and_as_annotations(shop: Repo) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sopsmith import report
@@ -54,12 +55,20 @@ def _lived(here: git.Repository, since: str | None, environment: str | None) -> 
     commit = git.commit_of(here, since)
     if commit is not None:
         return past.along(here, environment, since=commit)
-    if not _DAY.match(since):
+    if not _is_day(since):
         hint = "name a commit, a branch, a tag or a day such as 2026-11-21"
         if git.is_shallow(here):
             hint += "; the clone is shallow: git fetch --unshallow brings older commits"
         raise SopsmithError(Finding("usage", "--since is no commit and no day", hint=hint))
     return past.along(here, environment, is_meant=lambda each: each.date >= since)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return _DAY.match(text) is not None
 
 
 def _row(commit: git.Commit, letter: str, event: chronicle.Event, row: Any) -> dict[str, Any]:

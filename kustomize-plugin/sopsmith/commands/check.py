@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sopsmith import report, settings
 from sopsmith.errors import SopsmithError
@@ -47,10 +47,26 @@ def _place(finding: Finding) -> tuple[str, int]:
 
 def _compared(here: git.Repository, leaves: Sequence[Resolved], against: str) -> Iterator[Finding]:
     commit = revision.base(here, against)
-    if commit is not None:
-        past = revision.leaves(here, commit)
-        yield from past.findings
-        yield from comparison.problems(leaves, past.leaves)
+    if commit is None:
+        return
+    past = revision.leaves(here, commit)
+    yield from past.findings
+    found = comparison.problems(leaves, past.leaves)
+    merged = git.commit_of(here, "MERGE_HEAD")
+    yield from found if merged is None else _own(found, leaves, revision.leaves(here, merged))
+
+
+def _own(
+    found: Iterable[Finding], leaves: Sequence[Resolved], merged: revision.Past
+) -> Iterator[Finding]:
+    """What a merge under way changes itself: what it brings was checked where it was made."""
+    known = {leaf.file for leaf in merged.leaves}
+    news = {
+        (each.code, each.file, each.field) for each in comparison.problems(leaves, merged.leaves)
+    }
+    for each in found:
+        if each.file not in known or (each.code, each.file, each.field) in news:
+            yield each
 
 
 def _asked(paths: Sequence[str], root: str) -> Iterator[str]:

@@ -30,6 +30,7 @@ _FORMATS: dict[str, Format] = {
 }  # fmt: skip
 _ENCRYPT = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
 CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
+SEED = "SOPSMITH_SEED_"  # then its number
 PREVIOUS = "SOPSMITH_PREVIOUS_"  # then a value's name: what it was before its last rotation
 SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
 

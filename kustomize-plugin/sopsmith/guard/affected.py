@@ -13,7 +13,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Resolved, Source, read_source, resolve
+from sopsmith.recipes.resolve import Resolved, Source, holds_recipe, read_source, resolve
 from sopsmith.recipes.schema import KIND
 from sopsmith.tools import files as tools_files
 
@@ -82,7 +82,7 @@ def _target(root: str, env: Mapping[str, str], file: str) -> Target | None:
 def is_rendered(file: str, read: Read) -> bool:
     """Whether a file is a recipe that is rendered: a leaf, or a list of recipes."""
     data = read(file)
-    if not repository.holds_recipe(data):
+    if not holds_recipe(data):
         return False
     source = read_source(file, read)
     return repository.is_leaf(source) or _is_list(source)

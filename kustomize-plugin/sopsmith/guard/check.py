@@ -12,9 +12,8 @@ from sopsmith.components.sealed import Trust
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard import covered, keyless, leaks
-from sopsmith.guard.leaks import STRUCTURED
 from sopsmith.model import Component, Read
-from sopsmith.recipes.resolve import Resolved
+from sopsmith.recipes.resolve import SUFFIXES, Resolved, holds_recipe
 
 
 class Checked(NamedTuple):
@@ -104,7 +103,7 @@ def _is_rules(file: str) -> bool:
 
 
 def _is_recipe(file: str, read: Read) -> bool:
-    return file.endswith(STRUCTURED) and bool(covered.RECIPE.search(_text(file, read) or b""))
+    return file.endswith(SUFFIXES) and holds_recipe(_text(file, read) or b"")
 
 
 def _rules(file: str, read: Read) -> Rules | SopsmithError:

@@ -7,15 +7,24 @@ from collections.abc import Iterator, Mapping
 
 from sopsmith.components import change
 from sopsmith.components.rules import Rule, covers_everything
-from sopsmith.components.sealed import Path, Trust, format_of, leaves_of, seal, unpacked
+from sopsmith.components.sealed import (
+    SECRET_CLEAR,
+    Path,
+    Trust,
+    format_of,
+    leaves_of,
+    plain_length,
+    seal,
+    unpacked,
+)
 from sopsmith.components.selection import encrypts, read_selection
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard.leaks import STRUCTURED
 from sopsmith.model import MOST_BYTES, Component
+from sopsmith.recipes.resolve import holds_recipe
 from sopsmith.text.lines import nodes
 
-RECIPE = re.compile(rb"^[ {]*\"?kind\"?: *[\"']?SecretRecipe\b", re.MULTILINE)
 _NEVER = re.compile(
     r"(.+\.(md|markdown|rst|adoc|txt)|kustomization\.ya?ml|\.(?!env(\.|\Z)).*|LICENSE|CODEOWNERS)\Z",
     re.IGNORECASE,
@@ -35,15 +44,17 @@ def has_metadata(file: str, data: bytes) -> bool:
 def is_covered(rule: Rule, file: str, data: bytes) -> bool:
     """Whether a file that a rule matches is meant to be encrypted.
 
-    Texts, recipes, kustomizations and dotfiles never are, nor Kubernetes objects but Secrets. Where
-    a rule takes every file, only a name with `.enc` says so.
+    Recipes never are. Texts, kustomizations, dotfiles and Kubernetes objects but Secrets are where
+    the name has `.enc`. Where a rule takes every file, only such a name says so, and of no text.
     """
     name = _name(file)
-    if _NEVER.match(name) or RECIPE.search(data):
+    if holds_recipe(data):
         return False
-    if covers_everything(rule) and not _ENC.search(name):
-        return False
-    return not (file.endswith(STRUCTURED) and _is_manifest(data))
+    is_named = bool(_ENC.search(name, 1))  # behind the first character: .sops.yaml is none
+    if covers_everything(rule):
+        return is_named and not _NEVER.match(name)
+    is_manifest = file.endswith(STRUCTURED) and _is_manifest(data)
+    return is_named or not (_NEVER.match(name) or is_manifest)
 
 
 def _is_manifest(data: bytes) -> bool:
@@ -154,7 +165,7 @@ def copies_of(file: str) -> tuple[str, ...]:
 
 def shared_key(encrypted: str, ciphertext: bytes, copy: str, plaintext: bytes) -> str | None:
     """A key that both files give a value, `""` for whole files; None where nothing is shared."""
-    if RECIPE.search(plaintext) or has_metadata(copy, plaintext):
+    if holds_recipe(plaintext) or has_metadata(copy, plaintext):
         return None
     if not copy.endswith(_MAPS):
         return ""
@@ -162,7 +173,11 @@ def shared_key(encrypted: str, ciphertext: bytes, copy: str, plaintext: bytes) -
         tree = unpacked(component_of(encrypted), ciphertext)[0]
     except SopsmithError:
         return None
-    hidden = {path[-1] for path, leaf in leaves_of(tree) if path and leaf}
+    hidden = {
+        path[-1]
+        for path, leaf in leaves_of(tree)
+        if isinstance(leaf, str) and plain_length(leaf) and path[0] not in SECRET_CLEAR
+    }
     return next((key for key in _plain_keys(copy, plaintext) if key in hidden), None)
 
 

@@ -14,9 +14,9 @@ from sopsmith.findings import Finding
 from sopsmith.model import Component, Read, Recipe, Sensitive
 from sopsmith.pipeline import decrypt, derive, validate
 from sopsmith.pipeline.render import sealed
-from sopsmith.recipes import consistency
+from sopsmith.recipes import consistency, overlay
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Resolved, read_source, resolve
+from sopsmith.recipes.resolve import Resolved, resolve
 
 
 class Judged(NamedTuple):
@@ -40,7 +40,8 @@ def judge(file: str, read: Read, trust: Trust) -> Judged:
     recipes: list[Recipe] = []
     findings: list[Finding] = []
     try:
-        found = resolve(read_source(file, noted), noted)
+        sources = overlay.held(file, noted)
+        found = (leaf for source in sources for leaf in resolve(source, noted))
         leaves = tuple(leaf for leaf in found if leaf.spec.get("environment") is not None)
     except SopsmithError as error:
         findings += error.findings
@@ -67,7 +68,8 @@ def _recipe_problems(recipe: Recipe, read: Read, trust: Trust) -> Iterator[Findi
     yield from decrypted.findings
     yield from _seed_problems(recipe, decrypted.seeds.keys())
     made = {n: Sensitive("x") for n, each in recipe.values.items() if each.origin == "generated"}
-    derived = derive.derive(recipe, {**decrypted.values, **made}, {**decrypted.previous, **made})
+    before = {name: text for name, text in made.items() if recipe.values[name].previous}
+    derived = derive.derive(recipe, {**decrypted.values, **made}, {**decrypted.previous, **before})
     yield from derived.findings
     yield from validate.presence(recipe, derived.values, decrypted.places)
 

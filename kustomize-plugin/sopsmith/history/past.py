@@ -10,6 +10,7 @@ from sopsmith import checkout, repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history.standing import Standing, memory, observe
+from sopsmith.recipes.resolve import SUFFIXES
 from sopsmith.recipes.schema import KIND
 from sopsmith.tools import files, git
 
@@ -85,7 +86,7 @@ def standing(
         if commit is None:
             wanted.update(repository.recipe_files(here.root, here.env))
         else:
-            wanted.update(git.holding(here, commit, KIND, repository.SUFFIXES))
+            wanted.update(git.holding(here, commit, KIND, SUFFIXES))
     while True:
         found, matter = look(commits, wanted)
         if matter <= wanted:
@@ -107,8 +108,8 @@ def along(
     head = commit_of(here, "HEAD")
     revisions = [head] if since is None else [head, f"^{since}"]
     look = _looking(here, environment)
-    wanted = set(git.holding(here, head, KIND, repository.SUFFIXES))
-    wanted.update(git.touched(here, revisions, KIND, repository.SUFFIXES))
+    wanted = set(git.holding(here, head, KIND, SUFFIXES))
+    wanted.update(git.touched(here, revisions, KIND, SUFFIXES))
     if environment is not None:
         wanted -= _of_others(here, head, environment)
     wanted |= look([head], wanted)[1]
@@ -146,7 +147,7 @@ def _looking(here: git.Repository, environment: str | None) -> _Look:
             raise SopsmithError(Finding("file-unreadable", "is 8 MiB or more"))
         return contents[name]
 
-    known = memory(content, repository.holds_recipe, environment)
+    known = memory(content, environment)
 
     def look(
         commits: Sequence[str | None], wanted: Iterable[str]

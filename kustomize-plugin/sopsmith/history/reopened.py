@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from sopsmith import settings
-from sopsmith.components.sealed import PREVIOUS, seal
+from sopsmith.components.sealed import PREVIOUS, SEED, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Read, Sensitive
 from sopsmith.pipeline.decrypt import Content, open_sealed
 from sopsmith.tools import sops
-
-_SEED = "SOPSMITH_SEED_"
 
 
 def contents(
@@ -40,8 +38,8 @@ def contents(
 
 def held(content: Content, key: str) -> Sensitive | None:
     """The value of a key, also of one that is no value of a recipe."""
-    if key.startswith(_SEED):
-        return content.seeds.get(key.removeprefix(_SEED))
+    if key.startswith(SEED):
+        return content.seeds.get(key.removeprefix(SEED))
     if key.startswith(PREVIOUS):
         return content.previous.get(key.removeprefix(PREVIOUS))
     return content.entries.get(key)

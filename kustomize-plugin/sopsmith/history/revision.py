@@ -9,7 +9,7 @@ from sopsmith import repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Read
-from sopsmith.recipes.resolve import Resolved
+from sopsmith.recipes.resolve import SUFFIXES, Resolved, holds_recipe
 from sopsmith.recipes.schema import KIND
 from sopsmith.tools import git
 
@@ -48,10 +48,10 @@ def base(here: git.Repository, revision: str) -> str | None:
 
 def leaves(here: git.Repository, commit: str) -> Past:
     """Every leaf of a commit; a recipe that was broken then becomes a warning."""
-    files = git.holding(here, commit, KIND, repository.SUFFIXES)
+    files = git.holding(here, commit, KIND, SUFFIXES)
     blobs = git.blobs(here, ((commit, file) for file in files))
     known = {file: data for (_, file), data in blobs.items()}
-    names = [file for file, data in known.items() if repository.holds_recipe(data)]
+    names = [file for file, data in known.items() if holds_recipe(data)]
     whole, broken = repository.whole_leaves(names, _reader(known, git.reader(here, commit)))
     message = f"was broken in {commit[:12]}, so nothing of it is compared"
     return Past(tuple(whole), tuple(Finding("not-compared", message, file) for file in broken))

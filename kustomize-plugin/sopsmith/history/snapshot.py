@@ -11,6 +11,7 @@ from sopsmith.components.sealed import (
     CLEAR_ENVIRONMENT,
     PREVIOUS,
     SECRET_CLEAR,
+    SEED,
     Path,
     leaves_of,
     unpacked,
@@ -18,8 +19,6 @@ from sopsmith.components.sealed import (
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Recipe
-
-_SEED = "SOPSMITH_SEED_"
 
 
 class Part(NamedTuple):
@@ -108,6 +107,6 @@ def _places(component: Component, part: Part) -> Iterator[tuple[str, Place]]:
         key = path[-1]
         names = [key] if component.picks is None else [n for n, k in component.picks if k == key]
         if key.startswith("SOPSMITH_"):
-            names = [key] if key.startswith((_SEED, PREVIOUS)) else []
+            names = [key] if key.startswith((SEED, PREVIOUS)) else []
         for name in names:
             yield name, Place(component, key, ciphertext)

@@ -15,7 +15,7 @@ from sopsmith.findings import Finding
 from sopsmith.history.snapshot import Part, Snapshot, part, take
 from sopsmith.model import Component, Recipe
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Source, read_source, resolve
+from sopsmith.recipes.resolve import SUFFIXES, Source, holds_recipe, read_source, resolve
 
 Key = tuple[str, str, str]  # app, environment, and the recipe's file where two have these
 
@@ -28,7 +28,6 @@ class Standing(NamedTuple):
     rules: Mapping[str, bytes]  # each `.sops.yaml` above a component
 
 
-SUFFIXES = (".yaml", ".yml", ".json")
 Ids = Mapping[str, Hashable]
 """The files of a moment and the ids of their contents."""
 Content = Callable[[Hashable], bytes]
@@ -47,7 +46,6 @@ class Memory(NamedTuple):
     """What has been read so far; it grows with every look."""
 
     content: Content
-    is_recipe: Callable[[bytes], bool]
     environment: str | None  # only leaves of this one, where one is named
     sources: dict[tuple[str, Hashable], Source | Finding | None]
     recipes: dict[tuple[str, Hashable], list[_Recipes]]
@@ -55,11 +53,9 @@ class Memory(NamedTuple):
     snapshots: dict[tuple[int, tuple[Hashable, ...]], tuple[Recipe, Snapshot]]
 
 
-def memory(
-    content: Content, is_recipe: Callable[[bytes], bool], environment: str | None = None
-) -> Memory:
+def memory(content: Content, environment: str | None = None) -> Memory:
     """A memory of nothing yet."""
-    return Memory(content, is_recipe, environment, {}, {}, {}, {})
+    return Memory(content, environment, {}, {}, {}, {})
 
 
 def observe(known: Memory, ids: Ids) -> tuple[Standing, frozenset[str]]:
@@ -95,7 +91,7 @@ def _source(known: Memory, file: str, content_id: Hashable) -> Source | Finding 
     if key not in known.sources:
         try:
             data = known.content(content_id)
-            source = read_source(file, lambda _: data) if known.is_recipe(data) else None
+            source = read_source(file, lambda _: data) if holds_recipe(data) else None
             known.sources[key] = source
         except SopsmithError as error:
             known.sources[key] = error.findings[0]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.imports.manifest import Manifest
-from sopsmith.imports.suggest import Suggestion, flow
+from sopsmith.imports.suggest import Suggestion
 from sopsmith.model import Sensitive
 from sopsmith.recipes.schema import NAME
+from sopsmith.text import notation
+from sopsmith.text.notation import flow
 
 ACCEPTED = {"none": (), "derived": ("derived",), "all": ("derived", "generated", "at rest")}
 _TAKEN = re.compile(r"(app|environment)\Z|SOPSMITH_")
@@ -41,13 +44,17 @@ def gather(manifests: Sequence[Manifest], file: str, *, hashed: bool) -> Importe
     """Give every entry a value's name: its key, or `SECRET.KEY` where that is taken.
 
     Entries of two Secrets with the same key and content are one value. Raises SopsmithError
-    (import-source) for a key that no Secret can have, and for Secrets of several namespaces.
+    (import-source) for a key that no Secret can have, for two Secrets or values of one name, and
+    for Secrets of several namespaces.
     """
     namespaces = {each.namespace for each in manifests}
     if len(namespaces) > 1:
         hint = "import one namespace after the other"
         message = "holds Secrets of several namespaces"
         raise SopsmithError(Finding("import-source", message, file, hint=hint))
+    twice = [name for name, times in Counter(each.name for each in manifests).items() if times > 1]
+    if twice:
+        raise SopsmithError(Finding("import-source", "stands in it twice", file, twice[0]))
     wrong = [
         Finding("import-source", "a key is no name of A-Z a-z 0-9 - _ .", file, each.name)
         for each in manifests
@@ -63,6 +70,9 @@ def gather(manifests: Sequence[Manifest], file: str, *, hashed: bool) -> Importe
             name = key
             if _TAKEN.match(key) or (key in values and values[key].data() != value.data()):
                 name = f"{each.name}.{key}"
+                if name in values and values[name].data() != value.data():
+                    message = f"is also the name that {key} of {each.name} needs"
+                    raise SopsmithError(Finding("import-source", message, file, name))
                 notes.append(f"{key} of {each.name} is the value {name}: its own name is taken")
             values[name] = value
             data[key] = name
@@ -108,7 +118,7 @@ def new_leaf(
         "  components:",
         *(f"    - {flow(each)}" for each in components),
         "  values:",
-        *(f"    {flow(name)}: {flow(said)}" for name, said in values.items()),
+        *(f"    {notation.field((name,), said)}" for name, said in values.items()),
         "  secrets:",
         *(line for secret in secrets for line in _secret_lines(secret)),
     ]
@@ -123,10 +133,10 @@ def _secret_lines(secret: Emitted) -> list[str]:
         "type": None if secret.type == "Opaque" else secret.type,
         "immutable": True if secret.is_immutable else None,
     }
-    lines = [f"    {flow(secret.name)}:"]
+    lines = [f"    {notation.key(secret.name)}:"]
     lines += [f"      {field}: {flow(text)}" for field, text in said.items() if text is not None]
     if same or not others:
         lines += ["      keys:" + ("" if same else " []"), *(f"        - {flow(n)}" for n in same)]
     if others:
-        lines += ["      data:", *(f"        {flow(k)}: {flow(n)}" for k, n in others.items())]
+        lines += ["      data:", *(f"        {notation.field((k,), n)}" for k, n in others.items())]
     return lines

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sopsmith import checkout, repository, settings
 from sopsmith.components import placement
 from sopsmith.components.change import Change
-from sopsmith.components.sealed import seal
+from sopsmith.components.sealed import SEED, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.imports import importing
@@ -101,7 +101,7 @@ def _standing(target: Target, app: str, component: str | None) -> _Standing:
 def _home(recipe: Recipe, sealed: Sequence[Sealed]) -> str | None:
     """The one component for new values; None where there is none yet."""
     maps = [s for s in sealed if s.component.whole is None and s.component.picks is None]
-    seeded = [s for s in maps if any(k.startswith("SOPSMITH_SEED_") for k in placement.keys_of(s))]
+    seeded = [s for s in maps if any(k.startswith(SEED) for k in placement.keys_of(s))]
     found = [each.component.file for each in (seeded if len(maps) > 1 and seeded else maps)]
     if len(found) > 1:
         hint = f"say which with --component: {', '.join(found)}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -16,6 +15,7 @@ from sopsmith.imports import recomposed
 from sopsmith.model import Sensitive
 from sopsmith.recipes.entropy import STRONG, estimate
 from sopsmith.recipes.kinds import ALPHANUMERIC
+from sopsmith.text.notation import field
 
 Class = Literal["derived", "generated", "at rest", "third party", "public", "given"]
 
@@ -53,8 +53,6 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://")
 _WITH_USER = re.compile(r"[a-z][a-z0-9+.-]*://.*@", re.DOTALL)
 _PRIVATE_KEY = re.compile(r"-----BEGIN ((?:[A-Z]+ )?PRIVATE KEY)-----")
 _LONGEST_PUBLIC = 100  # characters
-_PLAIN = re.compile(r"(\.{1,2}/)*[A-Za-z_$][-A-Za-z0-9_.$()/]*")
-_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})  # YAML's own
 
 
 class Suggestion(NamedTuple):
@@ -71,7 +69,7 @@ class Suggestion(NamedTuple):
         """The value's line under `values:`; the text of a default is not shown."""
         if self.what == "public":
             return f"{self.name}: {{default: …}}"
-        return f"{self.name}: {flow(self.fields)}"
+        return field((self.name,), self.fields)
 
 
 def suggest(values: Mapping[str, Sensitive]) -> tuple[Suggestion, ...]:
@@ -173,15 +171,3 @@ def _decoded_size(text: str, encoding: str) -> int:
         return len(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError):
         return 0
-
-
-def flow(node: Any) -> str:
-    """Plain data as YAML in flow style, on one line."""
-    if isinstance(node, Mapping):
-        return "{" + ", ".join(f"{key}: {flow(child)}" for key, child in node.items()) + "}"
-    if isinstance(node, list):
-        return "[" + ", ".join(map(flow, node)) + "]"
-    is_plain = isinstance(node, str) and _PLAIN.fullmatch(node)
-    if is_plain and node.lower() not in _WORDS:
-        return str(node)
-    return json.dumps(node, ensure_ascii=False)

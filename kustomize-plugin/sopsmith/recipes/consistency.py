@@ -11,18 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sopsmith.findings import Finding
-from sopsmith.model import Alternate, PreviousOf, Recipe, Secret, Url
-from sopsmith.recipes import shape
+from sopsmith.model import Recipe, Secret
+from sopsmith.recipes import derivations
+from sopsmith.recipes.derivations import undeclared
 from sopsmith.recipes.kinds import KINDS, is_stored
 from sopsmith.recipes.resolve import ORIGINS, Resolved
-from sopsmith.recipes.template import (
-    IDENTITIES,
-    bare_names,
-    derivation_order,
-    filled_in,
-    names,
-    parse_template,
-)
+from sopsmith.recipes.template import IDENTITIES, names, parse_template
 
 _DNS_SUBDOMAIN = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z"
@@ -33,7 +27,6 @@ _QUALIFIED = re.compile(
     r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-_.A-Za-z0-9]{0,61}[A-Za-z0-9])?\Z"
 )
 _OF_KUSTOMIZE = re.compile(r"(^|\.)config\.(kubernetes|k8s)\.io\Z")
-_REQUIRED = {"url": ("scheme", "host"), "alternate": ("a", "b", "slotOf")}
 _FLAT_SUFFIXES = (".yaml", ".yml", ".json", ".env")
 
 
@@ -50,8 +43,7 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
     for name, value in spec.get("values", {}).items():
         yield from _origin(resolved, name, value)
         yield from _incomplete_kind(resolved, name, value)
-        yield from _incomplete_derivation(resolved, name, value)
-        yield from _literal_password(resolved, name, value)
+        yield from derivations.of_spec(resolved, name, value)
         yield from _pattern(resolved, name, value)
     for component in spec.get("components", ()):
         yield from _identified(component["path"], component["file"], "spec.components")
@@ -68,16 +60,13 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
 
 def of_recipe(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
     """What in a recipe contradicts another part of it."""
-    yield from _references(recipe)
-    yield from _other_sides(recipe)
+    yield from derivations.of_recipe(recipe, resolved)
     yield from _previous(recipe, resolved)
-    yield from _public_passwords(recipe, resolved)
     yield from _ids(recipe)
-    yield from _cycles(recipe)
     yield from _components(recipe, resolved)
     for secret in recipe.secrets:
         yield from _unknown_in(secret, recipe, resolved)
-        yield from _metadata(secret, *_where(resolved, "secrets", secret.handle))
+        yield from _metadata(secret, *resolved.where("secrets", secret.handle))
     yield from collisions([recipe])
 
 
@@ -93,13 +82,8 @@ def collisions(recipes: list[Recipe]) -> Iterator[Finding]:
             seen.add((secret.namespace, secret.name))
 
 
-def _where(resolved: Resolved, *path: str) -> tuple[str, str]:
-    """The file that set a field, and the field's name for a message."""
-    return resolved.origins.get(path, resolved.file), ".".join(("spec", *path))
-
-
 def _origin(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
-    where = _where(resolved, "values", name)
+    where = resolved.where("values", name)
     named = [origin for origin in ORIGINS if origin in spec]
     if len(named) > 1:
         yield Finding("recipe-origin", f"has two origins: {' and '.join(named)}", *where)
@@ -113,14 +97,14 @@ def _origin(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[
                 "a stored value is rotated by storing another" if stored else "nothing generates it"
             )
             message = f"has no meaning here: {why}"
-            yield Finding("recipe-origin", message, *_where(resolved, "values", name, field))
+            yield Finding("recipe-origin", message, *resolved.where("values", name, field))
     if seeded and spec.get("rotation") == "never":
         message = "never can't be for a value from a seed, which has to be rotated one day"
         hint = "add stored: true, or give the value in a component"
-        yield Finding("recipe-origin", message, *_where(resolved, "values", name, "rotation"), hint)
+        yield Finding("recipe-origin", message, *resolved.where("values", name, "rotation"), hint)
     if "slot" in spec and "generate" not in spec:
         message = "has no meaning here: only a generated or stored value alternates"
-        yield Finding("recipe-origin", message, *_where(resolved, "values", name, "slot"))
+        yield Finding("recipe-origin", message, *resolved.where("values", name, "slot"))
     if "group" in spec and not spec.get("optional"):
         yield Finding("recipe-origin", "a group joins optional values; add optional: true", *where)
 
@@ -130,41 +114,8 @@ def _incomplete_kind(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> 
     for kind, options in (spec.get("generate") or {}).items():
         needs = KINDS[kind].needs
         if needs and not any(options.get(option) for option in needs):
-            where = _where(resolved, "values", name, "generate", kind)
+            where = resolved.where("values", name, "generate", kind)
             yield Finding("recipe-incomplete", f"must be given {' or '.join(needs)}", *where)
-
-
-def _incomplete_derivation(
-    resolved: Resolved, name: str, spec: Mapping[str, Any]
-) -> Iterator[Finding]:
-    """A leaf may change one part of an inherited one, so only the merged one has to be whole."""
-    for kind, options in spec.get("derive", {}).items():
-        for part in _REQUIRED.get(kind, ()):
-            if options.get(part) is None:
-                file, field = _where(resolved, "values", name, "derive", kind)
-                yield Finding("recipe-incomplete", "must be given", file, f"{field}.{part}")
-
-
-def _literal_password(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
-    url = spec.get("derive", {}).get("url")
-    password = None if url is None else url.get("password")
-    if password is not None and not set(names(parse_template(password))) - set(IDENTITIES):
-        message = "the password of a URL is literal text in the recipe"
-        hint = "refer to a value with $(NAME), and replace the password: git has seen it"
-        path = ("values", name, "derive", "url", "password")
-        yield Finding("literal-password", message, *_where(resolved, *path), hint)
-
-
-def _public_passwords(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
-    """A password by way of a `default` is as literal as one in the URL."""
-    for value in recipe.values.values():
-        password = value.derivation.password if isinstance(value.derivation, Url) else None
-        for name in names(password or ()):
-            if name in recipe.values and recipe.values[name].default is not None:
-                message = f"is the password of {value.name}, in plain text in the recipe"
-                hint = "generate it or give it in a component, and replace it: git has seen it"
-                where = _where(resolved, "values", name, "default")
-                yield Finding("literal-password", message, *where, hint)
 
 
 def _pattern(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
@@ -176,7 +127,7 @@ def _pattern(resolved: Resolved, name: str, spec: Mapping[str, Any]) -> Iterator
     try:
         pattern.compile_pattern(text)
     except pattern.PatternError as error:
-        where = _where(resolved, "values", name, "rules", "pattern")
+        where = resolved.where("values", name, "rules", "pattern")
         yield Finding("recipe-value", str(error), *where)
 
 
@@ -189,7 +140,7 @@ def _identified(text: str, file: str, field: str) -> Iterator[Finding]:
 
 
 def _secret_spec(resolved: Resolved, handle: str, spec: Mapping[str, Any]) -> Iterator[Finding]:
-    where = _where(resolved, "secrets", handle)
+    where = resolved.where("secrets", handle)
     keys = spec.get("keys", ())
     data = [key for key, name in spec.get("data", {}).items() if name is not None]
     for name in (key for key, times in Counter([*keys, *data]).items() if times > 1):
@@ -198,7 +149,7 @@ def _secret_spec(resolved: Resolved, handle: str, spec: Mapping[str, Any]) -> It
         yield Finding("recipe-empty", "names no value in keys or data", *where)
     for field in ("name", "namespace"):
         default = handle if field == "name" else ""
-        where = _where(resolved, "secrets", handle, field)
+        where = resolved.where("secrets", handle, field)
         yield from _identified(spec.get(field, default), *where)
 
 
@@ -207,47 +158,7 @@ def _unknown_in(secret: Secret, recipe: Recipe, resolved: Resolved) -> Iterator[
         if name not in recipe.values:
             path = ("secrets", secret.handle, "data", key)
             place = path if path in resolved.origins else (*path[:2], "keys")
-            yield _unknown(name, name, recipe, *_where(resolved, *place))
-
-
-def _references(recipe: Recipe) -> Iterator[Finding]:
-    for value in recipe.values.values():
-        field = f"spec.values.{value.name}"
-        for name in dict.fromkeys(filled_in(value)):
-            if name == "":
-                message, hint = "holds a $( that is not closed", "close it, or write $$( for $("
-                yield Finding("recipe-name", message, value.file, field, hint)
-            elif name not in recipe.values and name not in IDENTITIES:
-                known = {**recipe.values, **dict.fromkeys(IDENTITIES)}
-                message = f"$({name}) is no declared value"
-                hint = shape.unknown(name, known)
-                yield Finding("recipe-name", message, value.file, field, hint)
-        for name in dict.fromkeys(bare_names(value)):
-            if name not in recipe.values:
-                yield _unknown(name, name, recipe, value.file, field)
-        for name in value.rules.differs_from:
-            if name not in recipe.values:
-                yield _unknown(name, f"differsFrom: {name}", recipe, value.file, field)
-
-
-def _other_sides(recipe: Recipe) -> Iterator[Finding]:
-    """Earlier values and slots, asked of values that have none."""
-    for value in recipe.values.values():
-        derivation, where = value.derivation, (value.file, f"spec.values.{value.name}")
-        if isinstance(derivation, PreviousOf):
-            asked = recipe.values.get(derivation.name)
-            if asked and asked.origin == "derived":
-                message = f"{asked.name} is derived, so nothing keeps what it was"
-                hint = "name the value that is rotated"
-                yield Finding("recipe-value", message, *where, hint)
-        if isinstance(derivation, Alternate):
-            asked = recipe.values.get(derivation.slot_of)
-            if asked and asked.origin not in ("generated", "stored"):
-                message = f"{asked.name} is {asked.origin}, so it has no slot"
-                hint = "slotOf names a generated or stored value"
-                yield Finding("recipe-value", message, *where, hint)
-            if derivation.a and derivation.a == derivation.b:
-                yield Finding("recipe-value", "a and b are the same value", *where)
+            yield undeclared(name, name, recipe, *resolved.where(*place))
 
 
 def _previous(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
@@ -258,17 +169,12 @@ def _previous(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
         if value.previous == (value.version, value.seed, value.generator):
             message = "is what the value is now"
             hint = "state the version before the last rotation, or remove previous"
-            where = _where(resolved, "values", value.name, "previous")
+            where = resolved.where("values", value.name, "previous")
             yield Finding("recipe-value", message, *where, hint)
         if value.previous.generator.stored:
             message = "is of a stored kind, which no seed gives"
-            where = _where(resolved, "values", value.name, "previous", "generate")
+            where = resolved.where("values", value.name, "previous", "generate")
             yield Finding("recipe-value", message, *where)
-
-
-def _unknown(name: str, shown: str, recipe: Recipe, file: str, field: str) -> Finding:
-    hint = shape.unknown(name, recipe.values) if recipe.values else "no values are declared"
-    return Finding("recipe-name", f"{shown} is no declared value", file, field, hint)
 
 
 def _ids(recipe: Recipe) -> Iterator[Finding]:
@@ -279,26 +185,13 @@ def _ids(recipe: Recipe) -> Iterator[Finding]:
             yield Finding("recipe-value", message, value.file, f"spec.values.{value.name}")
 
 
-def _cycles(recipe: Recipe) -> Iterator[Finding]:
-    """The first circle of derivations, spelled out."""
-    try:
-        derivation_order(recipe.values)
-    except ValueError as error:  # graphlib.CycleError
-        circle = error.args[1][::-1]
-        first = circle.index(min(circle))
-        circle = [*circle[first:-1], *circle[:first], circle[first]]
-        value = recipe.values[circle[0]]
-        message = f"is derived in a circle: {' → '.join(circle)}"
-        yield Finding("recipe-cycle", message, value.file, f"spec.values.{value.name}")
-
-
 def _components(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
-    where = _where(resolved, "components")
+    where = resolved.where("components")
     for component in recipe.components:
         picked = [name for name, _ in component.picks or ()]
         for name in [component.whole] if component.whole else picked:
             if name not in recipe.values:
-                yield _unknown(name, f"as: {name}", recipe, *where)
+                yield undeclared(name, f"as: {name}", recipe, *where)
     files = Counter(component.file for component in recipe.components)
     for file in (file for file, times in files.items() if times > 1):
         yield Finding("recipe-value", f"{file} is listed twice", *where)

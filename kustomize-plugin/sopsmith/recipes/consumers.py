@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.model import Read
+from sopsmith.recipes.overlay import KUSTOMIZATIONS
 from sopsmith.recipes.resolve import Source, join
 from sopsmith.text import document
 
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _DEEPEST = 16  # folders that include each other
 _TEMPLATES = {
     "Pod": ("spec",),

@@ -10,11 +10,12 @@ from typing import Any
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe
-from sopsmith.recipes.resolve import Source, join, parsed
+from sopsmith.recipes.resolve import SUFFIXES, Source, join, parsed, read_source
 from sopsmith.recipes.schema import KIND
 from sopsmith.text import document
 
 FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _CONTAINER = ("config.kubernetes.io/container", "config.k8s.io/container")
 _PROGRAM = "sopsmith-krm"
 _NAME = re.compile(r"^\s*(?:metadata:\s*\{\s*)?name:\s*[\"']?([-.a-z0-9]+)", re.MULTILINE)
@@ -29,10 +30,8 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
         if not isinstance(entry, str):
             continue
         if "\n" in entry:
-            file = f"{kustomization.file} (generators)"
-            if _holds_recipe(entry.encode(), file):
-                yield Source(file, kustomization.folder, parsed(entry.encode(), file))
-        elif entry.endswith((".yaml", ".yml", ".json")):
+            yield from _inline(kustomization, entry)
+        elif entry.endswith(SUFFIXES):
             file = join(kustomization, entry)
             data = read(file)
             if _holds_recipe(data, file):
@@ -44,6 +43,27 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
             message = f"lists {entry}, which is no recipe file"
             hint = "name the recipe files themselves"
             raise SopsmithError(Finding("usage", message, kustomization.file, "generators", hint))
+
+
+def held(file: str, read: Read) -> tuple[Source, ...]:
+    """The recipes that stand in a file: it is one, or a kustomization with some of its own.
+
+    A file of another kind, which only speaks of recipes, holds none.
+    """
+    if posixpath.basename(file) in KUSTOMIZATIONS:
+        kustomization = read_kustomization(file, read)
+        listed = _listed(kustomization, "generators")
+        texts = (each for each in listed if isinstance(each, str) and "\n" in each)
+        return tuple(source for text in texts for source in _inline(kustomization, text))
+    source = read_source(file, read)
+    kind = source.document.get("kind") if isinstance(source.document, dict) else None
+    return () if isinstance(kind, str) and kind != KIND else (source,)
+
+
+def _inline(kustomization: Source, text: str) -> Iterator[Source]:
+    file = f"{kustomization.file} (generators)"
+    if _holds_recipe(text.encode(), file):
+        yield Source(file, kustomization.folder, parsed(text.encode(), file))
 
 
 def _holds_recipe(data: bytes, file: str) -> bool:

@@ -7,6 +7,7 @@ additions: `components` are joined, and a value has one origin.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -22,6 +23,12 @@ Path = tuple[str, ...]
 MOST_BYTES = 1024 * 1024  # of one recipe
 MOST_FINDINGS = 100  # of one file
 DEEPEST = 32  # files that extend each other
+SUFFIXES = (".yaml", ".yml", ".json")  # of the files that can hold a recipe
+# However YAML and JSON may write it: on one line, behind a byte order mark, quoted, far apart.
+_KIND = re.compile(
+    rb"(?:^|[{,]|\A\xef\xbb\xbf)[ \t{]*[\"']?kind[\"']?[ \t]*:\s*[\"']?%s\b" % schema.KIND.encode(),
+    re.MULTILINE,
+)
 
 
 class Source(NamedTuple):
@@ -38,6 +45,15 @@ class Resolved(NamedTuple):
     file: str
     spec: Mapping[str, Any]
     origins: Mapping[Path, str]
+
+    def where(self, *path: str) -> tuple[str, str]:
+        """The file that set a field, and the field's name for a message."""
+        return self.origins.get(path, self.file), ".".join(("spec", *path))
+
+
+def holds_recipe(data: bytes) -> bool:
+    """Whether a file's text reads like a SecretRecipe, or holds one."""
+    return _KIND.search(data) is not None
 
 
 def read_source(file: str, read: Read) -> Source:

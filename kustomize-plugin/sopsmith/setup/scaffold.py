@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith.text import document
+from sopsmith.text.notation import flow
 
 RULES, IGNORE, ATTRIBUTES, HOOKS = (
     ".sops.yaml", ".gitignore", ".gitattributes", ".pre-commit-config.yaml",
@@ -19,7 +20,6 @@ ATTRIBUTED = ("*.enc.* merge=sopsmith",)
 
 _APP = re.compile(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?\Z")  # in the name of a Secret and of a role
 _ENVIRONMENT = re.compile(r"[a-z]([-a-z0-9]{0,18}[a-z0-9])?\Z")
-_YAML_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 _NOTE = """\
 # Without --enable-exec kustomize skips the function, says nothing and exits with 0; a pruning sync
 # would then delete the live Secrets. A patch of a Secret that is not there makes the build fail.
@@ -136,14 +136,14 @@ _SESSION_VALUES = """\
 def base(app: Application) -> str:
     """The recipe that every environment inherits."""
     has_database = app.database == "postgres"
-    role = _quoted(app.name.replace("-", "_"))
+    role = flow(app.name.replace("-", "_"))
     keys = ["JWT_SECRET", "GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"]
     listed = [f"        - {key}\n" for key in ["DATABASE_URL"] * has_database + keys]
     text = [
         f"# {app.name}: which values exist, where each comes from, and which Secrets are made of",
         " them.\n# It holds no secret. overlays/*/recipe.yaml inherit it and say what differs.\n",
         _head(app.name),
-        f"spec:\n  app: {_quoted(app.name)} # identity under the seeds: change it and every value",
+        f"spec:\n  app: {flow(app.name)} # identity under the seeds: change it and every value",
         f" changes\n  components:\n    - $(environment)/{app.name}.enc.yaml\n",
         f"  values:\n{_DATABASE_VALUES.replace('ROLE', role) if has_database else ''}",
         f"{_SESSION_VALUES}  secrets:\n",
@@ -171,7 +171,7 @@ def leaf(
         "  annotations:\n"
         '    config.kubernetes.io/function: "exec: {path: sopsmith-krm}"\n'
         "spec:\n"
-        f"  environment: {_quoted(environment)}\n"
+        f"  environment: {flow(environment)}\n"
         f"  extends: ../../{app.base}\n"
         f"  seeds: {json.dumps(dict(seeds))} # public: another seed than this one is refused\n"
         f"{values}"
@@ -180,15 +180,8 @@ def leaf(
 
 def _head(name: str) -> str:
     return (
-        "apiVersion: sopsmith.dev/v1alpha1\n"
-        "kind: SecretRecipe\n"
-        f"metadata:\n  name: {_quoted(name)}\n"
+        f"apiVersion: sopsmith.dev/v1alpha1\nkind: SecretRecipe\nmetadata:\n  name: {flow(name)}\n"
     )
-
-
-def _quoted(name: str) -> str:
-    """A name, quoted where a reader of YAML 1.1 takes it for something else."""
-    return json.dumps(name) if name in _YAML_WORDS else name
 
 
 KUSTOMIZATION = """\
@@ -205,7 +198,7 @@ patches:
 def guard(secrets: Sequence[str]) -> str:
     """A patch of every Secret that the recipe emits."""
     patches = [
-        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {_quoted(name)}\n"
+        f"apiVersion: v1\nkind: Secret\nmetadata:\n  name: {flow(name)}\n"
         "  labels: {app.kubernetes.io/managed-by: sopsmith}\n"
         for name in secrets
     ]

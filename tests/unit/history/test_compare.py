@@ -272,7 +272,7 @@ def test_each_content_is_read_once_however_many_moments_hold_it() -> None:
         asked.append(name)
         return texts[name]
 
-    known = memory(content, lambda data: b"SecretRecipe" in data)
+    known = memory(content)
     ids: Ids = {"leaf.yaml": 1, "base.yaml": 2}
     (first, matter), (again, _) = observe(known, ids), observe(known, ids)
     assert first.leaves[KEY] is again.leaves[KEY]
@@ -288,6 +288,6 @@ def test_each_content_is_read_once_however_many_moments_hold_it() -> None:
 def test_two_leaves_of_one_name_are_told_apart_by_their_file() -> None:
     text = recipe(app="shop", environment="production", values={"A": {"default": "x"}},
                   secrets={"s": {"keys": ["A"]}})  # fmt: skip
-    known = memory(lambda name: text, lambda data: True)
+    known = memory(lambda name: text)
     found, _ = observe(known, {"a.yaml": 1, "b.yaml": 1})
     assert set(found.leaves) == {(*KEY[:2], "a.yaml"), (*KEY[:2], "b.yaml")}

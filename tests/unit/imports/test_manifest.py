@@ -119,7 +119,12 @@ def test_a_name_that_is_taken_is_another_one(key: str) -> None:
 
 @pytest.mark.parametrize(
     "secrets",
-    [[manifest("a", "A: b", "x"), manifest("b", "A: b", "y")], [manifest("a", "'A B': c")]],
+    [
+        [manifest("a", "A: b", "x"), manifest("b", "A: b", "y")],
+        [manifest("a", "'A B': c")],
+        [manifest("a", "A: b"), manifest("a", "B: c")],
+        [manifest("a", "K: one, b.K: two"), manifest("b", "K: three")],
+    ],
 )
 def test_what_fits_in_no_recipe_is_refused(secrets: list[Manifest]) -> None:
     with pytest.raises(SopsmithError) as refused:

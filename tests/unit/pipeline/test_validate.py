@@ -229,7 +229,7 @@ def test_errors_emit_nothing_and_warnings_do_not_stop(repo: Repo, code: str) -> 
 def test_the_table_holds_every_code_of_exit_1_that_a_recipe_can_get() -> None:
     package = ROOT / "kustomize-plugin/sopsmith"
     steps = [*package.glob("pipeline/*.py"), *package.rglob("consistency.py")]
-    for name in ("overlay", "schedule", "limits"):
+    for name in ("derivations", "overlay", "schedule", "limits"):
         steps += package.rglob(f"{name}.py")
     found = set().union(*map(words, steps))
     assert set(TABLE) == {code for code in found & set(CATALOGUE) if CATALOGUE[code].exit == 1}
