@@ -506,6 +506,12 @@ CATALOGUE: dict[str, Entry] = {
         "Resolve it; `sopsmith merge` joins two sides of a component key by key.",
         "<<<<<<< HEAD",
     ),
+    "leftover": Entry(
+        1, "a write that was killed left its unfinished file behind",
+        "sopsmith writes beside a file and then renames; nothing but sopsmith reads such a name.",
+        "Remove it: the next write of the file does so too.",
+        ".shop.enc.yaml.sopsmith-new",
+    ),
     # --- warnings -----------------------------------------------------------------------------
     "undeclared-key": Entry(
         1, "a component holds a key that the recipe does not declare",

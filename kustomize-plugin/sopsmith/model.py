@@ -223,3 +223,4 @@ Engine = Callable[[Sequence[Sealed]], AbstractContextManager[Callable[[], Sequen
 Read = Callable[[str], bytes]
 """Reads a file by its path relative to the root, up to MOST_BYTES: so much is too much."""
 MOST_BYTES = 8 * 1024 * 1024
+UNFINISHED = ".sopsmith-new"  # ends the name of a file that is being written

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sopsmith import settings
@@ -90,8 +90,16 @@ class Desk(NamedTuple):
 
 
 def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str, ...]:
-    """Make these changes, and return the files that are others now.
+    """Make these changes, and return the files that are others now. Raises what `written` does."""
+    with written(root, env, edits) as changed:
+        return changed
 
+
+@contextlib.contextmanager
+def written(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> Iterator[tuple[str, ...]]:
+    """Make these changes, and keep other writers out while the body looks at them or commits them.
+
+    Gives the files that are others now; whatever the body raises, they stay so.
     Raises SopsmithError and leaves every file as it was: what the checks of a component raise,
     would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified,
     write-conflict, write-locked, write-failed; partly-written where even putting back failed.
@@ -102,7 +110,7 @@ def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str
         changed = [each for each in prepared if each.before != each.after]
         _check_sizes(changed)
         _replace_all(root, changed)
-        return tuple(each.file for each in changed)
+        yield tuple(each.file for each in changed)
 
 
 def _check_sizes(changed: Sequence[Prepared]) -> None:
@@ -160,7 +168,10 @@ def _is_alike(ours: Any, theirs: Any) -> bool:
 def finish(
     session: Session, root: str, changed: Sequence[str], message: str, *, commit: bool
 ) -> str | None:
-    """Commit exactly the changed files where that is asked for; the new commit's hash."""
+    """Commit exactly the changed files where that is asked for; the new commit's hash.
+
+    Within `written`, or the commit may hold what another writer changed meanwhile.
+    """
     if not commit or not changed:
         return None
     return git.commit(git.Repository(root, session.env), changed, message)
@@ -239,6 +250,20 @@ def amended(desk: Desk, sealed: Sealed, steps: Sequence[Step]) -> bytes:
     return after
 
 
+def under_new_key(desk: Desk, component: Component, data: bytes) -> bytes:
+    """The same values for the same readers, under a data key that nobody else can know.
+
+    Raises SopsmithError (write-unverified, and whatever keeps sops from doing it).
+    """
+    before = _sealed_anew(component, data, desk.trust)
+    changed = _sealed_anew(component, sops_write.rotate_data_key(desk.sops(), before), desk.trust)
+    if change.policy_of(component, changed.data)[0] != change.policy_of(component, data)[0]:
+        raise change.unverified(component.file, "its recipients or its crypt rule were changed")
+    if _read_back(desk, changed) != _read_back(desk, before):
+        raise change.unverified(component.file, "it does not read back as what it was")
+    return changed.data
+
+
 def _needed(steps: Sequence[Step], leaves: Mapping[tuple[str, ...], object]) -> tuple[Step, ...]:
     """Leave out what is so already: no new ciphertext for an old value."""
     return tuple(
@@ -261,6 +286,16 @@ def _rule(root: str, file: str) -> tuple[Rules, Rule]:
             Finding("rule-missing", f"no rule of {rules.file} covers it", file, hint=hint)
         )
     return rules, rule
+
+
+def _check_kinds(desk: Desk, file: str, rule: Rule) -> None:
+    """Refuse a rule before sops hands the data key to a program or service that it names."""
+    kinds = {key.partition(":")[0] for group in rule.groups for key in group}
+    foreign = sorted(kinds - desk.trust.key_types)
+    if foreign:
+        hint = f"set SOPSMITH_KEY_TYPES={','.join(sorted(kinds))} where you trust these services"
+        message = f"names keys of the kind {', '.join(foreign)}"
+        raise SopsmithError(Finding("foreign-key-type", message, file, hint=hint))
 
 
 def opened(env: Mapping[str, str], sealed: Sequence[Sealed]) -> tuple[bytes, ...]:
@@ -299,6 +334,7 @@ def _read_back(desk: Desk, changed: Sealed) -> bytes:
 def _encrypted(desk: Desk, edit: NewComponent | WholeFile) -> Prepared:
     """Encrypt a whole file by its rule."""
     rules, rule = _rule(desk.root, edit.file)
+    _check_kinds(desk, rules.file, rule)
     is_map = isinstance(edit, NewComponent)
     component = Component(edit.file, None if is_map else "content", None)
     form = format_of(component)
@@ -357,6 +393,7 @@ def _rekeyed(desk: Desk, edit: Rekey) -> Prepared:
     rule = rule_for(rules, edit.file)
     if rule is None:
         raise SopsmithError(Finding("rule-missing", f"no rule of {governing} covers it", edit.file))
+    _check_kinds(desk, governing, rule)
     after, policy = data, change.policy_of_rule(rule)
     if change.policy_of(component, data)[0].groups != policy.groups:
         after = sops_write.update_keys(desk.sops(), sealed, rule.raw)

@@ -212,6 +212,9 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
     "a merge left in a recipe": (
         edit("overlay/recipe.yaml", "  values:", "<<<<<<< a\n=======\n>>>>>>> b\n  values:"),
         "overlay/recipe.yaml:8", "conflict-marker", 1),
+    "what a killed write left": (
+        write("prod/.a.enc.json.sopsmith-new", '{"A": "ENC[AES256_GCM,'),
+        "prod/.a.enc.json.sopsmith-new", "leftover", 1),
     # as the rule says
     "another recipient in the file": (second_recipient, f"{COMPONENT}:4", "recipients-differ", 5),
     "two groups by the rule and one in the file": (

@@ -304,3 +304,12 @@ def test_without_git_it_is_said(repo: Repo) -> None:
     with pytest.raises(SopsmithError) as caught:
         git.listed(of(repo, PATH="/nowhere"))
     assert caught.value.findings[0].code == "program-missing"
+
+
+def test_no_diff_driver_of_a_person_runs(repo: Repo) -> None:
+    """`textconv = sops decrypt` is common, and would decrypt the whole history."""
+    run(repo, "config", "diff.x.textconv", "false")
+    repo.write(".gitattributes", "*.yaml diff=x\n")
+    repo.write("a.yaml", "SecretRecipe")
+    commit(repo)
+    assert git.touched(of(repo), ["HEAD"], "Secret", (".yaml",)) == ("a.yaml",)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+import yaml
 
 from tests.repository import Repo, Run
 
@@ -318,3 +319,11 @@ def test_without_a_kubeconfig_a_live_secret_says_so(repo: Repo) -> None:
     run = ruled(repo).cli("import", "--secret", "shop/app", PYTHONPATH=str(config.parent.parent))
     assert run.code == 3 and run.codes == {"cluster-failed"}
     assert "no kubeconfig can be used" in run.err and "hunter2" not in run.err
+
+
+def test_a_namespace_adds_nothing_to_the_kustomization(repo: Repo) -> None:
+    metadata = {"name": "shop", "namespace": "x\nresources: [https://example.org/x]\ny: "}
+    secret = {"kind": "Secret", "metadata": metadata, "stringData": {"TOKEN": repo.canary()}}
+    imported(ruled(repo), json.dumps(secret), "-e", "production")
+    tree = yaml.safe_load((repo.path / "overlays/production/kustomization.yaml").read_text())
+    assert set(tree) == {"apiVersion", "kind", "namespace", "generators", "patches"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -320,8 +321,11 @@ def test_a_new_data_key_on_one_side_stays(one: Branches, side: str) -> None:
     run = one.merge()
     assert run.code == 0, run.err
     assert one.held()["ONE"] == fresh
+    merged = (one.repo.path / one.file).read_text()
     (key,) = [line for line in new.splitlines() if line.startswith("TWO:")]
-    assert key in (one.repo.path / one.file).read_text()
+    assert (key in merged) is (side == "ours")  # theirs may be known, so there is a third one
+    old = one.git("show", f"base:{one.file}").out
+    assert [line for line in old.splitlines() if "ENC[" in line and line in merged] == []
 
 
 @pytest.mark.parametrize("side", ["ours", "theirs"])
@@ -353,7 +357,8 @@ def test_in_a_conflict_with_new_readers_on_their_side_our_value_stays(
 
     def change() -> None:
         branches.set(ONE=repo.canary())()
-        rotated(branches, "--add-age", other[1])()
+        assert repo.cli("recipients", "add", other[1]).code == 0
+        branches.git("checkout", "--", ".sops.yaml")
 
     branches.on("theirs", change)
     conflict(branches, branches.merge(), "ONE", "ours was kept")
@@ -431,3 +436,54 @@ def test_outside_of_git_the_driver_says_what_it_is(repo: Repo) -> None:
     run = repo.cli("merge", "a", "b", "c", "d")
     assert (run.code, run.codes) == (3, {"file-unreadable"})
     assert repo.cli("merge", "a").code == 2
+
+
+def replaced(one: Branches, stranger: tuple[Path, str], *, hide: bool) -> Callable[[], None]:
+    """What anybody can do who knows the public key: a new file, whose data key is theirs too."""
+
+    def change() -> None:
+        both = f"{stranger[1]},{one.repo.recipient}"
+        file = one.repo.component(one.file, {"ONE": "another-text"}, recipient=both)
+        (one.repo.path.parent / "theirs").write_bytes(file.read_bytes())
+        if hide:  # the MAC does not cover who can read
+            entry = rf" +- enc: \|\n(?: .*\n)*? +recipient: {stranger[1]}\n"
+            one.repo.edit(one.file, lambda text: re.sub(entry, "", text))
+            assert stranger[1] not in file.read_text()
+
+    return change
+
+
+@pytest.fixture
+def stranger(repo: Repo) -> tuple[Path, str]:
+    """Somebody's key, and its recipient."""
+    file = repo.path.parent / "stranger.key"
+    repo.run("age-keygen", "-o", str(file))
+    return file, repo.run("age-keygen", "-y", str(file)).out.strip()
+
+
+def test_our_value_is_not_encrypted_with_a_data_key_of_somebody_else(
+    one: Branches, stranger: tuple[Path, str]
+) -> None:
+    value = one.repo.canary()
+    one.on("ours", one.set(NEW=value))
+    one.on("theirs", replaced(one, stranger, hide=True))
+    assert one.merge().code == 0 and one.held()["NEW"] == value
+    ours = (one.repo.path / one.file).read_text()
+    theirs = (one.repo.path.parent / "theirs").read_text()
+    # the stranger puts the own entry back, and decrypts what is in git with it
+    spied = one.repo.write("spied.yaml", ours.partition("sops:")[0] + "sops:" +
+                           theirs.partition("sops:")[2])  # fmt: skip
+    flags = ("--config", "/dev/null", "decrypt", "--ignore-mac", str(spied))
+    run = one.repo.run("sops", *flags, SOPS_AGE_KEY_FILE=str(stranger[0]))
+    assert run.code != 0 and value not in run.out
+
+
+def test_a_new_file_for_new_readers_is_for_a_person_to_judge(
+    one: Branches, stranger: tuple[Path, str]
+) -> None:
+    one.on("ours", one.set(NEW=one.repo.canary()))
+    before = (one.repo.path / one.file).read_bytes()
+    one.on("theirs", replaced(one, stranger, hide=False))
+    run = one.merge()
+    assert run.code == 1 and "new file for new readers" in run.err
+    assert (one.repo.path / one.file).read_bytes() == before

@@ -122,7 +122,7 @@ def test_a_reader_is_added_to_rules_and_files(shop: Repo, other: tuple[Path, str
     assert "# us" in rules
     assert status(shop) == []
     message = shop.run("git", "log", "-1", "--format=%B").out
-    assert message.startswith("secrets: add a reader of 4 files\n")
+    assert message.startswith("secrets: add a reader of 3 files\n")
     assert shop.cli("recipients").code == 0
 
 
@@ -167,6 +167,29 @@ def test_one_broken_file_stops_all(shop: Repo, other: tuple[Path, str]) -> None:
     commit(shop)
     run = shop.cli("recipients", "add", other[1])
     stopped(shop, run, 5, STAGING, "[tampered]")
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [("    encrypted_comment_regex: x\n", "crypt-rule"), (">>>>>>> theirs\n", "tampered")],
+)
+def test_a_file_that_can_not_be_judged_is_told_and_stops_all(
+    shop: Repo, other: tuple[Path, str], more: str, code: str
+) -> None:
+    shop.edit(PRODUCTION, lambda text: text + more)
+    commit(shop)
+    run = shop.cli("recipients")
+    assert (run.code, f"{PRODUCTION} " in run.out) == (5, True)
+    stopped(shop, shop.cli("recipients", "add", other[1]), 5, PRODUCTION, f"[{code}]")
+
+
+def test_what_a_killed_write_left_is_no_file_of_anybody(
+    shop: Repo, other: tuple[Path, str]
+) -> None:
+    torn = shop.path / KEYSTORE
+    shop.write(f"prod/.{torn.name}.sopsmith-new", torn.read_bytes())
+    run = shop.cli("recipients", "add", other[1])
+    assert run.out.splitlines() == [f"changed {name}" for name in (".sops.yaml", *FILES)]
 
 
 def test_without_a_key_nobody_is_added(shop: Repo, other: tuple[Path, str]) -> None:
@@ -232,6 +255,19 @@ def test_a_key_that_was_removed_does_not_open_later_writes(
     flags = ("sopsmith", "set", "TOKEN", "-e", "production")
     assert shared.run(*flags, stdin=fresh.encode()).code == 0
     assert not opens(shared, PRODUCTION, other[0])
+
+
+@pytest.mark.parametrize("text", ["kind: SecretRecipe\nspec: [\n", None])
+def test_recipes_that_tell_nothing_keep_nobody(
+    shared: Repo, other: tuple[Path, str], text: str | None
+) -> None:
+    (shared.path / "staging/recipe.yaml").unlink()
+    recipe = shared.path / "overlay/recipe.yaml"
+    recipe.write_text(text) if text else recipe.unlink()
+    run = shared.cli("recipients", "remove", other[1])
+    assert run.code == 0, run.err
+    assert not any(opens(shared, file, other[0]) for file in FILES)
+    assert ("overlay/recipe.yaml is broken" in run.err) is (text is not None)
 
 
 def test_who_reads_nothing_is_not_removed(shop: Repo, other: tuple[Path, str]) -> None:
@@ -314,3 +350,26 @@ def test_a_change_of_readers_is_small_in_git(shop: Repo, other: tuple[Path, str]
     assert "TOKEN" not in out
     assert "mac:" not in out
     assert json.dumps(out).count("recipient: ") >= 1
+
+
+def test_sync_says_who_gains(shop: Repo, other: tuple[Path, str]) -> None:
+    shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {other[1]}"))
+    run = shop.cli("recipients", "sync")
+    assert run.code == 0 and f"now readable for {other[1]}\n" in run.out
+
+
+def test_no_program_of_a_rule_gets_the_data_key(shop: Repo) -> None:
+    seen = shop.path.parent / "seen"
+    gpg = shop.write("../bin/gpg", f"#!/bin/sh\ncat >> {seen}\n")
+    gpg.chmod(0o755)
+    fingerprint = "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4"
+    shop.edit(".sops.yaml", lambda text: f"{text}    pgp: {fingerprint}\n")
+    run = shop.cli("recipients", "sync", PATH=f"{gpg.parent}:{shop.env['PATH']}")
+    assert (run.code, run.codes) == (5, {"foreign-key-type"}) and not seen.exists()
+
+
+def test_a_file_name_does_not_speak_to_the_terminal(repo: Repo, other: tuple[Path, str]) -> None:
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    repo.component("a\x1b]0;b\x07.enc.yaml", {"TOKEN": repo.canary()})
+    run = repo.cli("recipients", "add", other[1])
+    assert run.code == 0 and "\x1b" not in run.out

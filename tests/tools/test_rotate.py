@@ -292,6 +292,9 @@ def test_what_another_environment_never_rotates_is_refused(repo: Repo) -> None:
     assert (run.code, run.codes) == (2, {"rotation-never"})
     assert "prod/recipe.yaml: TOKEN" in run.err
     assert diff(repo) == []
+    repo.write("prod/recipe.yaml", "kind: SecretRecipe\nspec: [\n")
+    run = repo.cli("rotate", "TOKEN", "-e", "dev/recipe.yaml", "--dry-run")
+    assert "prod/recipe.yaml is broken, so whether it reads what rotates is not known" in run.err
 
 
 # --- what is refused ------------------------------------------------------------------------------

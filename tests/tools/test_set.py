@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,18 @@ def test_the_same_value_again_changes_nothing(shop: Repo) -> None:
     assert status(shop) == []
 
 
+@pytest.mark.parametrize("flags", [(), ("--force",)])
+def test_the_same_value_again_is_no_younger(shop: Repo, flags: tuple[str, ...]) -> None:
+    aged = VALUES | {"API_TOKEN": {"maxAge": "90d", "rotated": "2020-01-01"}}
+    leaf(shop, values=aged)
+    commit(shop)
+    run = set_(shop, "API_TOKEN", get(shop, "API_TOKEN"), *flags)
+    assert run == (0, "API_TOKEN is that value already: nothing changed\n", "")
+    assert status(shop) == []
+    assert set_(shop, "API_TOKEN", shop.canary(), *flags).code == 0
+    assert status(shop) == [f" M {RECIPE}", f" M {SHOP}"]
+
+
 def test_scripts_get_json(shop: Repo) -> None:
     run = set_(shop, "SMTP_PASSWORD", shop.canary(), "--output", "json")
     assert run.document == {
@@ -122,6 +135,12 @@ def test_one_line_break_at_the_end_is_what_echo_adds(shop: Repo, ending: str) ->
     fresh = shop.canary()
     assert set_(shop, "API_TOKEN", fresh + ending).code == 0
     assert get(shop, "API_TOKEN") == fresh
+
+
+def test_a_carriage_return_without_one_is_meant(shop: Repo) -> None:
+    fresh = shop.canary()
+    set_(shop, "API_TOKEN", fresh + "\r", "--force")
+    assert shop.run("sopsmith", "get", "API_TOKEN").out == fresh + "\r"
 
 
 def test_line_breaks_before_it_are_meant(shop: Repo) -> None:
@@ -295,6 +314,25 @@ def test_nothing_changed_is_no_commit(shop: Repo) -> None:
     assert shop.run("git", "rev-parse", "HEAD").out == before
 
 
+def test_another_writer_waits_for_the_commit(shop: Repo) -> None:
+    """Or its change would be in a commit that is named after ours."""
+    hook = shop.write(".git/hooks/pre-commit", "#!/bin/sh\ntouch ../begun\nsleep 1\n")
+    hook.chmod(0o755)
+    argv = ["sopsmith", "set", "SMTP_PASSWORD", "--commit"]
+    first = subprocess.Popen(argv, stdin=subprocess.PIPE, env=shop.env, cwd=shop.path)
+    assert first.stdin is not None
+    first.stdin.write(shop.canary().encode())
+    first.stdin.close()
+    until = time.monotonic() + 20
+    while not (shop.path.parent / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    second = set_(shop, "MQ_PASSWORD", shop.canary(), "--commit")
+    assert (first.wait(), second.code) == (0, 0), second.err
+    subjects = shop.run("git", "log", "-2", "--format=%s").out.splitlines()
+    assert subjects == [f"secrets(production): set {n}" for n in ("MQ_PASSWORD", "SMTP_PASSWORD")]
+    assert status(shop) == []
+
+
 def refused_commit(repo: Repo, run: Run, fresh: str) -> None:
     """The file is changed and not committed, and that is what is said."""
     assert (run.code, run.codes) == (3, {"program-failed"}), run.err
@@ -408,6 +446,17 @@ def test_what_is_not_declared_any_more_can_be_taken_out(shop: Repo) -> None:
     assert shop.cli("unset", "GONE", "--commit").code == 0
     assert status(shop) == []
     assert "GONE" not in (shop.path / SHOP).read_text()
+
+
+def test_what_is_made_now_is_taken_out_where_pin_asks_for_it(shop: Repo) -> None:
+    given = {"SOPSMITH_SEED_1": shop.seed, "API_TOKEN": shop.canary()}
+    shop.component(SHOP, given | {"DB_PASSWORD": shop.canary()})
+    commit(shop)
+    run = shop.cli("pin", "DB_PASSWORD")
+    stopped(shop, run, 1, "hint: sopsmith unset DB_PASSWORD -e production")
+    run = shop.cli("unset", "DB_PASSWORD", "-e", "production")
+    assert run == (0, f"DB_PASSWORD removed from {SHOP}\n", "")
+    assert shop.cli("pin", "DB_PASSWORD").code == 0
 
 
 def test_what_stands_nowhere_is_not_taken_out(shop: Repo) -> None:

@@ -525,6 +525,16 @@ def test_another_name_of_the_file_keeps_the_old_text(vault: Repo) -> None:
     assert other.read_bytes() == before != file.read_bytes()
 
 
+def test_what_someone_else_drew_meanwhile_stays(made: Made) -> None:
+    before = made.values()
+    drawn = Change("TOKEN", Sensitive(made.repo.canary()), is_new=True)
+    edit = writeback.ComponentEdit(made.shape.path, (drawn,))
+    with pytest.raises(SopsmithError) as stop:
+        writeback.write(str(made.repo.path), made.repo.env, [edit])
+    assert [finding.code for finding in stop.value.findings] == ["write-conflict"]
+    assert made.values() == before
+
+
 def test_what_is_there_is_not_made_anew(vault: Repo) -> None:
     file = encrypted(vault, "a.yaml", "TOKEN: a\n")
     before = file.read_bytes()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sopsmith import report, repository
-from sopsmith.findings import text
+from sopsmith.findings import one_line, text
 from sopsmith.recipes import schedule
 from sopsmith.recipes.recipe import parse
 from sopsmith.text.lines import located
@@ -23,5 +23,5 @@ def due(session: Session, *, output: str) -> int:
     else:
         session.write(report.told(findings, "", output=output, colour=False))
     for file in broken:
-        session.say(f"sopsmith: {file} is broken, so its values were not looked at\n")
+        session.say(f"sopsmith: {one_line(file)} is broken, so its values were not looked at\n")
     return 0

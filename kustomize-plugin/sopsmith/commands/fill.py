@@ -47,11 +47,11 @@ def fill(
     changed: tuple[str, ...] = ()
     made = None
     if missing and not dry_run:
-        changed = writeback.write(leaves[0].root, session.env, _edits(session, missing))
-        filled = dict.fromkeys(each.leaf.recipe.environment for each in missing)
-        names = [each.value.name for each in missing]
-        message = trail.message("fill", tuple(filled), names, "fill")
-        made = writeback.finish(session, leaves[0].root, changed, message, commit=commit)
+        with writeback.written(leaves[0].root, session.env, _edits(session, missing)) as changed:
+            filled = dict.fromkeys(each.leaf.recipe.environment for each in missing)
+            names = [each.value.name for each in missing]
+            message = trail.message("fill", tuple(filled), names, "fill")
+            made = writeback.finish(session, leaves[0].root, changed, message, commit=commit)
     rows = [
         (each.leaf.recipe.environment, each.value.name, _kind(each.value), each.place.file)
         for each in missing
@@ -112,7 +112,8 @@ def _edits(session: Session, missing: Sequence[Missing]) -> list[writeback.Edit]
     for each in missing:
         if each.value.generator is not None and each.place.key is not None:
             value = draw.draw(each.value.generator, session.today, new_identity)
-            changes.setdefault(each.place.file, []).append(Change(each.place.key, value))
+            change = Change(each.place.key, value, is_new=True)
+            changes.setdefault(each.place.file, []).append(change)
     return [writeback.ComponentEdit(file, tuple(each)) for file, each in changes.items()]
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sopsmith import report, writeback
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, text
+from sopsmith.findings import Finding, one_line, text
 from sopsmith.history import trail
 from sopsmith.imports import destination, importing, intake
 from sopsmith.imports.destination import Target
@@ -66,10 +66,10 @@ def import_values(
     imported = importing.gather(named, read.name, hashed=not manifests[0].name)
     suggestions = suggest(imported.values)
     plan = intake.plan(target, imported, suggestions, app=name, component=component, accept=accept)
-    changed = writeback.write(root, session.env, plan.edits)
-    written = [row.name for row in plan.rows if row.state in intake.WRITTEN]
-    message = trail.message("import", target.environment, written, "import")
-    made = writeback.finish(session, root, changed, message, commit=commit)
+    with writeback.written(root, session.env, plan.edits) as changed:
+        written = [row.name for row in plan.rows if row.state in intake.WRITTEN]
+        message = trail.message("import", target.environment, written, "import")
+        made = writeback.finish(session, root, changed, message, commit=commit)
     outcome = Outcome(plan, target, (*notes, *imported.notes), changed, made)
     findings = _plaintext_left(session, root, read)
     if output == "json":
@@ -203,7 +203,7 @@ def _show(session: Session, outcome: Outcome, accept: str) -> None:
     header = ("VALUE", "IS", "IN", "LOOKS", "BECAUSE IT IS")
     session.write(report.table(header, rows, session.colour))
     for title, lines in _sections(outcome, accept):
-        session.write(f"\n{title}\n" + "".join(f"  {line}\n" for line in lines))
+        session.write(f"\n{title}\n" + "".join(f"  {one_line(line)}\n" for line in lines))
     if outcome.changed:
         session.write(f"\nwritten: {', '.join(outcome.changed)}\n")
         session.write(f"next: sopsmith validate {outcome.target.recipe}\n")

@@ -15,7 +15,7 @@ from sopsmith.components.change import Policy, Step
 from sopsmith.components.merging import Leaves, Merge, merge
 from sopsmith.components.sealed import format_of, seal
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, one_line
 from sopsmith.model import Component, Sealed
 from sopsmith.tools import files, replace
 from sopsmith.voice import Session
@@ -52,6 +52,8 @@ def merge_files(session: Session, base: str, ours: str, theirs: str, path: str) 
     clear = {*chosen.sealed.clear, *second.sealed.clear}  # nothing proves which side is right
     steps = [each for each in (*found.steps, *_ours(found, chosen, mine)) if each.path not in clear]
     after = writeback.amended(desk, chosen.sealed, steps)
+    if chosen is not mine and after != chosen.sealed.data and not _shares_key(chosen, was, mine):
+        after = writeback.under_new_key(desk, chosen.sealed.component, after)
     with replace.locked(root):
         replace.replace(root, names[1], texts[1], after)
     keys = [".".join(each) for each in found.conflicts if each not in clear]
@@ -59,7 +61,7 @@ def merge_files(session: Session, base: str, ours: str, theirs: str, path: str) 
         keys.append("clear fields")
     if keys:
         raise SopsmithError(_conflict(path, f"both sides changed {', '.join(keys)}"))
-    session.say(f"sopsmith: merged {path} key by key\n")
+    session.say(f"sopsmith: merged {one_line(path)} key by key\n")
     return 0
 
 
@@ -87,6 +89,8 @@ def _chosen(path: str, was: Side | None, mine: Side, other: Side) -> tuple[Side,
         only_theirs = was and _has_new_key(was, other) and not _has_new_key(was, mine)
         return (other, mine) if only_theirs else (mine, other)
     if was is not None and mine.policy == was.policy:
+        if _readers(other) - _readers(was) and not _shares_key(other, was, mine):
+            raise SopsmithError(_conflict(path, "the other side is a new file for new readers"))
         return other, mine
     if was is not None and other.policy == was.policy:
         return mine, other
@@ -98,6 +102,20 @@ def _has_new_key(was: Side, side: Side) -> bool:
     before: Mapping[tuple[str, ...], str] = was.sealed.ciphertexts
     same = [path for path, leaf in side.leaves.items() if leaf and was.leaves.get(path) == leaf]
     return bool(same) and all(before.get(p) != side.sealed.ciphertexts.get(p) for p in same)
+
+
+def _readers(side: Side) -> frozenset[str]:
+    return frozenset().union(*side.policy.groups)
+
+
+def _shares_key(side: Side, *known: Side | None) -> bool:
+    """Whether a side is encrypted with the data key of one that is ours: the same ciphertext was
+    decrypted in both. Anybody can make a file for our readers, and knows the data key of it."""
+    ours = [each.sealed.ciphertexts for each in known if each is not None]
+    return any(
+        text and any(each.get(path) == text for each in ours)
+        for path, text in side.sealed.ciphertexts.items()
+    )
 
 
 def _conflict(path: str, what: str) -> Finding:

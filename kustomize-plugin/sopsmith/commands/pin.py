@@ -26,15 +26,16 @@ def pin(
     place = placement.place(leaf.recipe, repository.sealed_components(leaf), name, component)
     if place.exists or place.key is None:
         message = f"stands in {place.file} as well: remove it there first"
-        raise SopsmithError(Finding("origin-conflict", message, place.file, name))
+        hint = f"sopsmith unset {name} -e {leaf.recipe.environment}"
+        raise SopsmithError(Finding("origin-conflict", message, place.file, name, hint))
     current = repository.rendered(leaf).values[name]
     edits: list[writeback.Edit] = [
-        writeback.ComponentEdit(place.file, (Change(place.key, current),)),
+        writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),)),
         writeback.recipe_edit(leaf, lambda text: _stored(text, name)),
     ]
-    changed = writeback.write(leaf.root, leaf.env, edits)
-    message = trail.message("pin", leaf.recipe.environment, [name], "pin")
-    made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+    with writeback.written(leaf.root, leaf.env, edits) as changed:
+        message = trail.message("pin", leaf.recipe.environment, [name], "pin")
+        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     if output == "json":
         tree = {"value": name, "environment": leaf.recipe.environment, "file": place.file,
                 "commit": made}  # fmt: skip

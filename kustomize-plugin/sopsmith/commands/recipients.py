@@ -10,11 +10,13 @@ from sopsmith import report, repository, settings, writeback
 from sopsmith.components import change
 from sopsmith.components.placement import keys_of, names_of
 from sopsmith.components.rules import parse_rules, rule_for
-from sopsmith.components.sealed import format_of, seal
+from sopsmith.components.sealed import format_of, seal, unpacked
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, one_line
 from sopsmith.history import trail
-from sopsmith.model import Component
+from sopsmith.model import UNFINISHED, Component, Sealed
+from sopsmith.recipes.recipe import parse
+from sopsmith.repository import Leaf
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 
@@ -46,8 +48,11 @@ _FINE = "kept"
 
 def _encrypted(root: str, session: Session) -> Iterator[Encrypted]:
     for file in encrypted_files(root, session):
-        component = _component(file)
-        policy, metadata = change.policy_of(component, files.reader(root)(file))
+        try:
+            policy, _ = change.policy_of(_component(file), files.reader(root)(file))
+        except SopsmithError as error:
+            yield Encrypted(file, (), error.findings[0].message)
+            continue
         readers = tuple(sorted(key.removeprefix("age:") for g in policy.groups for key in g))
         try:
             rule = rule_for(writeback.rules_for(root, file), file)
@@ -60,21 +65,24 @@ def _encrypted(root: str, session: Session) -> Iterator[Encrypted]:
 
 
 def encrypted_files(root: str, session: Session) -> Iterator[str]:
-    """The files of the work tree that carry sops metadata."""
+    """The files of the work tree that sops encrypted, broken ones too; not what a crash left."""
     read = files.reader(root)
     for file in git.listed(git.Repository(root, session.env)):
         path = os.path.join(root, file)
-        if os.path.isfile(path) and not os.path.islink(path):
+        is_plain = os.path.isfile(path) and not os.path.islink(path)
+        if is_plain and not file.endswith(UNFINISHED):
             data = read(file)
-            if b"ENC[AES256_GCM," in data and b"sops" in data and _has_section(file, data):
+            if b"ENC[AES256_GCM," in data and b"sops" in data and _is_encrypted(file, data):
                 yield file
 
 
-def _has_section(file: str, data: bytes) -> bool:
+def _is_encrypted(file: str, data: bytes) -> bool:
+    """Also where it is torn, by a merge for example: a removed reader may still open the rest."""
+    component = _component(file)
     try:
-        change.policy_of(_component(file), data)
-    except SopsmithError:
-        return False
+        unpacked(component, data)
+    except SopsmithError as error:
+        return component.whole is None and error.findings[0].code == "tampered"
     return True
 
 
@@ -115,14 +123,19 @@ def change_recipients(
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
     lost = [e.file for e in edits if isinstance(e, writeback.Rekey) and e.new_data_key]
     seen = _seen(root, session, lost)
-    changed = writeback.write(root, session.env, edits)
-    message = trail.message("recipients", None, [], f"{action} a reader of {len(changed)} files")
-    made = writeback.finish(session, root, changed, message, commit=commit)
+    gained = _gained(root, edits) if action == "sync" else frozenset()
+    with writeback.written(root, session.env, edits) as changed:
+        count = sum(isinstance(e, writeback.Rekey) and e.file in changed for e in edits)
+        what = f"{action} a reader of {count} file{'' if count == 1 else 's'}"
+        message = trail.message("recipients", None, [], what)
+        made = writeback.finish(session, root, changed, message, commit=commit)
     if output == "json":
         tree = {"changed": list(changed), "commit": made, "seen": [s._asdict() for s in seen]}
         session.write(report.as_json(tree))
         return 0
-    session.write("".join(f"changed {file}\n" for file in changed) or "nothing to change\n")
+    lines = [f"changed {one_line(file)}\n" for file in changed]
+    lines += [f"now readable for {one_line(each)}\n" for each in sorted(gained)]
+    session.write("".join(lines) or "nothing to change\n")
     if seen:
         session.write("who was removed keeps what these files held; make it worthless:\n")
         session.write(report.table(("FILE", "KEY", "COMMAND"), seen, session.colour))
@@ -140,7 +153,7 @@ class Seen(NamedTuple):
 def _seen(root: str, session: Session, files_lost: Sequence[str]) -> list[Seen]:
     """What these files hold, seeds first: each gives away every value that was made from it."""
     trust = settings.read(session.env).trust
-    origins = _origins(session) if files_lost else {}
+    origins = _origins(root, session) if files_lost else {}
     found = []
     for file in files_lost:
         component = _component(file)
@@ -158,12 +171,15 @@ def _in(environment: str | None) -> str:
     return f" -e {environment}" if environment else ""
 
 
-def _origins(session: Session) -> dict[tuple[str, str], str]:
-    """The command that renews each key of each component; under the key "" its environment."""
+def _origins(root: str, session: Session) -> dict[tuple[str, str], str]:
+    """The command that renews each key of each component; under the key "" its environment.
+
+    A broken recipe tells nothing of it, and keeps nobody from being removed.
+    """
     commands: dict[tuple[str, str], str] = {}
-    for leaf in repository.every_leaf(session.env):
+    for leaf, components in _readable(root, session):
         environment = leaf.recipe.environment
-        for sealed in repository.sealed_components(leaf):
+        for sealed in components:
             file = sealed.component.file
             for name in names_of(sealed):
                 value = leaf.recipe.values.get(name)
@@ -176,11 +192,39 @@ def _origins(session: Session) -> dict[tuple[str, str], str]:
     return commands
 
 
+def _readable(root: str, session: Session) -> Iterator[tuple[Leaf, tuple[Sealed, ...]]]:
+    """The leaves that can be read with their components; of the others it is said."""
+    names = repository.recipe_files(root, session.env)
+    whole, broken = repository.whole_leaves(names, files.reader(root))
+    for resolved in whole:
+        leaf = Leaf(root, session.env, resolved, parse(resolved))
+        try:
+            yield leaf, repository.sealed_components(leaf)
+        except SopsmithError:
+            broken.append(resolved.file)
+    for file in broken:
+        session.say(f"sopsmith: {file} is broken, so what renews its values is not known\n")
+
+
 def _is_meant(session: Session, where: str | None, file: str) -> bool:
     if where is None:
         return True
     leaf = repository.leaf(where, session.env)
     return file in {component.file for component in leaf.recipe.components}
+
+
+def _gained(root: str, edits: Sequence[writeback.Edit]) -> frozenset[str]:
+    """Who can read one of these files from now on, and could not before: rules are easily missed
+    in a review."""
+    gained: set[str] = set()
+    for edit in edits:
+        if isinstance(edit, writeback.Rekey):
+            config = writeback.rules_for(root, edit.file).file
+            rule = rule_for(parse_rules(edit.rules, config), edit.file)
+            actual = change.policy_of(_component(edit.file), files.reader(root)(edit.file))[0]
+            wanted = change.policy_of_rule(rule).groups if rule else ()
+            gained |= frozenset().union(*wanted) - frozenset().union(*actual.groups)
+    return frozenset(key.removeprefix("age:") for key in gained)
 
 
 def _loses(root: str, file: str, rules: bytes, config: str) -> bool:

@@ -46,9 +46,9 @@ def restore(
     changed: Sequence[str] = ()
     made = None
     if plan.edits and not dry_run:
-        changed = writeback.write(leaf.root, leaf.env, plan.edits)
-        message = trail.message("restore", leaf.recipe.environment, [name], "restore")
-        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+        with writeback.written(leaf.root, leaf.env, plan.edits) as changed:
+            message = trail.message("restore", leaf.recipe.environment, [name], "restore")
+            made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     else:
         changed = [edit.file for edit in plan.edits]
     derived = sorted(reached(leaf.recipe.values, [name]) - {name}) if changed else []

@@ -28,7 +28,9 @@ def rotate(
     if bool(names) != (choice == "named"):
         hint = "sopsmith rotate KEY…, or one of --due, --all and --seed"
         raise SopsmithError(Finding("usage", "say what is to be rotated", hint=hint))
-    jobs = turnover.with_sharing(_jobs(session, names, choice, where), session.today)
+    jobs, broken = turnover.with_sharing(_jobs(session, names, choice, where), session.today)
+    for file in broken:
+        session.say(f"sopsmith: {file} is broken, so whether it reads what rotates is not known\n")
     told = [turnover.foreseen(each) for each in jobs]
     rotated = list(dict.fromkeys(turn.value.name for each in told for turn in each.turns))
     is_text = output == "text"
@@ -38,12 +40,12 @@ def rotate(
     made = None
     if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
         root, today = jobs[0].leaf.root, session.today
-        changed = writeback.write(root, session.env, turnover.edits(jobs, today))
-        found = turnover.findings(each.leaf for each in jobs if each.plan.turns)
-        scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
-        message = trail.message("rotate", tuple(scope), rotated, "rotate")
-        may = commit and not exit_code(found)
-        made = writeback.finish(session, root, changed, message, commit=may)
+        with writeback.written(root, session.env, turnover.edits(jobs, today)) as changed:
+            found = turnover.findings(each.leaf for each in jobs if each.plan.turns)
+            scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
+            message = trail.message("rotate", tuple(scope), rotated, "rotate")
+            may = commit and not exit_code(found)
+            made = writeback.finish(session, root, changed, message, commit=may)
     if is_text:
         session.write(_outcome(rotated, changed, made, choice))
         assent.report_findings(session, found, changed)

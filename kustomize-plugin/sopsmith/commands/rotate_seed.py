@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sopsmith import report, repository, writeback
-from sopsmith.findings import Finding, exit_code
+from sopsmith.findings import Finding, exit_code, one_line
 from sopsmith.history import trail
 from sopsmith.rotations import assent, prospect, succession, turnover
 from sopsmith.rotations.succession import Standing, Step
@@ -23,7 +23,8 @@ def rotate_seed(
     told = [turnover.foreseen(each) for each in jobs]
     moving = sum(len(each.turns) for each in told)
     for file in standing.broken:
-        session.say(f"sopsmith: {file} is broken, so whether it needs a seed is not known\n")
+        name = one_line(file)
+        session.say(f"sopsmith: {name} is broken, so whether it needs a seed is not known\n")
     is_text = output == "text"
     if is_text:
         session.write(_plan(standing, moving, waiting))
@@ -97,11 +98,11 @@ def _take(
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """Write one step, see that everything still renders, and commit it."""
     first = now.leaves[0]
-    changed = writeback.write(first.root, session.env, step.edits)
-    found = turnover.findings(now.leaves)
-    message = trail.message("rotate", first.recipe.environment, step.names, step.subject)
-    may = commit and not exit_code(found)
-    made = writeback.finish(session, first.root, changed, message, commit=may)
+    with writeback.written(first.root, session.env, step.edits) as changed:
+        found = turnover.findings(now.leaves)
+        message = trail.message("rotate", first.recipe.environment, step.names, step.subject)
+        may = commit and not exit_code(found)
+        made = writeback.finish(session, first.root, changed, message, commit=may)
     tree = {"step": step.name, "values": list(step.names), "changed": list(changed),
             "commit": made}  # fmt: skip
     return tree, found

@@ -27,9 +27,10 @@ def set_value(
     value = _read(session, leaf.recipe.environment, name, exact)
     if not force:
         _check(leaf, name, value)
-    changed = writeback.write(leaf.root, leaf.env, _edits(session, leaf, place, name, value))
-    message = trail.message("set", leaf.recipe.environment, [name], "set")
-    made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+    edits = _edits(session, leaf, place, name, value)
+    with writeback.written(leaf.root, leaf.env, edits) as changed:
+        message = trail.message("set", leaf.recipe.environment, [name], "set")
+        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     affected = reached(leaf.recipe.values, [name]) - {name}
     secrets = repository.secrets_with(leaf.recipe, [name])
     if output == "json":
@@ -55,11 +56,17 @@ def _edits(
         if place.key is None
         else writeback.ComponentEdit(place.file, (Change(place.key, value),))
     ]
-    if leaf.recipe.values[name].max_age is not None:
+    if leaf.recipe.values[name].max_age is not None and not _is_now(leaf, place, name, value):
         field = ("spec", "values", name, "rotated")
         day = session.today.isoformat()
         edits.append(writeback.recipe_edit(leaf, lambda text: layout.set_field(text, field, day)))
     return edits
+
+
+def _is_now(leaf: repository.Leaf, place: Place, name: str, value: Sensitive) -> bool:
+    """Whether it is that value already: to give it again makes it no younger."""
+    now = repository.rendered(leaf).values.get(name) if place.exists else None
+    return now is not None and now.data() == value.data()
 
 
 def _consequences(derived: list[str], secrets: list[str]) -> str:
@@ -76,8 +83,8 @@ def _read(session: Session, environment: str, name: str, exact: bool) -> Sensiti
             raise SopsmithError(Finding("usage", "the two differ; nothing was changed"))
         return Sensitive(first)
     data = session.read_stdin()
-    if not exact:
-        data = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not exact and data.endswith(b"\n"):
+        data = data[:-1].removesuffix(b"\r")
     if not data:
         hint = f"printf %s VALUE | sopsmith set {name}, or run it in a terminal; sopsmith unset"
         raise SopsmithError(Finding("usage", "standard input is empty", hint=hint))

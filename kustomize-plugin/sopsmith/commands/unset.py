@@ -12,21 +12,21 @@ from sopsmith.voice import Session
 
 
 def unset(session: Session, name: str, *, where: str | None, commit: bool, output: str) -> int:
-    """Remove a key; one that is not declared any more is found as well."""
+    """Remove a key; one that is not declared any more, or is made now, is found as well."""
     leaf = repository.leaf(where, session.env, [name])
     sealed = repository.sealed_components(leaf)
-    if name in leaf.recipe.values:
-        placement.kept(leaf.recipe, name)
     standing = placement.standing(sealed, name)
+    if name in leaf.recipe.values and not standing:
+        placement.kept(leaf.recipe, name)
     keys = {each.file: each.key for each in standing if each.key is not None}
     if not keys:
         message = "stands in no component that could lose it"
         raise SopsmithError(Finding("missing", message, leaf.recipe.file, name))
     places = list(keys)
     edits = [writeback.ComponentEdit(file, (Change(key, None),)) for file, key in keys.items()]
-    changed = writeback.write(leaf.root, leaf.env, edits)
-    message = trail.message("unset", leaf.recipe.environment, [name], "remove")
-    made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+    with writeback.written(leaf.root, leaf.env, edits) as changed:
+        message = trail.message("unset", leaf.recipe.environment, [name], "remove")
+        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     if output == "json":
         tree = {"value": name, "environment": leaf.recipe.environment, "files": places,
                 "commit": made}  # fmt: skip
@@ -34,6 +34,7 @@ def unset(session: Session, name: str, *, where: str | None, commit: bool, outpu
         return 0
     session.write(f"{name} removed from {', '.join(places)}\n")
     value = leaf.recipe.values.get(name)
-    if value is not None and not value.optional and value.default is None:
+    is_kept = value is not None and value.origin in ("given", "stored")
+    if value is not None and is_kept and not value.optional and value.default is None:
         session.write("the recipe still asks for it: set it, or mark it optional: true\n")
     return 0

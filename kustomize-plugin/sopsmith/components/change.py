@@ -31,6 +31,7 @@ class Change(NamedTuple):
 
     key: str
     value: Sensitive | None
+    is_new: bool = False  # nothing may stand there yet
 
 
 class Step(NamedTuple):
@@ -109,12 +110,19 @@ def _names(one: Policy, other: Policy) -> list[str]:
 def steps(sealed: Sealed, selection: Selection, changes: Sequence[Change]) -> tuple[Step, ...]:
     """The steps that make these changes; the removal of what is not there is none.
 
-    Raises SopsmithError: usage (no name for a key), would-be-plaintext.
+    Raises SopsmithError: usage (no name for a key), would-be-plaintext, write-conflict (something
+    stands already where it may not).
     """
     found = []
     for change in changes:
         _check_name(sealed.component.file, change.key)
         path, is_base64 = _place(sealed, change.key)
+        if change.is_new and path in sealed.ciphertexts:
+            hint = "run the command again"
+            message = "was put there by someone else meanwhile, and is left as it is"
+            raise SopsmithError(
+                Finding("write-conflict", message, sealed.component.file, change.key, hint)
+            )
         if change.value is None:
             if path in sealed.ciphertexts:
                 found.append(Step(path, None))

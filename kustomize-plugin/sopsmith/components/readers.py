@@ -28,7 +28,8 @@ def with_reader(text: bytes, config: str, recipient: str, files: Collection[str]
 def without_reader(text: bytes, config: str, recipient: str, files: Collection[str]) -> bytes:
     """The rules after a recipient was taken out of those that cover these files.
 
-    Raises SopsmithError (usage) where nobody would be left.
+    Raises SopsmithError (usage) where nobody would be left, and where the recipient stands in a
+    merged group or beside another one in one text.
     """
     return _changed(text, config, recipient, files, adding=False)
 
@@ -48,6 +49,10 @@ def _changed(
             where = f"creation_rules[{index}]"
             raise SopsmithError(Finding("usage", "has several key groups", config, where, hint))
         path, listed = _age_of(rule.raw, index)
+        if not adding and recipient not in listed:
+            hint = f"edit {config} by hand, then sopsmith recipients sync"
+            message = "names it, and not as an entry of its own"
+            raise SopsmithError(Finding("usage", message, config, f"creation_rules[{index}]", hint))
         left = [*listed, recipient] if adding else [key for key in listed if key != recipient]
         if not left:
             hint = "add another reader first: nobody could open the files any more"
@@ -77,7 +82,7 @@ def _edited(
     text: str, path: _Path, raw: Any, listed: list[str], left: list[str], recipient: str
 ) -> str:
     place = raw["key_groups"][0] if "key_groups" in path else raw
-    if not isinstance(place.get("age"), list):
+    if not isinstance(place.get("age"), list) and "key_groups" not in path:
         return layout.set_field(text, path, ",".join(left))
     if len(left) > len(listed):
         return layout.append_item(text, path, recipient)

@@ -12,7 +12,7 @@ from sopsmith.components.sealed import Trust
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard import covered, keyless, leaks
-from sopsmith.model import Component, Read
+from sopsmith.model import UNFINISHED, Component, Read
 from sopsmith.recipes.resolve import SUFFIXES, Resolved, holds_recipe
 
 
@@ -124,7 +124,12 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
     data = _text(file, tree.read)
     if data is None:
         return
-    yield from leaks.private_keys(data, file, demo_key=tree.trust.demo_key)
+    text = leaks.as_utf8(data)
+    yield from leaks.private_keys(text, file, demo_key=tree.trust.demo_key)
+    if file.endswith(UNFINISHED):
+        hint = "take it out; the file that it was for is whole"
+        yield Finding("leftover", "is what a killed write left behind", file, hint=hint)
+        return
     rule = _rule(file, tree)
     is_sealed = (
         file in tree.components
@@ -144,7 +149,7 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
     found = list(_sealing(file, data, rule, tree)) if is_sealed else []
     yield from found
     if not any(finding.severity == "error" for finding in found):
-        yield from leaks.plaintext_secrets(data, file)
+        yield from leaks.plaintext_secrets(text, file)
 
 
 def _rule(file: str, tree: _Tree) -> Rule | SopsmithError | None:

@@ -16,6 +16,7 @@ from sopsmith.components.sealed import plain_length
 from sopsmith.findings import Finding
 from sopsmith.text.lines import Node, nodes
 
+_DEEPEST = 8  # texts in texts; nobody means it who goes deeper
 MOST_FINDINGS = 20  # of one file: whoever has more has seen enough
 STRUCTURED = (".yaml", ".yml", ".json")
 
@@ -28,10 +29,17 @@ _PEM_KEY = re.compile(
     rb"(?:\\[rn]|[\s|>])*(?:[A-Z][A-Za-z-]+: |[A-Za-z0-9+/=]{16})"
 )
 _CONFLICT = (re.compile(rb"^<<<<<<< ", re.MULTILINE), re.compile(rb"^>>>>>>> ", re.MULTILINE))
-_SECRET = re.compile(rb"Secret(?:List)?\b")
+_SECRET = re.compile(rb"Secret(?:List)?\b|\\[uUx]")  # a quoted text may spell it in escapes
 _INSIDE = re.compile(r"\bkind['\"]?\s*:\s*['\"]?Secret\b")
 # What another tool puts in later: Flux ${NAME}, argocd-vault-plugin <path:…>, Helm {{ … }}.
 _REFERENCE = re.compile(r"\s*(\$\{[A-Za-z_][A-Za-z0-9_]*\}|<path:[^<>]*>|\{\{.*\}\})\s*\Z")
+
+
+def as_utf8(data: bytes) -> bytes:
+    """The text as it is searched: what PowerShell redirects into a file is UTF-16."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace").encode("utf-8", "replace")
+    return data
 
 
 def private_keys(data: bytes, file: str, *, demo_key: bool) -> Iterator[Finding]:
@@ -65,7 +73,7 @@ def _line(data: bytes, at: int) -> int:
 
 def plaintext_secrets(data: bytes, file: str) -> Iterator[Finding]:
     """Every `kind: Secret` with data in plaintext: in any document, list or text inside one."""
-    if not file.endswith(STRUCTURED) or not _SECRET.search(data):
+    if not file.lower().endswith(STRUCTURED) or not _SECRET.search(data):
         return
     try:
         documents = nodes(data)
@@ -92,9 +100,10 @@ class _Place(NamedTuple):
     path: str = ""
     kind: str = ""  # of a list's items, where the list says it
     sops: bool = False  # metadata stands at or above it
+    depth: int = 0  # of texts that hold texts
 
     def at(self, step: str, kind: str, sops: bool) -> _Place:
-        return _Place((self.path + step).removeprefix("."), kind, sops)
+        return _Place((self.path + step).removeprefix("."), kind, sops, self.depth)
 
 
 Leaf = tuple[str, int, bool]  # its path, its line, and whether it is ciphertext
@@ -106,7 +115,7 @@ def _secrets(node: Node, place: _Place) -> Iterator[Leaf]:
     if isinstance(content, Mapping):
         sops = place.sops or "sops" in content
         kind = content["kind"].content if "kind" in content else place.kind
-        if kind == "Secret":
+        if kind == "Secret" or _may_be_secret(content, kind):
             yield from _plain_leaves(content, place.path, sops)
         for key, child in content.items():
             below = "Secret" if kind == "SecretList" and key == "items" else ""
@@ -115,10 +124,19 @@ def _secrets(node: Node, place: _Place) -> Iterator[Leaf]:
         for index, child in enumerate(content):
             yield from _secrets(child, place.at(f"[{index}]", place.kind, place.sops))
     elif content and "\n" in content and _INSIDE.search(content):
+        if place.depth == _DEEPEST:
+            yield place.path, node.line, False
+            return
         with contextlib.suppress(ValueError):  # a text that is no YAML is no manifest
             for inside in nodes(content.encode("utf-8", "surrogatepass")):
-                for _, _, is_sealed in _secrets(inside, _Place()):
+                for _, _, is_sealed in _secrets(inside, _Place(depth=place.depth + 1)):
                     yield place.path, node.line, is_sealed
+
+
+def _may_be_secret(content: Mapping[str, Node], kind: object) -> bool:
+    """Whether an alias or a merge key hides the kind of an object with data."""
+    is_hidden = kind is None or (not kind and "<<" in content)
+    return is_hidden and "apiVersion" in content and bool({"data", "stringData"} & set(content))
 
 
 def _plain_leaves(secret: Mapping[str, Node], path: str, sops: bool) -> Iterator[Leaf]:

@@ -22,7 +22,7 @@ from sopsmith.pipeline.derive import derive
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import read_source, resolve
 from sopsmith.setup import scaffold
-from sopsmith.text import layout
+from sopsmith.text import layout, notation
 from sopsmith.tools import files
 from sopsmith.writeback import (
     ComponentEdit,
@@ -219,7 +219,9 @@ def _overlay_edits(target: Target, imported: Imported) -> Iterator[TextEdit]:
     if target.leaf is not None or checkout.is_overlay(path):
         return
     head = "kind: Kustomization\n"
-    placed = f"{head}namespace: {imported.namespace}\n" if imported.namespace else head
+    placed = (
+        f"{head}namespace: {notation.flow(imported.namespace)}\n" if imported.namespace else head
+    )
     text = scaffold.KUSTOMIZATION.replace(head, placed)
     text = text.replace("recipe.yaml", posixpath.basename(target.recipe))
     yield TextEdit(posixpath.join(folder, "kustomization.yaml"), None, text.encode())

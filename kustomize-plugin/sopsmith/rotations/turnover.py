@@ -19,7 +19,7 @@ from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Sensitive, Value, Values
 from sopsmith.recipes import consumers
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Resolved, Source, read_source, resolve
+from sopsmith.recipes.resolve import Source, read_source, resolve
 from sopsmith.repository import Leaf
 from sopsmith.rotations import prospect, rotation
 from sopsmith.rotations.prospect import Prospect
@@ -68,17 +68,20 @@ def _problem(recipe: Recipe, turn: Turn, place: Place | None) -> Finding | None:
     return None
 
 
-def with_sharing(jobs: Sequence[Job], today: date) -> tuple[Job, ...]:
+def with_sharing(jobs: Sequence[Job], today: date) -> tuple[tuple[Job, ...], list[str]]:
     """Add what else reads the same key of the same file: it rotates with it.
 
+    Gives the broken recipes as well, of which nobody knows what they read.
     Raises SopsmithError (rotation-never) where another leaf forbids it.
     """
     shared = {place for each in jobs for place in each.places.values()}
     if not shared:
-        return tuple(jobs)
+        return tuple(jobs), []
     first = jobs[0].leaf
     known = {each.leaf.resolved.file: each for each in jobs}
-    for resolved in _all_leaves(first):
+    names = repository.recipe_files(first.root, first.env)
+    whole, broken = repository.whole_leaves(names, files.reader(first.root))
+    for resolved in whole:
         leaf = Leaf(first.root, first.env, resolved, parse(resolved))
         mine = known.get(resolved.file, Job(leaf, Plan(()), {}))
         for place in shared:
@@ -87,12 +90,7 @@ def with_sharing(jobs: Sequence[Job], today: date) -> tuple[Job, ...]:
                     mine = _joined(mine, value, place, today)
         if mine.plan.turns:
             known[resolved.file] = mine
-    return tuple(known.values())
-
-
-def _all_leaves(leaf: Leaf) -> list[Resolved]:
-    names = repository.recipe_files(leaf.root, leaf.env)
-    return repository.whole_leaves(names, files.reader(leaf.root))[0]
+    return tuple(known.values()), broken
 
 
 def _read_from(recipe: Recipe, place: Place) -> Iterator[Value]:

@@ -53,17 +53,21 @@ def _call(
     here: Repository, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT
 ) -> process.Done:
     """Run git for its output. Its hooks, fsmonitor and pagers are no business of a read."""
-    program = process.which("git", here.env.get("PATH", ""))
-    if program is None:
-        raise SopsmithError(Finding("program-missing", "git is not on PATH"))
     found = environment(here.env)
     passed = {n: t for n, t in found.items() if n in _PASSED or n.startswith("GIT_")}
-    argv = (program, "-C", here.root, *_OWN_WAY, *arguments)
+    argv = (_program(here), "-C", here.root, *_OWN_WAY, *arguments)
     result = process.run(process.Call(argv, stdin, {**passed, **_QUIET}), timeout)
     if isinstance(result, process.Failed):
         code = "program-timeout" if result.reason == "timeout" else "program-failed"
         raise SopsmithError(Finding(code, f"git {arguments[0]} did not end by itself"))
     return result
+
+
+def _program(here: Repository) -> str:
+    program = process.which("git", here.env.get("PATH", ""))
+    if program is None:
+        raise SopsmithError(Finding("program-missing", "git is not on PATH"))
+    return program
 
 
 def environment(env: Mapping[str, str]) -> dict[str, str]:
@@ -194,7 +198,8 @@ def touched(
 ) -> tuple[str, ...]:
     """The files to which a commit brought the text, or from which one took it: also those gone."""
     flags = ("log", "-S", text, "--name-only", "-z", "--format=", "--relative", "--no-renames")
-    out = _output(here, *flags, "--end-of-options", *revisions, "--", *_ending(suffixes))
+    own = ("--no-textconv", "--no-ext-diff")  # a diff of decrypted files runs sops on each
+    out = _output(here, *flags, *own, "--end-of-options", *revisions, "--", *_ending(suffixes))
     return tuple(dict.fromkeys(name.lstrip("\n") for name in _names(out)))
 
 
@@ -285,12 +290,11 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
     The repository's hooks run, with the whole environment: they may need keys.
     Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
     """
-    program = process.which("git", here.env.get("PATH", "")) or "/usr/bin/git"
     names = [f":(literal){path}" for path in paths]
     _output(here, "add", "--intent-to-add", "--", *names)
-    argv = (program, "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--", *names)
+    argv = (_program(here), "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--")
     call = process.Call(
-        argv, message.encode(), {**environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+        (*argv, *names), message.encode(), {**environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     )
     result = process.run(call, _LONG_TIMEOUT)
     if isinstance(result, process.Failed) or result.status:

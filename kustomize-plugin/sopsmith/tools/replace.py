@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.model import UNFINISHED
 from sopsmith.tools import files
 
 
@@ -105,7 +106,7 @@ def _conflict(file: str) -> Finding:
 
 def _replace_in(folder: int, name: str, file: str, before: bytes | None, after: bytes) -> None:
     """Write beside it, make it durable, look once more, rename, make the name durable."""
-    fresh = f".{name}.sopsmith-new"  # one name, so that what a crash left is found and removed
+    fresh = f".{name}{UNFINISHED}"  # one name, so that what a crash left is found and removed
     with contextlib.suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=folder)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

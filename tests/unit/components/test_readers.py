@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sopsmith.components.readers import with_reader, without_reader
+from sopsmith.components.rules import parse_rules
 from sopsmith.errors import SopsmithError
 
 ONE = "age1a5lt4xfmz8hk7cuwy84v870hm9m3la2ya7c4c4yeuc2d3tdmqqhqyg608r"
@@ -51,6 +52,25 @@ def test_folded_text_and_anchors_are_understood() -> None:
 
 def test_who_is_named_already_changes_nothing() -> None:
     assert with_reader(rules(f"age: {ONE}"), ".sops.yaml", ONE, FILE) == rules(f"age: {ONE}")
+
+
+@pytest.mark.parametrize(
+    "age",
+    [
+        'age: ["{0},{1}"]',
+        "key_groups:\n      - merge:\n          - age: [{1}]\n        age: [{0}]",
+    ],
+)
+def test_who_is_named_in_another_way_is_left_to_a_person(age: str) -> None:
+    with pytest.raises(SopsmithError) as caught:
+        without_reader(rules(age.format(ONE, TWO)), ".sops.yaml", TWO, FILE)
+    assert "not as an entry of its own" in caught.value.findings[0].message
+
+
+def test_a_group_without_age_keys_gets_a_list_of_them() -> None:
+    before = rules(f"key_groups:\n      - pgp: [{'A' * 40}]")
+    rule = parse_rules(with_reader(before, ".sops.yaml", TWO, FILE), ".sops.yaml").rules[0]
+    assert f"age:{TWO}" in rule.groups[0]
 
 
 def test_the_last_reader_stays() -> None:

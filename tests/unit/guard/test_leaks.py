@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from sopsmith.guard.leaks import MOST_FINDINGS, conflict, plaintext_secrets, private_keys
+from sopsmith.guard.leaks import (
+    MOST_FINDINGS,
+    as_utf8,
+    conflict,
+    plaintext_secrets,
+    private_keys,
+)
 
 SEALED = "ENC[AES256_GCM,data:AAAA,iv:AA==,tag:AA==,type:str]"
 BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
@@ -27,6 +33,9 @@ def leaves(text: str, file: str = "x.yaml") -> list[tuple[str, str | None, int |
         ("kind: Secret\ndata: text\n", "data", 2),
         ("kind: Secret\ndata: {A: *b}\n", "data.A", 2),
         ("kind: Secret\n<<: *b\n", "<<", 2),
+        ("apiVersion: &b Secret\nkind: *b\ndata: {A: b}\n", "data.A", 3),
+        ('kind: "\\u0053ecret"\ndata: {A: b}\n', "data.A", 2),
+        ('{"kind": "Sec\\u0072et", "data": {"A": "b"}}\n', "data.A", 1),
         ("a: [{kind: Secret, data: {A: b}}]\n", "a[0].data.A", 1),
         ("kind: SecretList\nitems:\n- data: {A: b}\n", "items[0].data.A", 3),
         ("kind: Object\nspec:\n  manifest:\n    kind: Secret\n    data: {A: b}\n",
@@ -125,3 +134,23 @@ def test_a_merge_leaves_two_marks() -> None:
     assert (found.code, found.line) == ("conflict-marker", 2)
     for text in (b"<<<<<<< HEAD\n", b">>>>>>> x\n", b"# <<<<<<< a\n# >>>>>>> b\n", b"=======\n"):
         assert conflict(text, "f") is None
+
+
+def test_a_merge_key_hides_no_kind() -> None:
+    text = "apiVersion: v1\nx: &x {kind: Secret}\n<<: *x\ndata: {A: b}\n"
+    assert leaves(text) == [("plaintext-secret", "<<", 3), ("plaintext-secret", "data.A", 4)]
+
+
+def test_texts_in_texts_come_to_an_end() -> None:
+    text = "kind: Secret\ndata: {A: b}\n"
+    for _ in range(300):
+        text = "x: |\n" + "".join(f" {line}\n" for line in text.splitlines())
+    assert leaves(text) == [("plaintext-secret", "x", 1)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_what_powershell_writes_is_read(encoding: str) -> None:
+    text = "\ufeffkind: Secret\ndata: {A: b}\n"
+    data = as_utf8(text.encode(encoding))
+    assert [each.field for each in plaintext_secrets(data, "x.yaml")] == ["data.A"]
+    assert as_utf8(b"\xff") == b"\xff"
