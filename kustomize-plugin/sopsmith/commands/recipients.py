@@ -203,7 +203,8 @@ def _readable(root: str, session: Session) -> Iterator[tuple[Leaf, tuple[Sealed,
         except SopsmithError:
             broken.append(resolved.file)
     for file in broken:
-        session.say(f"sopsmith: {file} is broken, so what renews its values is not known\n")
+        name = one_line(file)
+        session.say(f"sopsmith: {name} is broken, so what renews its values is not known\n")
 
 
 def _is_meant(session: Session, where: str | None, file: str) -> bool:

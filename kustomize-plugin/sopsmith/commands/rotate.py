@@ -7,7 +7,7 @@ from typing import Literal
 
 from sopsmith import report, repository, writeback
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, exit_code
+from sopsmith.findings import Finding, exit_code, one_line
 from sopsmith.history import trail
 from sopsmith.rotations import assent, prospect, rotation, turnover
 from sopsmith.rotations.turnover import Job
@@ -30,7 +30,8 @@ def rotate(
         raise SopsmithError(Finding("usage", "say what is to be rotated", hint=hint))
     jobs, broken = turnover.with_sharing(_jobs(session, names, choice, where), session.today)
     for file in broken:
-        session.say(f"sopsmith: {file} is broken, so whether it reads what rotates is not known\n")
+        name = one_line(file)
+        session.say(f"sopsmith: {name} is broken, so whether it reads what rotates is not known\n")
     told = [turnover.foreseen(each) for each in jobs]
     rotated = list(dict.fromkeys(turn.value.name for each in told for turn in each.turns))
     is_text = output == "text"

@@ -31,4 +31,5 @@ def report_findings(session: Session, findings: Sequence[Finding], changed: Sequ
     session.say(text(findings, "sopsmith: "))
     if exit_code(findings):
         back = f"git checkout -- {' '.join(changed)}"
-        session.say(f"sopsmith: hint: nothing was committed; {back} brings the old state back\n")
+        lost = "throws this away, with all else there that is not staged"
+        session.say(f"sopsmith: hint: nothing was committed; {back} {lost}\n")
