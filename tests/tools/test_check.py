@@ -671,28 +671,56 @@ def test_a_lowered_version_is_found_against_a_revision(shop: Repo) -> None:
     assert check(shop, "--against", "nothing").code == 2
 
 
-def test_a_merge_is_no_jump_of_what_it_brings(shop: Repo) -> None:
-    """Two rotations of a branch were checked there, one by one."""
-
-    def git(*arguments: str) -> None:
-        identity = ("-c", "user.name=A", "-c", "user.email=a@b.c")
-        assert shop.run("git", *identity, *arguments).code == 0
-
-    def commit() -> None:
-        git("add", "-A")
-        git("commit", "-qm", "x", "--allow-empty")
-
-    commit()
-    git("checkout", "-qb", "side")
+def rotated_twice(repo: Repo, branch: str) -> None:
+    """A branch with two rotations, which were checked there one by one; HEAD goes back."""
+    start = repo.run("git", "rev-parse", "HEAD").out.strip()
+    repo.run("git", "checkout", "-qb", branch)
     for old, new in ((2, 3), (3, 4)):
-        edit("overlay/recipe.yaml", f"version: {old}", f"version: {new}")(shop)
-        commit()
-    git("checkout", "-q", "-b", "mine", "HEAD~2")
-    commit()
-    git("merge", "-q", "--no-ff", "--no-commit", "side")
+        edit("overlay/recipe.yaml", f"version: {old}", f"version: {new}")(repo)
+        commit(repo)
+    repo.run("git", "checkout", "-qb", f"beside-{branch}", start)
+
+
+def merge(repo: Repo, *branches: str) -> None:
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    merging = ("merge", "-q", "--no-ff", "--no-commit", *branches)
+    assert repo.run("git", *who, *merging).code == 0
+
+
+def test_a_merge_is_no_jump_of_what_it_brings(shop: Repo) -> None:
+    commit(shop)
+    rotated_twice(shop, "side")
+    shop.write("mine", "")
+    commit(shop)
+    merge(shop, "side")
     assert findings(check(shop, "--against", "HEAD")) == []
     edit("overlay/recipe.yaml", "version: 4", "version: 6")(shop)
     assert [code for _, code in findings(check(shop, "--against", "HEAD"))] == ["version-jump"]
+
+
+def test_a_merge_of_several_branches_brings_what_any_of_them_does(shop: Repo) -> None:
+    commit(shop)
+    rotated_twice(shop, "side")
+    shop.write("other", "")
+    commit(shop)
+    shop.run("git", "checkout", "-qb", "mine", "HEAD~1")
+    shop.write("mine", "")
+    commit(shop)
+    for order in (("side", "beside-side"), ("beside-side", "side")):
+        merge(shop, *order)
+        assert findings(check(shop, "--against", "HEAD")) == []
+        shop.run("git", "reset", "-q", "--hard")
+
+
+@pytest.mark.parametrize("kind", ["tag", "branch"])
+def test_a_name_that_looks_like_a_merge_is_none(shop: Repo, kind: str) -> None:
+    commit(shop)
+    shop.run("git", "checkout", "-qb", "feature")
+    edit("overlay/recipe.yaml", "version: 2", "version: 1")(shop)
+    commit(shop)
+    assert shop.run("git", kind, "MERGE_HEAD", "HEAD").code == 0
+    run = check(shop, "--against", "HEAD~1")
+    assert findings(run) == [("overlay/recipe.yaml:9", "version-lowered")]
 
 
 def test_findings_are_told_as_json_and_as_annotations(shop: Repo) -> None:

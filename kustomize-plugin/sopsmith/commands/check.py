@@ -51,15 +51,16 @@ def _compared(here: git.Repository, leaves: Sequence[Resolved], against: str) ->
         return
     past = revision.leaves(here, commit)
     yield from past.findings
-    found = comparison.problems(leaves, past.leaves)
-    merged = git.commit_of(here, "MERGE_HEAD")
-    yield from found if merged is None else _own(found, leaves, revision.leaves(here, merged))
+    found: Iterable[Finding] = comparison.problems(leaves, past.leaves)
+    for merged in git.merging(here):
+        found = _own(found, leaves, revision.leaves(here, merged))
+    yield from found
 
 
 def _own(
     found: Iterable[Finding], leaves: Sequence[Resolved], merged: revision.Past
 ) -> Iterator[Finding]:
-    """What a merge under way changes itself: what it brings was checked where it was made."""
+    """What a merge under way changes itself: what a side brings was checked where it was made."""
     known = {leaf.file for leaf in merged.leaves}
     news = {
         (each.code, each.file, each.field) for each in comparison.problems(leaves, merged.leaves)

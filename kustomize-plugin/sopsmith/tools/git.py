@@ -276,12 +276,25 @@ def signatures(here: Repository, commits: Sequence[str]) -> dict[str, str]:
 
 def shallow_edges(here: Repository) -> frozenset[str]:
     """The commits at which a shallow clone ends: their parents exist, and are not here."""
-    name = os.fsdecode(_output(here, "rev-parse", "--git-path", "shallow").removesuffix(b"\n"))
+    return frozenset(_kept(here, "shallow"))
+
+
+def merging(here: Repository) -> tuple[str, ...]:
+    """The commits that a merge under way brings: several of an octopus, none where none is.
+
+    From git's own file: as a revision, the name would also mean a tag or branch of that name.
+    """
+    return _kept(here, "MERGE_HEAD")
+
+
+def _kept(here: Repository, file: str) -> tuple[str, ...]:
+    """The commits that git notes in a file of its folder, one a line."""
+    name = os.fsdecode(_output(here, "rev-parse", "--git-path", file).removesuffix(b"\n"))
     try:
         with open(os.path.join(here.root, name), encoding="ascii", errors="replace") as stream:
-            return frozenset(stream.read().split())
+            return tuple(stream.read().split())
     except FileNotFoundError:
-        return frozenset()
+        return ()
 
 
 def commit(here: Repository, paths: Sequence[str], message: str) -> str:
