@@ -350,9 +350,7 @@ def _encrypted(desk: Desk, edit: NewComponent | WholeFile) -> Prepared:
         raise change.unverified(edit.file, "it is not encrypted as its rule says")
     read_back = _read_back(desk, sealed)
     if isinstance(edit, NewComponent):
-        expected: object = {(key,): value.text() for key, value in edit.entries.items()}
-        if change.leaves(read_back, edit.file) != expected:
-            raise change.unverified(edit.file, "it does not read back as what was meant")
+        change.verify_new(sealed, read_back, edit.entries, rule)
     elif read_back != plain or plain_length(sealed.ciphertexts[("data",)]) != len(plain):
         raise change.unverified(edit.file, "it does not read back as what was meant")
     return Prepared(edit.file, _present(desk, edit), after)

@@ -12,7 +12,8 @@ import stat
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -258,6 +259,27 @@ def test_a_null_and_a_number_are_changed_too(vault: Repo) -> None:
 
 IMPOSSIBLE = {"nul", "c0"}
 LINE_BREAKS = {"cr", "crlf", "mixed-line-breaks", "pem-crlf", "c0"}
+
+
+@pytest.mark.parametrize("path", ["a.yaml", "a.json", "a.env"])
+def test_a_value_may_read_like_a_name_a_date_or_a_key_beside_it(vault: Repo, path: str) -> None:
+    """What stands in the file anyway tells nothing of the value."""
+    public = {
+        "wordpress-username": "wordpress",
+        "POSTGRES_DB": "POSTGRES_DB",
+        "SINCE": datetime.now(UTC).date().isoformat(),  # noqa: TID251 - as sops writes it
+        "READER": vault.recipient,
+        "MODE": "AES256_GCM",
+    }
+    writeback.write(str(vault.path), vault.env, [made_of(path, public)])
+    assert decrypted(vault, path) == public
+    writeback.write(str(vault.path), vault.env, [made_of(f"other-{path}", {"TOKEN": "a"})])
+    change(vault, f"other-{path}", **public)
+    assert decrypted(vault, f"other-{path}") == {"TOKEN": "a", **public}
+
+
+def made_of(path: str, values: Mapping[str, str]) -> writeback.NewComponent:
+    return writeback.NewComponent(path, {name: Sensitive(text) for name, text in values.items()})
 
 
 @pytest.mark.parametrize("path", ["a.yaml", "a.json", "a.env", "secret.yaml"])
@@ -586,6 +608,8 @@ LIES = {
     "writes-two-documents": "text += b'---\\n' + text",
     "writes-garbage": "text = b'\\xff\\xfe' * 1000",
     "writes-a-comment": "text = text.replace(b'OTHER:', b'# ' + value + b'\\nOTHER:')",
+    "writes-a-comment-behind": "text = text.replace(b'OTHER: ', b'OTHER: # ' + value + b'\\n    ')",
+    "notes-it-in-the-metadata": "text = text.replace(b'sops:', b'sops:\\n    note: ' + value)",
 }
 LIAR = """\
 #!{python} -IS
@@ -673,6 +697,7 @@ NEW_LIES = {
     " --output-type yaml --filename-override a.yaml",
     "another-value": f'sed s/SALT/SUGAR/ | {REAL} "$@"; exit 0',
     "a-key-less": f'echo \'{{{{"OTHER": "x"}}}}\' | {REAL} "$@"; exit 0',
+    "a-comment": f'v=$(cat); printf %s "$v" | {REAL} "$@"; echo "# $v"; exit 0',
     "half-clear": f"{REAL} \"$@\" | sed 's/^SALT: .*/SALT: clear/'; exit 0",
 }
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from sopsmith.components import clear
 from sopsmith.components.metadata import Metadata, read_metadata
 from sopsmith.components.rules import Rule
 from sopsmith.components.sealed import Path, leaves_of, sops_section
@@ -22,7 +23,6 @@ from sopsmith.model import Component, Sealed, Sensitive
 from sopsmith.recipes.schema import NAME
 from sopsmith.text import document
 
-_TELLING = 8  # a shorter text may be part of a ciphertext, or of a name
 _VERIFIED = "the file on disk is as it was; sopsmith doctor shows which sops is used"
 
 
@@ -192,14 +192,29 @@ def verify(
     expected = _with(leaves(plain, file), steps)
     if leaves(changed, file) != expected:
         raise unverified(file, "what was written does not read back as what was meant")
-    if any(_is_clear(step.text or "", before.data, after.data) for step in steps):
-        raise unverified(file, "a value stands beside its ciphertext in plaintext")
+    _check_clear([step.text for step in steps if step.text], after, clear.texts(before))
 
 
-def _is_clear(text: str, before: bytes, after: bytes) -> bool:
-    """Whether a text stands in a file where none stood, in a comment for example."""
-    longest = max(text.split("\n"), key=len).strip().encode()
-    return len(longest) >= _TELLING and longest in after and longest not in before
+def verify_new(
+    sealed: Sealed, changed: bytes, entries: Mapping[str, Sensitive], rule: Rule
+) -> None:
+    """Hold a new component against what was meant; `changed` is the decrypted JSON of it.
+
+    Raises SopsmithError (write-unverified).
+    """
+    expected = {(key,): value.text() for key, value in entries.items()}
+    if leaves(changed, sealed.component.file) != expected:
+        raise unverified(sealed.component.file, "it does not read back as what was meant")
+    stated = [rule.selection.text, *(key for group in rule.groups for key in group)]
+    _check_clear([text for text in expected.values() if text], sealed, stated)
+
+
+def _check_clear(values: Sequence[str], sealed: Sealed, before: Sequence[str]) -> None:
+    """Refuse a file that shows one of these values where none stood before, as in a comment."""
+    now = clear.texts(sealed)
+    if any(clear.shows(value, now, before) for value in values):
+        what = "a value stands beside its ciphertext in plaintext"
+        raise unverified(sealed.component.file, what)
 
 
 def _same_leaf(before: str | None, after: str | None) -> bool:
