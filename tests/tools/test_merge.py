@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -219,6 +220,16 @@ def test_one_key_changed_on_both_sides_is_a_conflict(each: Branches) -> None:
     conflict(each, run, "both sides changed", "ONE", "then git add")
     held = each.held()  # ours, with what joined, and it decrypts
     assert (held["ONE"], held["TWO"]) == (mine, both)
+
+
+def test_a_number_that_becomes_true_is_a_conflict(repo: Repo) -> None:
+    one = prepared(repo, "a.enc.json")
+    for branch, text in (("base", "1"), ("theirs", "true")):
+        run = partial(one.sops, "set", "--value-stdin", one.file, '["THREE"]', stdin=text)
+        one.on(branch, run)
+    one.on("ours", one.set(ONE="another"))
+    conflict(one, one.merge(), "THREE")
+    assert dict[str, object](one.held())["THREE"] == 1
 
 
 def test_a_conflict_is_solved_by_set_and_add(one: Branches) -> None:

@@ -190,7 +190,7 @@ def verify(
     if before.clear != after.clear:
         raise unverified(file, "a clear field was changed")
     expected = _with(leaves(plain, file), steps)
-    if leaves(changed, file) != expected:
+    if not _all_same(leaves(changed, file), expected):
         raise unverified(file, "what was written does not read back as what was meant")
     _check_clear([step.text for step in steps if step.text], after, clear.texts(before))
 
@@ -202,8 +202,8 @@ def verify_new(
 
     Raises SopsmithError (write-unverified).
     """
-    expected = {(key,): value.text() for key, value in entries.items()}
-    if leaves(changed, sealed.component.file) != expected:
+    expected: dict[Path, Any] = {(key,): value.text() for key, value in entries.items()}
+    if not _all_same(leaves(changed, sealed.component.file), expected):
         raise unverified(sealed.component.file, "it does not read back as what was meant")
     stated = [rule.selection.text, *(key for group in rule.groups for key in group)]
     _check_clear([text for text in expected.values() if text], sealed, stated)
@@ -242,6 +242,15 @@ def leaves(plain: bytes, file: str) -> dict[Path, Any]:
         return dict(leaves_of(document.parse_json(plain)))
     except document.DocumentError:
         raise unverified(file, "sops printed something else than plaintext") from None
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two leaves are alike in value and type: `true` is not 1."""
+    return type(one) is type(other) and bool(one == other)
+
+
+def _all_same(some: Mapping[Path, Any], others: Mapping[Path, Any]) -> bool:
+    return some.keys() == others.keys() and all(same(some[path], others[path]) for path in some)
 
 
 def unverified(file: str, what: str, path: Path = ()) -> SopsmithError:

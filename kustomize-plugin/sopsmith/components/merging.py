@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sopsmith.components.change import Step
+from sopsmith.components.change import Step, same
 from sopsmith.components.sealed import Path
 
 Leaves = Mapping[Path, Any]
@@ -23,9 +23,9 @@ def merge(base: Leaves, chosen: Leaves, other: Leaves) -> Merge:
     steps, conflicts = [], []
     for path in sorted(set(base) | set(other)):
         was, mine, theirs = (side.get(path) for side in (base, chosen, other))
-        if theirs in (was, mine) or theirs in ({}, []):  # an empty map holds no value
+        if same(theirs, was) or same(theirs, mine) or theirs in ({}, []):  # no value is in those
             continue
-        if mine == was and isinstance(theirs, str | None):
+        if same(mine, was) and isinstance(theirs, str | None):
             steps.append(Step(path, theirs))
         else:
             conflicts.append(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sopsmith.components.change import Step
-from sopsmith.components.merging import merge
+from sopsmith.components.merging import Leaves, merge
 from sopsmith.components.sealed import Path
 
 BASE: dict[Path, str] = {("A",): "1", ("B",): "1"}
@@ -43,6 +43,15 @@ def test_what_only_one_side_changed_is_joined(
 )
 def test_what_both_changed_is_a_conflict(chosen: dict[Path, str], other: dict[Path, str]) -> None:
     assert merge(BASE, chosen, other).conflicts == (("A",),)
+
+
+@pytest.mark.parametrize(("was", "theirs"), [(1, True), (0, False), (1, 1.0), (True, 1)])
+def test_another_type_is_another_value(was: object, theirs: object) -> None:
+    """Python takes `True == 1` for true, and sops writes each in its own way."""
+    base: Leaves = {("A",): was, ("B",): "1"}
+    other: Leaves = {("A",): theirs, ("B",): "1"}
+    assert merge(base, {**base, ("B",): "2"}, other) == ((), (("A",),))
+    assert merge(base, other, base) == ((), ())
 
 
 def test_two_files_that_are_new_on_both_sides_join_where_they_agree() -> None:
