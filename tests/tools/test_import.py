@@ -137,6 +137,18 @@ def test_a_manifest_keeps_its_names_types_and_bytes(repo: Repo) -> None:
     assert "password of store is the value store.password: its own name is taken" in run.out
 
 
+@pytest.mark.parametrize("folder", ["", "all/"])
+def test_bytes_stand_in_a_file_of_their_own_beside_any_component(repo: Repo, folder: str) -> None:
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    key, token = bytes(range(256)), repo.canary()
+    secret = manifest("shop", data={"KEYSTORE": encoded(key), "TOKEN": encoded(token)})
+    place = ("-e", "production", "--component", f"{folder}app.enc.yaml")
+    run = imported(repo, json.dumps(secret), *place)
+    assert run.code == 0, run.err
+    assert emitted(repo) == {"shop": {"KEYSTORE": key, "TOKEN": token.encode()}}
+    assert (repo.path / folder / "KEYSTORE.enc").exists()
+
+
 def test_a_namespace_goes_to_the_kustomization(repo: Repo) -> None:
     secret = manifest("app", stringData={"TOKEN": repo.canary()})
     secret["metadata"]["namespace"] = "prod"

@@ -44,6 +44,7 @@ class Row(NamedTuple):
     suggestion: Suggestion
     state: State
     file: str | None  # the component that holds it
+    is_whole: bool = False  # the value is all of that file
 
     @property
     def name(self) -> str:
@@ -132,7 +133,7 @@ def _row(standing: _Standing, suggested: Suggestion, imported: Imported, accept:
         return Row(suggested, "derived", None)
     is_bytes = not _is_text(imported.values[name])
     file = importing.whole_file(standing.home, name) if is_bytes else standing.home
-    return Row(suggested, "stored", file)
+    return Row(suggested, "stored", file, is_bytes)
 
 
 def _is_known(standing: _Standing, suggested: Suggestion, imported: Imported) -> bool:
@@ -204,7 +205,7 @@ def _paths(target: Target, rows: Sequence[Row], home: str | None) -> list[str | 
     for row in rows:
         if row.file is None:
             continue
-        if row.file.endswith(f"/{row.name}.enc"):
+        if row.is_whole:
             path = importing.relative(row.file, target.recipe)
             whole.append({"path": path, "as": row.name})
         else:
