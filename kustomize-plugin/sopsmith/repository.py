@@ -11,15 +11,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe, Sealed
 from sopsmith.pipeline import render
+from sopsmith.recipes import overlay
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import (
-    SUFFIXES,
-    Resolved,
-    Source,
-    holds_recipe,
-    read_source,
-    resolve,
-)
+from sopsmith.recipes.resolve import SUFFIXES, Resolved, Source, holds_recipe, resolve
 from sopsmith.recipes.template import reached
 from sopsmith.tools import files, git, sops
 
@@ -97,18 +91,23 @@ def secrets_with(recipe: Recipe, names: Iterable[str]) -> list[str]:
 def leaves(root: str, env: Mapping[str, str]) -> tuple[Resolved, ...]:
     """Every leaf of the repository, merged; a broken recipe raises SopsmithError."""
     read = files.reader(root)
-    sources = (read_source(file, read) for file in recipe_files(root, env))
-    return tuple(leaf for source in sources if is_leaf(source) for leaf in resolve(source, read))
+    return tuple(leaf for file in recipe_files(root, env) for leaf in _leaves_in(file, read))
+
+
+def _leaves_in(file: str, read: Read) -> Iterator[Resolved]:
+    """The leaves that stand in a file, which may be a kustomization."""
+    for source in overlay.held(file, read):
+        if is_leaf(source):
+            yield from resolve(source, read)
 
 
 def whole_leaves(names: Iterable[str], read: Read) -> tuple[list[Resolved], list[str]]:
-    """The leaves among these files that are whole recipes, and the files that hold broken ones."""
+    """The leaves in these files that are whole recipes, and the files that hold broken ones."""
     whole: list[Resolved] = []
     broken = []
     for file in names:
         try:
-            source = read_source(file, read)
-            found = resolve(source, read) if is_leaf(source) else ()
+            found = list(_leaves_in(file, read))
             for each in found:
                 parse(each)
             whole += found
@@ -128,7 +127,7 @@ def recipe_files(root: str, env: Mapping[str, str]) -> Iterator[str]:
 
 
 def is_leaf(source: Source) -> bool:
-    """Whether a recipe file states an environment."""
+    """Whether a recipe states an environment."""
     spec = source.document.get("spec") if isinstance(source.document, dict) else None
     return isinstance(spec, dict) and spec.get("environment") is not None
 

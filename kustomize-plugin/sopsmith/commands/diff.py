@@ -78,7 +78,7 @@ def _is_unknown(key: Key, before: Standing, after: Standing) -> bool:
     """Whether the leaf's recipe can't be read on one side: a row of its own says so."""
     known: Iterable[Snapshot] = filter(None, (before.leaves.get(key), after.leaves.get(key)))
     return any(
-        each.recipe.file in side.broken
+        side.trouble(each.recipe) is not None
         for each in known
         for side in (before, after)
         if key not in side.leaves

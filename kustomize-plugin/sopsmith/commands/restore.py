@@ -96,7 +96,7 @@ def _then(leaf: repository.Leaf, revision: str) -> Snapshot:
     found = [each for each in found if each.recipe.file == recipe.file] or found
     if found:
         return found[0]
-    broken = standing.broken.get(recipe.file)
+    broken = standing.trouble(recipe)
     if broken:
         message = f"can't be read as it was in {revision[:12]}: {broken.message}"
         raise SopsmithError(Finding("usage", message, recipe.file, hint="name another commit"))
@@ -170,10 +170,9 @@ def _version(
     )
     if restoration.made_from(value) == restoration.made_from(before):
         return Plan((), words)
-    data = leaf.read(leaf.recipe.file)
-    after = restoration.text_of(data.decode("utf-8"), value, before, today).encode()
-    _verify(leaf, after, value, before)
-    return Plan((writeback.TextEdit(leaf.recipe.file, data, after),), words)
+    edit = writeback.recipe_edit(leaf, lambda text: restoration.text_of(text, value, before, today))
+    _verify(leaf, edit.after, value, before)
+    return Plan((edit,), words)
 
 
 def _verify(leaf: repository.Leaf, text: bytes, value: Value, before: Value) -> None:

@@ -12,6 +12,7 @@ from sopsmith.checkout import Checkout
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read
+from sopsmith.recipes import overlay
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Resolved, Source, holds_recipe, read_source, resolve
 from sopsmith.recipes.schema import KIND
@@ -73,9 +74,9 @@ def _target(root: str, env: Mapping[str, str], file: str) -> Target | None:
     is_recipe = isinstance(source.document, dict) and source.document.get("kind") == KIND
     if is_recipe and not (repository.is_leaf(source) or _is_list(source)):
         return None
-    overlay = _overlay(root, env, source)
-    if overlay:
-        return of(overlay.kustomization.folder if overlay.kustomization else "", overlay)
+    beside = _overlay(root, env, source)
+    if beside:
+        return of(beside.kustomization.folder if beside.kustomization else "", beside)
     return of(file, Checkout(root, env, (source,), None)) if is_recipe else None
 
 
@@ -109,8 +110,7 @@ def _overlay(root: str, env: Mapping[str, str], source: Source) -> Checkout | No
 
 def of(path: str, here: Checkout) -> Target:
     """What a checkout is made from; `path` names it."""
-    inline = f"{here.kustomization.file} (generators)" if here.kustomization else None
-    read = {source.file for source in here.sources if source.file != inline}
+    read = {overlay.file_of(source.file) for source in here.sources}
     leaves: list[Resolved] = []
 
     def recording(file: str) -> bytes:

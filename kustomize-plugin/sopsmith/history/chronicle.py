@@ -65,7 +65,7 @@ def _carried(now: Standing, before: Sequence[Mapping[Key, Snapshot]]) -> Mapping
         key: snapshot
         for leaves in before
         for key, snapshot in leaves.items()
-        if snapshot.recipe.file in now.broken and key not in now.leaves
+        if now.trouble(snapshot.recipe) and key not in now.leaves
     }
     return {**lost, **now.leaves}
 
@@ -86,7 +86,7 @@ def _of_leaf(
     key: Key, before: Standing, was: Mapping[Key, Snapshot], leaves: Mapping[Key, Snapshot]
 ) -> tuple[Row, ...]:
     old, new = was.get(key), leaves.get(key)
-    if old is None and new is not None and new.recipe.file in before.broken:
+    if old is None and new is not None and before.trouble(new.recipe):
         return ()  # it was there, and nobody knows how
     return (*compare(old, new), *compare_files(old, new))
 

@@ -14,8 +14,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history.snapshot import Part, Snapshot, part, take
 from sopsmith.model import Component, Recipe
+from sopsmith.recipes import overlay
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import SUFFIXES, Source, holds_recipe, read_source, resolve
+from sopsmith.recipes.resolve import SUFFIXES, Source, holds_recipe, resolve
 
 Key = tuple[str, str, str]  # app, environment, and the recipe's file where two have these
 
@@ -24,8 +25,12 @@ class Standing(NamedTuple):
     """All leaves at one moment."""
 
     leaves: Mapping[Key, Snapshot]
-    broken: Mapping[str, Finding]  # file of a recipe: why it can't be read
+    broken: Mapping[str, Finding]  # a recipe, or the file that holds it: why it can't be read
     rules: Mapping[str, bytes]  # each `.sops.yaml` above a component
+
+    def trouble(self, recipe: Recipe) -> Finding | None:
+        """Why a recipe that is known from another moment can't be read in this one."""
+        return self.broken.get(recipe.file) or self.broken.get(overlay.file_of(recipe.file))
 
 
 Ids = Mapping[str, Hashable]
@@ -35,7 +40,7 @@ Content = Callable[[Hashable], bytes]
 
 
 class _Recipes(NamedTuple):
-    """What came of one recipe file, and from which contents."""
+    """What came of one recipe, and from which contents."""
 
     read: Mapping[str, Hashable | None]
     recipes: tuple[Recipe, ...]
@@ -47,7 +52,7 @@ class Memory(NamedTuple):
 
     content: Content
     environment: str | None  # only leaves of this one, where one is named
-    sources: dict[tuple[str, Hashable], Source | Finding | None]
+    sources: dict[tuple[str, Hashable], tuple[Source, ...] | Finding]
     recipes: dict[tuple[str, Hashable], list[_Recipes]]
     parts: dict[tuple[Component, Hashable], Part | Finding]
     snapshots: dict[tuple[int, tuple[Hashable, ...]], tuple[Recipe, Snapshot]]
@@ -67,16 +72,18 @@ def observe(known: Memory, ids: Ids) -> tuple[Standing, frozenset[str]]:
     found: list[Snapshot] = []
     broken: dict[str, Finding] = {}
     matter: set[str] = set()
+    sources: list[Source] = []
     for file in (file for file in ids if file.endswith(SUFFIXES)):
-        source = _source(known, file, ids[file])
-        if isinstance(source, Finding):
-            broken[file] = source
-        if not isinstance(source, Source) or not _is_meant(source, known.environment):
-            continue
+        held = _sources(known, file, ids[file])
+        if isinstance(held, Finding):
+            broken[file] = held
+        else:
+            sources += (each for each in held if _is_meant(each, known.environment))
+    for source in sources:
         came = _recipes(known, source, ids)
         matter.update(came.read)
         if came.finding:
-            broken[file] = came.finding
+            broken[source.file] = came.finding
         for recipe in came.recipes:
             found.append(_snapshot(known, recipe, ids))
             matter |= {component.file for component in recipe.components}
@@ -85,26 +92,27 @@ def observe(known: Memory, ids: Ids) -> tuple[Standing, frozenset[str]]:
     return Standing(_keyed(found), broken, rules), frozenset(matter)
 
 
-def _source(known: Memory, file: str, content_id: Hashable) -> Source | Finding | None:
-    """A recipe file, why it can't be read, or None for a file that is none."""
+def _sources(known: Memory, file: str, content_id: Hashable) -> tuple[Source, ...] | Finding:
+    """The recipes that stand in a file, or why it can't be read."""
     key = (file, content_id)
     if key not in known.sources:
         try:
             data = known.content(content_id)
-            source = read_source(file, lambda _: data) if holds_recipe(data) else None
-            known.sources[key] = source
+            held = overlay.held(file, lambda _: data) if holds_recipe(data) else ()
+            known.sources[key] = held
         except SopsmithError as error:
             known.sources[key] = error.findings[0]
     return known.sources[key]
 
 
 def _recipes(known: Memory, source: Source, ids: Ids) -> _Recipes:
-    """The leaves of a recipe file, from what it and all that it extends hold."""
-    earlier = known.recipes.setdefault((source.file, ids[source.file]), [])
+    """The leaves of a recipe, from what it and all that it extends hold."""
+    file = overlay.file_of(source.file)
+    earlier = known.recipes.setdefault((source.file, ids[file]), [])
     for each in earlier:
         if all(ids.get(name) == content_id for name, content_id in each.read.items()):
             return each
-    read: dict[str, Hashable | None] = {source.file: ids[source.file]}
+    read: dict[str, Hashable | None] = {file: ids[file]}
 
     def reading(name: str) -> bytes:
         read[name] = ids.get(name)
@@ -143,7 +151,7 @@ def _part(known: Memory, component: Component, ids: Ids) -> Part:
 
 
 def _is_meant(source: Source, environment: str | None) -> bool:
-    """Whether the file is a leaf that is asked for."""
+    """Whether it is a leaf that is asked for."""
     spec = source.document.get("spec") if isinstance(source.document, dict) else None
     stated = spec.get("environment") if isinstance(spec, dict) else None
     return stated is not None and environment in (None, stated)

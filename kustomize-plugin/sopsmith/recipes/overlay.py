@@ -18,6 +18,7 @@ FUNCTION = ("config.kubernetes.io/function", "config.k8s.io/function")
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _CONTAINER = ("config.kubernetes.io/container", "config.k8s.io/container")
 _PROGRAM = "sopsmith-krm"
+_WITHIN = " (generators"
 _NAME = re.compile(r"^\s*(?:metadata:\s*\{\s*)?name:\s*[\"']?([-.a-z0-9]+)", re.MULTILINE)
 
 
@@ -26,11 +27,11 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
 
     Raises SopsmithError (usage) for a folder: what kustomize makes of it is not seen here.
     """
-    for entry in _listed(kustomization, "generators"):
+    for index, entry in enumerate(_listed(kustomization, "generators")):
         if not isinstance(entry, str):
             continue
         if "\n" in entry:
-            yield from _inline(kustomization, entry)
+            yield from _inline(kustomization, index)
         elif entry.endswith(SUFFIXES):
             file = join(kustomization, entry)
             data = read(file)
@@ -52,16 +53,26 @@ def held(file: str, read: Read) -> tuple[Source, ...]:
     """
     if posixpath.basename(file) in KUSTOMIZATIONS:
         kustomization = read_kustomization(file, read)
-        listed = _listed(kustomization, "generators")
-        texts = (each for each in listed if isinstance(each, str) and "\n" in each)
-        return tuple(source for text in texts for source in _inline(kustomization, text))
+        places = range(len(_listed(kustomization, "generators")))
+        return tuple(source for index in places for source in _inline(kustomization, index))
     source = read_source(file, read)
     kind = source.document.get("kind") if isinstance(source.document, dict) else None
     return () if isinstance(kind, str) and kind != KIND else (source,)
 
 
-def _inline(kustomization: Source, text: str) -> Iterator[Source]:
-    file = f"{kustomization.file} (generators)"
+def file_of(name: str) -> str:
+    """The file that a recipe stands in, by the recipe's own name."""
+    return name.partition(_WITHIN)[0]
+
+
+def _inline(kustomization: Source, index: int) -> Iterator[Source]:
+    """The recipe that is written at this place of the list; each has a name of its own."""
+    listed = _listed(kustomization, "generators")
+    text = listed[index]
+    if not isinstance(text, str) or "\n" not in text:
+        return
+    place = f"[{index}])" if len(listed) > 1 else ")"
+    file = f"{kustomization.file}{_WITHIN}{place}"
     if _holds_recipe(text.encode(), file):
         yield Source(file, kustomization.folder, parsed(text.encode(), file))
 

@@ -23,7 +23,8 @@ Path = tuple[str, ...]
 MOST_BYTES = 1024 * 1024  # of one recipe
 MOST_FINDINGS = 100  # of one file
 DEEPEST = 32  # files that extend each other
-SUFFIXES = (".yaml", ".yml", ".json")  # of the files that can hold a recipe
+# Of the names of files that can hold a recipe: it may stand in a kustomization.
+SUFFIXES = (".yaml", ".yml", ".json", "Kustomization")
 # However YAML and JSON may write it: on one line, behind a byte order mark, quoted, far apart.
 _KIND = re.compile(
     rb"(?:^|[{,]|\A\xef\xbb\xbf)[ \t{]*[\"']?kind[\"']?[ \t]*:\s*[\"']?%s\b" % schema.KIND.encode(),
