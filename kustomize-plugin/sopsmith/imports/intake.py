@@ -191,9 +191,8 @@ def _recipe_edit(
     def edit(text: str) -> str:
         for path in _paths(target, written, None):
             text = layout.append_item(text, ("spec", "components"), path)
-        for name, fields in said.items():
-            text = layout.set_field(text, ("spec", "values", name), dict(fields))
-        return text
+        fields = [(("spec", "values", name), dict(each)) for name, each in said.items()]
+        return layout.set_fields(text, fields)
 
     return recipe_edit(target.leaf, edit)
 

@@ -127,14 +127,14 @@ def previous_of(value: Value, generator: Generator) -> dict[str, Any]:
 
 def text_of(text: str, turns: Iterable[Turn]) -> str:
     """The leaf's text after these rotations; raises SopsmithError (layout-unsafe)."""
-    for each in turns:
-        for field, content in each.fields.items():
-            path = ("spec", "values", each.value.name, field)
-            if content is None:
-                text = layout.remove_field(text, path)
-            else:
-                text = layout.set_field(text, path, content)
-    return text
+    return layout.set_fields(
+        text,
+        [
+            (("spec", "values", each.value.name, field), content)
+            for each in turns
+            for field, content in each.fields.items()
+        ],
+    )
 
 
 # --- what can't be rotated ------------------------------------------------------------------------

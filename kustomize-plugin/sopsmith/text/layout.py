@@ -6,7 +6,7 @@ The edit is made in splice.py; what comes of it is read again and held against w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sopsmith.errors import SopsmithError
@@ -27,6 +27,27 @@ def set_field(text: str, path: Path, value: Any) -> str:
     """
     return _edited(text, path, lambda tree: _with(tree, path, value),
                    lambda inner: _set(inner, path, value))  # fmt: skip
+
+
+def set_fields(text: str, changes: Iterable[tuple[Path, Any]]) -> str:
+    """Set many fields, each as set_field would; None removes one. Raises as set_field.
+
+    The text is read twice, however many they are: those that go their own way are set one by one.
+    """
+    alone = list(changes)
+    try:
+        tree = _parsed(text.removeprefix(_BOM))
+        together = [change for change in alone if _is_plain(tree, *change)]
+        text = _edited(
+            text, (), lambda _: _with_all(tree, together),
+            lambda inner: splice.put_all(inner, _news(tree, _with_all(tree, together))),
+        )  # fmt: skip
+        alone = [change for change in alone if not _is_plain(tree, *change)]
+    except (document.DocumentError, SopsmithError):
+        pass  # one by one, the one that can't be set is named
+    for path, value in alone:
+        text = remove_field(text, path) if value is None else set_field(text, path, value)
+    return text
 
 
 def remove_field(text: str, path: Path) -> str:
@@ -100,6 +121,41 @@ def _with(tree: Any, path: Path, value: Any) -> Any:
         raise splice.NoPlace
     fields = tree or {}
     return {**fields, key: _with(fields.get(key), tuple(rest), value)}
+
+
+def _with_all(tree: Any, changes: Iterable[tuple[Path, Any]]) -> Any:
+    for path, value in changes:
+        tree = _with(tree, path, value)
+    return tree
+
+
+def _is_plain(tree: Any, path: Path, value: Any) -> bool:
+    """Whether the field is set by writing alone, and into a map that shows how fields are written:
+    nothing of the old one goes, and no map is to be made for the map that is to be made for it."""
+    if value is None or not all(isinstance(step, str) for step in path):
+        return False
+    above = _at(tree, path[:-2])
+    is_shown = isinstance(above, dict) and above and _at(tree, path[:-1]) != {}
+    return bool(is_shown) and _is_kept(_at(tree, path), value)
+
+
+def _is_kept(old: Any, value: Any) -> bool:
+    """Whether no key of the old map is missing in the new one, however deep."""
+    if not isinstance(old, dict):
+        return True
+    is_map = isinstance(value, dict) and old and old.keys() <= value.keys()
+    return bool(is_map) and all(_is_kept(old[key], value[key]) for key in old)
+
+
+def _news(tree: Any, meant: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """What one tree has and the other has not, each with its way: the fields to be written."""
+    for key, value in meant.items():
+        if key not in tree:
+            yield (*path, key), value
+        elif isinstance(tree[key], dict) and isinstance(value, dict):
+            yield from _news(tree[key], value, (*path, key))
+        elif not _same(tree[key], value):
+            yield (*path, key), value
 
 
 def _without(tree: Any, path: Path) -> Any:

@@ -7,6 +7,7 @@ anew. layout.py checks what comes of it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import yaml
@@ -39,15 +40,37 @@ def put(text: str, path: Path, value: Any) -> str:
     they raise NoPlace where they see themselves that nothing good would.
     """
     node, rest = _walk(_compose(text), path)
+    return _put(text, node, rest, value, as_json=is_json(text))
+
+
+def put_all(text: str, changes: Iterable[tuple[Path, Any]]) -> str:
+    """Write several values, each where `put` would; none of them lies within another.
+
+    From the last to the first, so that all that was found in the text stays where it was found.
+    """
+    root, as_json = _compose(text), is_json(text)
+    places = []
+    for order, (path, value) in enumerate(changes):
+        node, rest = _walk(root, path)
+        is_behind = rest and isinstance(node, yaml.MappingNode) and node.value
+        start = _end(text, node.value[-1][1]) if is_behind else node.start_mark.index
+        depth = len(path) - len(rest)  # what is behind a map is behind all in it
+        places.append((start, -depth, order, node, rest, value))
+    for _, _, _, node, rest, value in sorted(places, key=lambda each: each[:3], reverse=True):
+        text = _put(text, node, rest, value, as_json=as_json)
+    return text
+
+
+def _put(text: str, node: yaml.Node, rest: Path, value: Any, *, as_json: bool) -> str:
     names = tuple(map(str, rest))
     if not names:
-        return _replaced(text, node, value)
+        return _replaced(text, node, value, as_json=as_json)
     if not isinstance(node, yaml.MappingNode):  # null, which gives way to a map
         for name in reversed(names):
             value = {name: value}
-        return _replaced(text, node, value)
+        return _replaced(text, node, value, as_json=as_json)
     if node.flow_style:
-        return _inserted_in_flow(text, node, field(names, value, is_json=is_json(text)))
+        return _inserted_in_flow(text, node, field(names, value, is_json=as_json))
     lines = [f"{_INDENT * depth}{key(name)}:" for depth, name in enumerate(names[:-2])]
     lines.append(_INDENT * len(lines) + field(names[-2:], value))
     return _inserted_in_block(text, node, lines)
@@ -61,7 +84,8 @@ def cut(text: str, path: Path) -> str:
     spans = _spans(text, node)
     index = _index(node, path[-1])
     if len(spans) == 1:
-        return _replaced(text, node, {} if isinstance(node, yaml.MappingNode) else [])
+        empty: Any = {} if isinstance(node, yaml.MappingNode) else []
+        return _replaced(text, node, empty, as_json=is_json(text))
     return (_cut_of_flow if node.flow_style else _cut_of_block)(text, spans, index)
 
 
@@ -85,15 +109,15 @@ def is_json(text: str) -> bool:
     return True
 
 
-def _replaced(text: str, node: yaml.Node, value: Any) -> str:
+def _replaced(text: str, node: yaml.Node, value: Any, *, as_json: bool) -> str:
     """Another value in the node's place; text stays in the quotes that it was in."""
     before, after = text[: node.start_mark.index], text[_end(text, node) :]
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:  # it has lines of its own
         before = re.sub(r"(?<=[:-])\s+\Z", " ", before)
     quotes = node.style if isinstance(node, yaml.ScalarNode) and isinstance(value, str) else None
     if quotes in ("'", '"'):
-        return before + scalar(value, is_json=is_json(text), quotes=str(quotes)) + after
-    return before + flow(value, is_json=is_json(text)) + after
+        return before + scalar(value, is_json=as_json, quotes=str(quotes)) + after
+    return before + flow(value, is_json=as_json) + after
 
 
 def _inserted_in_flow(text: str, node: yaml.CollectionNode, entry: str) -> str:

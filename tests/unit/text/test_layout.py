@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from difflib import unified_diff
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sopsmith.errors import SopsmithError
 from sopsmith.text import document
-from sopsmith.text.layout import append_item, remove_field, remove_item, set_field
+from sopsmith.text.layout import append_item, remove_field, remove_item, set_field, set_fields
 from sopsmith.text.splice import is_json
 
 RECIPE = """\
@@ -207,6 +208,76 @@ def test_a_comment_that_would_be_lost_keeps_a_field_from_being_removed() -> None
         remove_field("a: {b: 1, # of b\n  c: 2}\n", ("a", "c"))
 
 
+Fields = list[tuple[tuple[str | int, ...], Any]]
+
+
+def one_by_one(text: str, fields: Fields) -> str:
+    for path, value in fields:
+        text = remove_field(text, path) if value is None else set_field(text, path, value)
+    return text
+
+
+@pytest.mark.parametrize("text", [RECIPE, RECIPE.replace("\n", "\r\n"), RECIPE.rstrip("\n")])
+def test_many_fields_at_once_come_out_as_one_by_one(text: str) -> None:
+    fields: Fields = [
+        ((*P, "version"), 4),
+        ((*P, "rotated"), "2027-02-28"),
+        ((*P, "previous"), {"version": 3, "seed": "1"}),
+        ((*J, "version"), 3),
+        ((*J, "rotated"), "2027-02-28"),
+        ((*J, "seed"), "2"),
+        ((*J, "slot"), "b"),
+        ((*V, "NEW"), {"version": 1}),
+        ((*V, "NEWER"), {}),
+        (("spec", "secrets", "other"), {"keys": ["NEW"]}),
+        (("spec", "app"), "shop"),
+    ]
+    assert set_fields(text, fields) == one_by_one(text, fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("a: {b: {}}\n", [(("a", "b", "x"), 1), (("a", "b", "y"), 2)]),
+        ("a: {b: }\n", [(("a", "b", "x"), 1), (("a", "b", "y"), 2)]),
+        ("a: 1\n", [(("b", "c", "x"), 1), (("b", "c", "y"), 2)]),
+        ("a: {b: {x: 1, y: 2}}\n", [(("a", "b"), {"x": 3}), (("a", "c"), 4)]),
+        ("a: {b: 1, c: 2}\n", [(("a", "b"), None), (("a", "d"), 4), (("a", "e"), 5)]),
+        ("a:\n- {b: 1} # one\n- c: 2 # two\n", [(("a", 0, "b"), 3), (("a", 1, "c"), 4)]),
+        ('{"a": {"b": 1}}', [(("a", "b"), 2), (("a", "c"), 3), (("a", "d"), "x")]),
+        ("a: 1\n", []),
+    ],
+)
+def test_fields_that_go_their_own_way_are_set_too(text: str, fields: Fields) -> None:
+    after = set_fields(text, fields)
+    assert document.parse_config(after.encode()) == document.parse_config(
+        one_by_one(text, fields).encode()
+    )
+    assert is_json(after) == is_json(text)
+    assert ("# one" in after) is ("# one" in text)
+
+
+def test_of_many_the_field_that_can_not_be_set_is_named() -> None:
+    text = "a: {b: 1}\nc: [1]\n"
+    with pytest.raises(SopsmithError) as stop:
+        set_fields(text, [(("a", "b"), 2), (("c", "x"), 3)])
+    assert [finding.field for finding in stop.value.findings] == ["c.x"]
+
+
+def test_many_fields_are_set_in_little_time() -> None:
+    """One after the other, each reads the whole text: minutes for as many."""
+    values = "".join(f"    V{n}: {{version: 1}} # of {n}\n" for n in range(2000))
+    fields: Fields = [
+        ((*V, f"V{n}", *field), value)
+        for n in range(2000)
+        for field, value in ((("version",), 2), (("rotated",), "2026-11-29"))
+    ]
+    start = perf_counter()
+    after = set_fields(f"spec:\n  values:\n{values}", fields)
+    assert perf_counter() - start < 20
+    assert after.count("{version: 2, rotated: 2026-11-29} # of ") == 2000
+
+
 # --- any recipe -----------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["A", "POSTGRES_PASSWORD", "x.y-z", "1", "null", "2026-11-21", "é"])
@@ -314,6 +385,27 @@ def test_any_field_can_be_set_in_any_text(source: tuple[Any, str], data: st.Data
     if not is_collection(tree, path):
         assert comments(after) == comments(text)
         assert len(changed(text, after)) <= 4  # the line, and the one before that gets a comma
+
+
+@settings(max_examples=300, deadline=None)
+@given(texts(), st.data())
+def test_any_fields_can_be_set_at_once(source: tuple[Any, str], data: st.DataObject) -> None:
+    tree, text = source
+    if not writable(tree) or document.parse(text.encode()) != tree:
+        return
+    known = [path for path in paths(tree) if not is_collection(tree, path)]
+    named = [path for path in known if isinstance(path[-1], str)]
+    named += [(*path[:-1], name) for path in named for name in ("NEW", "NEWER")]
+    scalars = SCALARS.filter(lambda value: value is not None)
+    chosen = st.lists(st.sampled_from(named), unique=True, max_size=8) if named else st.just([])
+    fields: Fields = [(path, data.draw(scalars)) for path in data.draw(chosen)]
+    after = set_fields(text, fields)
+    expected = tree
+    for path, value in fields:
+        expected = put(expected, path, value)
+    assert document.parse(after.encode()) == expected
+    assert is_json(after) == is_json(text)
+    assert comments(after) == comments(text)
 
 
 def is_collection(tree: Any, path: tuple[Any, ...]) -> bool:
