@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.repository import Repo, Run
+from tests.tools.test_writeback import REAL, calls
 
 FORMATS = ["a.enc.yaml", "a.enc.json", "a.enc.env", "secret.enc.yaml"]
 
@@ -454,7 +455,8 @@ def replaced(one: Branches, stranger: tuple[Path, str], *, hide: bool) -> Callab
 
     def change() -> None:
         both = f"{stranger[1]},{one.repo.recipient}"
-        file = one.repo.component(one.file, {"ONE": "another-text"}, recipient=both)
+        values = {"ONE": "another-text", "EMPTY": ""}
+        file = one.repo.component(one.file, values, recipient=both)
         (one.repo.path.parent / "theirs").write_bytes(file.read_bytes())
         if hide:  # the MAC does not cover who can read
             entry = rf" +- enc: \|\n(?: .*\n)*? +recipient: {stranger[1]}\n"
@@ -475,7 +477,9 @@ def stranger(repo: Repo) -> tuple[Path, str]:
 def test_our_value_is_not_encrypted_with_a_data_key_of_somebody_else(
     one: Branches, stranger: tuple[Path, str]
 ) -> None:
+    """An empty text is not encrypted, so that both hold one says nothing of their keys."""
     value = one.repo.canary()
+    one.on("base", partial(one.sops, "set", "--value-stdin", one.file, '["EMPTY"]', stdin='""'))
     one.on("ours", one.set(NEW=value))
     one.on("theirs", replaced(one, stranger, hide=True))
     assert one.merge().code == 0 and one.held()["NEW"] == value
@@ -487,6 +491,31 @@ def test_our_value_is_not_encrypted_with_a_data_key_of_somebody_else(
     flags = ("--config", "/dev/null", "decrypt", "--ignore-mac", str(spied))
     run = one.repo.run("sops", *flags, SOPS_AGE_KEY_FILE=str(stranger[0]))
     assert run.code != 0 and value not in run.out
+
+
+KEY_LIES = {
+    "adds-a-reader": "exec {sops} rotate --add-age {other} {formats} -- {copy}",
+    "changes-a-value": """{sops} set {formats} -- {copy} '["ONE"]' '"a lie"' >&2
+        exec {sops} rotate {formats} -- {copy}""",
+}
+
+
+@pytest.mark.parametrize("name", KEY_LIES)
+def test_a_sops_that_lies_about_a_new_data_key_merges_nothing(
+    one: Branches, stranger: tuple[Path, str], name: str
+) -> None:
+    one.on("ours", one.set(NEW=one.repo.canary()))
+    before = (one.repo.path / one.file).read_bytes()
+    one.on("theirs", replaced(one, stranger, hide=True))
+    lie = KEY_LIES[name].format(
+        sops=f"{REAL} --config /dev/null", other=stranger[1], copy="/proc/self/fd/3",
+        formats="--input-type yaml --output-type yaml",
+    )  # fmt: skip
+    note = calls(one.repo, f'case "$*" in *" rotate "*) {lie};; esac')
+    run = one.merge()
+    assert "rotate" in note.read_text()
+    assert run.code == 1 and "[write-unverified]" in run.err
+    assert (one.repo.path / one.file).read_bytes() == before
 
 
 def test_a_new_file_for_new_readers_is_for_a_person_to_judge(
