@@ -18,7 +18,7 @@ from sopsmith import settings
 from sopsmith.components import change
 from sopsmith.components.change import Change, Step
 from sopsmith.components.rules import Rule, Rules, parse_rules, rule_for
-from sopsmith.components.sealed import Trust, format_of, plain_length, seal
+from sopsmith.components.sealed import Trust, component_of, format_of, plain_length, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Component, Format, Read, Sealed, Sensitive
@@ -384,7 +384,7 @@ def _present(desk: Desk, edit: NewComponent | WholeFile) -> bytes | None:
 def _rekeyed(desk: Desk, edit: Rekey) -> Prepared:
     """Wrap the data key for others, or make a new one: the values stay what they are."""
     data = desk.read(edit.file)
-    component = _as_read(edit.file, data)
+    component = component_of(edit.file)
     sealed = seal(component, data, desk.trust)
     governing = rules_for(desk.root, edit.file).file
     rules = parse_rules(edit.rules, governing)
@@ -409,12 +409,6 @@ def _rekeyed(desk: Desk, edit: Rekey) -> Prepared:
     if same is edit.new_data_key and any(sealed.ciphertexts.values()):
         raise change.unverified(edit.file, "its values were not kept, or not encrypted anew")
     return Prepared(edit.file, data, after)
-
-
-def _as_read(file: str, data: bytes) -> Component:
-    """A map where its suffix says so, else a whole file."""
-    form = format_of(Component(file, None, None))
-    return Component(file, "content" if form == "binary" else None, None)
 
 
 # --- onto the disk --------------------------------------------------------------------------------

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from sopsmith.components.sealed import SEED
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Sealed, Value
 from sopsmith.recipes import shape
 
 _SECTIONS = ("data", "stringData")
-_SEED = "SOPSMITH_SEED_"
 
 
 class Place(NamedTuple):
@@ -128,6 +128,6 @@ def _nearest(recipe: Recipe, maps: Sequence[Sealed], name: str) -> list[str]:
     mates = {v.name for v in recipe.values.values() if group and v.group == group} - {name}
     with_mates = [each.component.file for each in maps if mates.intersection(keys_of(each))]
     with_seed = [
-        each.component.file for each in maps if any(k.startswith(_SEED) for k in keys_of(each))
+        each.component.file for each in maps if any(k.startswith(SEED) for k in keys_of(each))
     ]
     return with_mates[:1] or with_seed

@@ -29,7 +29,8 @@ _FORMATS: dict[str, Format] = {
     "yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv",
 }  # fmt: skip
 _ENCRYPT = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
-CLEAR_ENVIRONMENT = "SOPSMITH_ENVIRONMENT_unencrypted"
+ENVIRONMENT = "SOPSMITH_ENVIRONMENT"  # whose component it is
+CLEAR_ENVIRONMENT = f"{ENVIRONMENT}_unencrypted"
 SEED = "SOPSMITH_SEED_"  # then its number
 PREVIOUS = "SOPSMITH_PREVIOUS_"  # then a value's name: what it was before its last rotation
 SECRET_CLEAR = ("apiVersion", "kind", "metadata", "type")
@@ -98,6 +99,12 @@ def format_of(component: Component) -> Format:
     """How the file is read: by its last suffix, and a whole file as bytes."""
     suffix = component.file.rpartition(".")[2].lower()
     return "binary" if component.whole else _FORMATS.get(suffix, "binary")
+
+
+def component_of(file: str) -> Component:
+    """A file as it is read where no recipe says how: a map by its suffix, else a whole file."""
+    is_map = format_of(Component(file, None, None)) != "binary"
+    return Component(file, None if is_map else "content", None)
 
 
 def sops_section(component: Component, data: bytes) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sopsmith.components import rules
 from sopsmith.components.rules import ANY, Rule, Rules, governing, parse_rules, rule_for
-from sopsmith.components.sealed import Trust
+from sopsmith.components.sealed import Trust, component_of
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard import covered, keyless, leaks
@@ -167,7 +167,7 @@ def _by_name(rule: Rule | SopsmithError) -> Rule:
 def _sealing(
     file: str, data: bytes, rule: Rule | SopsmithError | None, tree: _Tree
 ) -> Iterator[Finding]:
-    component = tree.components.get(file) or covered.component_of(file)
+    component = tree.components.get(file) or component_of(file)
     is_ours = file in tree.components
     known = rule if isinstance(rule, Rule) else None
     for finding in covered.sealing_problems(component, data, known, tree.trust, is_ours=is_ours):

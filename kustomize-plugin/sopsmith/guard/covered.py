@@ -11,6 +11,7 @@ from sopsmith.components.sealed import (
     SECRET_CLEAR,
     Path,
     Trust,
+    component_of,
     format_of,
     leaves_of,
     plain_length,
@@ -69,12 +70,6 @@ def _is_manifest(data: bytes) -> bool:
         and (each["kind"].content != "Secret" or not {"data", "stringData"} & set(each))
         for each in documents
     )
-
-
-def component_of(file: str) -> Component:
-    """A file as it is read where no recipe says how: a map by its suffix, else a whole file."""
-    is_map = format_of(Component(file, None, None)) != "binary"
-    return Component(file, None if is_map else "content", None)
 
 
 def sealing_problems(

@@ -12,12 +12,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from sopsmith.components.sealed import plain_length
+from sopsmith.components.sealed import MOST_FINDINGS, plain_length
 from sopsmith.findings import Finding
 from sopsmith.text.lines import Node, nodes
 
 _DEEPEST = 8  # texts in texts; nobody means it who goes deeper
-MOST_FINDINGS = 20  # of one file: whoever has more has seen enough
 STRUCTURED = (".yaml", ".yml", ".json")
 
 # The private half of DEMO_RECIPIENT, which the example publishes, as a SHA-256.

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 from sopsmith import checkout, repository, settings
 from sopsmith.components import placement
 from sopsmith.components.change import Change
-from sopsmith.components.sealed import SEED, seal
+from sopsmith.components.sealed import ENVIRONMENT, SEED, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.imports import importing
@@ -35,7 +35,6 @@ from sopsmith.writeback import (
 
 State = Literal["stored", "derived", "there already", "differs"]
 WRITTEN: tuple[State, ...] = ("stored", "derived")
-_ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
 
 
 class Row(NamedTuple):
@@ -162,7 +161,7 @@ def _component_edits(
             changes = tuple(Change(name, value) for name, value in entries.items())
             yield ComponentEdit(standing.home, changes)
     elif entries or standing.recipe is None:
-        stated = {_ENVIRONMENT: Sensitive(target.environment)}
+        stated = {ENVIRONMENT: Sensitive(target.environment)}
         yield NewComponent(standing.home, {**stated, **entries})
     for name, file in stored.items():
         if file is not None and file != standing.home:

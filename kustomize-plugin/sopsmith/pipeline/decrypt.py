@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from sopsmith.components.sealed import (
     CLEAR_ENVIRONMENT,
+    ENVIRONMENT,
     PREVIOUS,
     SECRET_CLEAR,
+    SEED,
     Path,
     leaves_of,
     plain_length,
@@ -26,9 +28,8 @@ from sopsmith.recipes import shape
 from sopsmith.text import document
 
 _OURS = "SOPSMITH_"
-_ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
 _NAME = re.compile(r"[a-z][-a-z0-9]{0,19}\Z")
-_SEED = re.compile(r"SOPSMITH_SEED_([1-9][0-9]{0,8})\Z")
+_SEED = re.compile(rf"{SEED}([1-9][0-9]{{0,8}})\Z")
 
 
 def gather(recipe: Recipe, components: Sequence[tuple[Sealed, Opened]]) -> Decrypted:
@@ -79,10 +80,10 @@ def open_sealed(sealed: Sealed, plaintext: bytes) -> Content:
     unusable = [problem for key, problem in findings.items() if key.startswith(_OURS)]
     if unusable:  # an environment that can't be read is not one that is not stated
         raise SopsmithError(unusable)
-    environment = entries.pop(_ENVIRONMENT, None)
+    environment = entries.pop(ENVIRONMENT, None)
     copy = sealed.clear.get((CLEAR_ENVIRONMENT,))
     if copy is not None and (environment is None or copy != environment.text()):
-        message = f"differs from the encrypted {_ENVIRONMENT}"
+        message = f"differs from the encrypted {ENVIRONMENT}"
         raise SopsmithError(Finding("tampered", message, component.file, CLEAR_ENVIRONMENT))
     return _content(entries, _names(environment), findings)
 
@@ -123,7 +124,7 @@ def _names_only(recipe: Recipe, sealed: Sealed) -> Content:
     made_up = {path: "QUFB" if text else "" for path, text in sealed.ciphertexts.items()}
     tree = {path[0]: leaf for path, leaf in sealed.clear.items() if len(path) == 1}
     entries, findings = _entries(sealed, tree, {**sealed.clear, **made_up})
-    stated = entries.pop(_ENVIRONMENT, None)
+    stated = entries.pop(ENVIRONMENT, None)
     copy = sealed.clear.get((CLEAR_ENVIRONMENT,))
     believed = Sensitive(copy if isinstance(copy, str) else recipe.environment)
     environment = None if stated is None else _names(believed)
@@ -235,14 +236,14 @@ def _names(environment: Sensitive | None) -> tuple[str, ...] | None:
 def _environment_problems(recipe: Recipe, file: str, content: Content) -> Iterator[Finding]:
     if content.seeds and (content.environment is None or len(content.environment) != 1):
         message = "holds a seed and does not name exactly one environment"
-        hint = f"set SOPSMITH_ENVIRONMENT in it to {recipe.environment}"
-        yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
+        hint = f"set {ENVIRONMENT} in it to {recipe.environment}"
+        yield Finding("wrong-environment", message, file, ENVIRONMENT, hint)
     elif content.environment is not None and recipe.environment not in content.environment:
         names = [name for name in content.environment if _NAME.match(name)]  # or a value slipped in
         whose = f"belongs to {', '.join(names)}" if names else "belongs to another environment"
         message = f"{whose}, and this is {recipe.environment}"
         hint = f"use the component of {recipe.environment}"
-        yield Finding("wrong-environment", message, file, _ENVIRONMENT, hint)
+        yield Finding("wrong-environment", message, file, ENVIRONMENT, hint)
 
 
 def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decrypted:
@@ -262,13 +263,13 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
         for number, seed in content.seeds.items():
             if number in seeds:
                 message = "stands in two components"
-                field = f"SOPSMITH_SEED_{number}"
+                field = f"{SEED}{number}"
                 raise SopsmithError(Finding("seed-refused", message, file, field))
             seeds[number] = seed
         if content.environment is None and component.whole is None:
-            hint = f"set SOPSMITH_ENVIRONMENT in it to {recipe.environment}"
+            hint = f"set {ENVIRONMENT} in it to {recipe.environment}"
             message = "does not say which environment it belongs to"
-            findings.append(Finding("environment-unstated", message, file, _ENVIRONMENT, hint))
+            findings.append(Finding("environment-unstated", message, file, ENVIRONMENT, hint))
         for name, key in _reading(component, content.entries):
             problem = _problem(recipe, name, places)
             if problem:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sopsmith.components.sealed import MOST_FINDINGS
 from sopsmith.guard.leaks import (
-    MOST_FINDINGS,
     as_utf8,
     conflict,
     plaintext_secrets,
