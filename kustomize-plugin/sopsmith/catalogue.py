@@ -182,6 +182,13 @@ CATALOGUE: dict[str, Entry] = {
         "See `git diff`; `git checkout -- FILE` brings the old state back.",
         "a disk that is gone",
     ),
+    "under-way": Entry(
+        3, "a merge or its kind is under way, and --commit commits single files",
+        "Until a merge, rebase, cherry-pick or revert is done, the next commit is the whole of it; "
+        "and what a conflict left in git's index is settled by whoever looked at both sides.",
+        "Leave out --commit; then `git add` the file, and `git commit` or `git rebase --continue`.",
+        "sopsmith set TOKEN --commit, after a merge with a conflict",
+    ),
     "layout-unsafe": Entry(
         3, "a file can't be changed with its layout kept",
         "An edit leaves every other byte as it is, and is checked by reading the file again; here "

@@ -24,7 +24,7 @@ from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Component, Format, Read, Sealed, Sensitive
 from sopsmith.repository import Leaf
 from sopsmith.text import document
-from sopsmith.tools import files, git, replace, sops, sops_write
+from sopsmith.tools import files, git, git_write, replace, sops, sops_write
 from sopsmith.voice import Session
 
 RULES = ".sops.yaml"
@@ -96,15 +96,21 @@ def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str
 
 
 @contextlib.contextmanager
-def written(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> Iterator[tuple[str, ...]]:
+def written(
+    root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool = False
+) -> Iterator[tuple[str, ...]]:
     """Make these changes, and keep other writers out while the body looks at them or commits them.
 
-    Gives the files that are others now; whatever the body raises, they stay so.
+    Gives the files that are others now; whatever the body raises, they stay so. `commit` says that
+    the body means to commit them, so that they are not made where git could not.
     Raises SopsmithError and leaves every file as it was: what the checks of a component raise,
     would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified,
-    write-conflict, write-locked, write-failed; partly-written where even putting back failed.
+    write-conflict, write-locked, write-failed, under-way; partly-written where even putting back
+    failed.
     """
     with replace.locked(root):
+        if commit:
+            git_write.check_settled(git.Repository(root, env), [edit.file for edit in edits])
         desk = desk_in(root, env)
         prepared = [_prepare(desk, edit) for edit in edits]
         changed = [each for each in prepared if each.before != each.after]
@@ -174,7 +180,7 @@ def finish(
     """
     if not commit or not changed:
         return None
-    return git.commit(git.Repository(root, session.env), changed, message)
+    return git_write.commit(git.Repository(root, session.env), changed, message)
 
 
 def rules_for(root: str, file: str) -> Rules:

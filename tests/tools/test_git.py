@@ -218,29 +218,7 @@ def forged(repo: Repo, made: str) -> str:
     return hashed.out.strip()
 
 
-# --- a commit of ours, worktrees and hooks --------------------------------------------------------
-
-
-def test_a_commit_takes_the_named_files_and_no_other(repo: Repo) -> None:
-    for name in ("staged", "mine", "ü new"):
-        repo.write(name, "1")
-    run(repo, "add", "staged", "mine")
-    for name, value in (("user.name", "Ada"), ("user.email", "a@b")):
-        run(repo, "config", name, value)
-    made = git.commit(of(repo), ["mine", "ü new"], "subject\n\nTrailer: x\n")
-    assert set(git.files_of(of(repo), made)) == {"mine", "ü new"}
-    assert "A  staged" in repo.run("git", "status", "--short").out
-    assert run(repo, "log", "-1", "--format=%(trailers:key=Trailer,valueonly)") == "x"
-
-
-def test_a_hook_that_refuses_is_said_and_its_words_are_not(repo: Repo) -> None:
-    repo.write("a", "1")
-    repo.write(".git/hooks/pre-commit", "#!/bin/sh\necho hunter2\nexit 1\n").chmod(0o755)
-    with pytest.raises(SopsmithError) as caught:
-        git.commit(of(repo), ["a"], "x")
-    (finding,) = caught.value.findings
-    assert finding.code == "program-failed"
-    assert "hunter2" not in str(finding)
+# --- worktrees and hooks --------------------------------------------------------------------------
 
 
 HOOK = """#!/bin/sh

@@ -337,7 +337,8 @@ def refused_commit(repo: Repo, run: Run, fresh: str) -> None:
     """The file is changed and not committed, and that is what is said."""
     assert (run.code, run.codes) == (3, {"program-failed"}), run.err
     assert "git commit was refused" in run.err
-    assert "the files are changed and not committed; git " in run.err
+    assert "the files are changed and not committed; " in run.err
+    assert f": git commit -m 'secrets(production): set SMTP_PASSWORD' -- {SHOP}\n" in run.err
     assert status(repo) == [f" M {SHOP}"]
     assert get(repo, "SMTP_PASSWORD") == fresh
 
@@ -366,6 +367,49 @@ def test_a_hook_sees_what_is_committed(shop: Repo) -> None:
     shop.run("git", "add", "README.md")
     assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").code == 0
     assert (shop.path / "seen").read_text() == f"{SHOP}\n"
+
+
+@pytest.mark.parametrize("command", ["set", "unset", "rotate", "fill", "pin", "recipients", "init"])
+def test_in_the_midst_of_a_merge_nothing_is_written_to_be_committed(
+    shop: Repo, command: str
+) -> None:
+    """The next commit is the merge, and a commit of one file would have dropped its conflict."""
+    for branch in ("theirs", "ours"):
+        shop.run("git", "checkout", "-q", "-B", branch, "master")
+        assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").code == 0
+    assert shop.run("git", "merge", "theirs").code == 1
+    shop.run("git", "checkout", "-q", "--ours", SHOP)
+    before = status(shop)
+    assert before == [f"UU {SHOP}"]
+    argv = {
+        "set": ("API_TOKEN",), "unset": ("SMTP_PASSWORD",), "rotate": ("DB_PASSWORD",),
+        "fill": (), "pin": ("DB_PASSWORD",), "recipients": ("sync",), "init": (),
+    }[command]  # fmt: skip
+    if command == "recipients":
+        shop.edit(".sops.yaml", lambda text: text + "# the same\n")
+        before = status(shop)
+    fresh = shop.canary().encode()
+    run = shop.run("sopsmith", command, *argv, "--commit", stdin=fresh)
+    assert (run.code, run.codes) == (3, {"under-way"}), run.err
+    assert "a merge is under way" in run.err
+    assert status(shop) == before
+    assert get(shop, "SMTP_PASSWORD") in shop.canaries
+
+
+def test_after_a_conflict_a_value_is_set_and_the_merge_goes_on(shop: Repo) -> None:
+    for branch in ("theirs", "ours"):
+        shop.run("git", "checkout", "-q", "-B", branch, "master")
+        assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").code == 0
+    shop.run("git", "merge", "theirs")
+    shop.run("git", "checkout", "-q", "--ours", SHOP)
+    fresh = shop.canary()
+    refused = set_(shop, "SMTP_PASSWORD", fresh, "--commit").err
+    assert set_(shop, "SMTP_PASSWORD", fresh).code == 0
+    command = refused.strip().partition("leave out --commit, then ")[2]
+    assert shop.run("sh", "-c", command, GIT_EDITOR="true").code == 0
+    assert status(shop) == []
+    assert shop.run("git", "log", "-1", "--format=%s").out == "Merge branch 'theirs' into ours\n"
+    assert get(shop, "SMTP_PASSWORD") == fresh
 
 
 # --- on a terminal --------------------------------------------------------------------------------

@@ -47,7 +47,8 @@ def fill(
     changed: tuple[str, ...] = ()
     made = None
     if missing and not dry_run:
-        with writeback.written(leaves[0].root, session.env, _edits(session, missing)) as changed:
+        edits = _edits(session, missing)
+        with writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed:
             filled = dict.fromkeys(each.leaf.recipe.environment for each in missing)
             names = [each.value.name for each in missing]
             message = trail.message("fill", tuple(filled), names, "fill")

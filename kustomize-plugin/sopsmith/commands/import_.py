@@ -66,7 +66,7 @@ def import_values(
     imported = importing.gather(named, read.name, hashed=not manifests[0].name)
     suggestions = suggest(imported.values)
     plan = intake.plan(target, imported, suggestions, app=name, component=component, accept=accept)
-    with writeback.written(root, session.env, plan.edits) as changed:
+    with writeback.written(root, session.env, plan.edits, commit=commit) as changed:
         written = [row.name for row in plan.rows if row.state in intake.WRITTEN]
         message = trail.message("import", target.environment, written, "import")
         made = writeback.finish(session, root, changed, message, commit=commit)

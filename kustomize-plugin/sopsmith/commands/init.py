@@ -19,7 +19,7 @@ from sopsmith.recipes import overlay
 from sopsmith.setup import application, interview, scaffold
 from sopsmith.setup.interview import Options
 from sopsmith.setup.scaffold import Application, Reader
-from sopsmith.tools import age, files, git, keyring
+from sopsmith.tools import age, files, git, git_write, keyring
 from sopsmith.voice import Session
 
 _OWN = "the environment's own key"
@@ -51,6 +51,8 @@ class Outcome(NamedTuple):
 def init(session: Session, options: Options, *, commit: bool, output: str) -> int:
     """Make what is missing, and check the outcome; the exit code is that of the findings."""
     root = _root(session)
+    if commit:
+        git_write.check_settled(git.Repository(root, session.env), ["."])
     there = application.standing(root)
     app = interview.application(session, options, there, lambda f: application.exists(root, f))
     before = [file for file in application.paths(app) if application.exists(root, file)]

@@ -33,7 +33,7 @@ def pin(
         writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),)),
         writeback.recipe_edit(leaf, lambda text: _stored(text, name)),
     ]
-    with writeback.written(leaf.root, leaf.env, edits) as changed:
+    with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
         message = trail.message("pin", leaf.recipe.environment, [name], "pin")
         made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     if output == "json":

@@ -124,7 +124,7 @@ def change_recipients(
     lost = [e.file for e in edits if isinstance(e, writeback.Rekey) and e.new_data_key]
     seen = _seen(root, session, lost)
     gained = _gained(root, edits) if action == "sync" else frozenset()
-    with writeback.written(root, session.env, edits) as changed:
+    with writeback.written(root, session.env, edits, commit=commit) as changed:
         count = sum(isinstance(e, writeback.Rekey) and e.file in changed for e in edits)
         what = f"{action} a reader of {count} file{'' if count == 1 else 's'}"
         message = trail.message("recipients", None, [], what)

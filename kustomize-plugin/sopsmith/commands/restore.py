@@ -46,7 +46,7 @@ def restore(
     changed: Sequence[str] = ()
     made = None
     if plan.edits and not dry_run:
-        with writeback.written(leaf.root, leaf.env, plan.edits) as changed:
+        with writeback.written(leaf.root, leaf.env, plan.edits, commit=commit) as changed:
             message = trail.message("restore", leaf.recipe.environment, [name], "restore")
             made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     else:

@@ -41,7 +41,8 @@ def rotate(
     made = None
     if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
         root, today = jobs[0].leaf.root, session.today
-        with writeback.written(root, session.env, turnover.edits(jobs, today)) as changed:
+        edits = turnover.edits(jobs, today)
+        with writeback.written(root, session.env, edits, commit=commit) as changed:
             found = turnover.findings(each.leaf for each in jobs if each.plan.turns)
             scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
             message = trail.message("rotate", tuple(scope), rotated, "rotate")

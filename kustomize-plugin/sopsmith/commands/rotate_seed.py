@@ -98,7 +98,7 @@ def _take(
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """Write one step, see that everything still renders, and commit it."""
     first = now.leaves[0]
-    with writeback.written(first.root, session.env, step.edits) as changed:
+    with writeback.written(first.root, session.env, step.edits, commit=commit) as changed:
         found = turnover.findings(now.leaves)
         message = trail.message("rotate", first.recipe.environment, step.names, step.subject)
         may = commit and not exit_code(found)

@@ -28,7 +28,7 @@ def set_value(
     if not force:
         _check(leaf, name, value)
     edits = _edits(session, leaf, place, name, value)
-    with writeback.written(leaf.root, leaf.env, edits) as changed:
+    with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
         message = trail.message("set", leaf.recipe.environment, [name], "set")
         made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     affected = reached(leaf.recipe.values, [name]) - {name}

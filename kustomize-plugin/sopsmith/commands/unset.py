@@ -24,7 +24,7 @@ def unset(session: Session, name: str, *, where: str | None, commit: bool, outpu
         raise SopsmithError(Finding("missing", message, leaf.recipe.file, name))
     places = list(keys)
     edits = [writeback.ComponentEdit(file, (Change(key, None),)) for file, key in keys.items()]
-    with writeback.written(leaf.root, leaf.env, edits) as changed:
+    with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
         message = trail.message("unset", leaf.recipe.environment, [name], "remove")
         made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     if output == "json":

@@ -1,4 +1,4 @@
-"""Read commits and make them, with the `git` program."""
+"""Read commits and the work tree's state, with the `git` program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sopsmith.model import MOST_BYTES, Read
 from sopsmith.tools import process
 
 TIMEOUT = 60  # seconds of one call
-_LONG_TIMEOUT = 600  # hooks run within a commit, and gpg within a look at signatures
+LONG_TIMEOUT = 600  # hooks run within a commit, and gpg within a look at signatures
 _QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
 _PASSED = ("HOME", "PATH", "XDG_CONFIG_HOME", "TMPDIR", "GNUPGHOME")
 _WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
@@ -49,13 +49,13 @@ class Blob(NamedTuple):
     size: int  # bytes
 
 
-def _call(
+def call(
     here: Repository, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT
 ) -> process.Done:
     """Run git for its output. Its hooks, fsmonitor and pagers are no business of a read."""
     found = environment(here.env)
     passed = {n: t for n, t in found.items() if n in _PASSED or n.startswith("GIT_")}
-    argv = (_program(here), "-C", here.root, *_OWN_WAY, *arguments)
+    argv = (program(here), "-C", here.root, *_OWN_WAY, *arguments)
     result = process.run(process.Call(argv, stdin, {**passed, **_QUIET}), timeout)
     if isinstance(result, process.Failed):
         code = "program-timeout" if result.reason == "timeout" else "program-failed"
@@ -63,11 +63,12 @@ def _call(
     return result
 
 
-def _program(here: Repository) -> str:
-    program = process.which("git", here.env.get("PATH", ""))
-    if program is None:
+def program(here: Repository) -> str:
+    """git's absolute path; raises SopsmithError (program-missing)."""
+    found = process.which("git", here.env.get("PATH", ""))
+    if found is None:
         raise SopsmithError(Finding("program-missing", "git is not on PATH"))
-    return program
+    return found
 
 
 def environment(env: Mapping[str, str]) -> dict[str, str]:
@@ -84,11 +85,11 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
     return fixed
 
 
-def _output(
+def output(
     here: Repository, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT
 ) -> bytes:
     """git's standard output; raises SopsmithError (program-failed) where it fails."""
-    result = _call(here, *arguments, stdin=stdin, timeout=timeout)
+    result = call(here, *arguments, stdin=stdin, timeout=timeout)
     if result.status:
         message = f"git {arguments[0]} failed with exit status {result.status}"
         raise SopsmithError(Finding("program-failed", message, hint="run it by hand to see why"))
@@ -101,7 +102,7 @@ def listed(here: Repository, *, untracked: bool = True) -> tuple[str, ...]:
     Paths are relative to the root. A file that is tracked and gone is left out as well.
     """
     others = ("--others", "--exclude-standard") if untracked else ()
-    out = _output(here, "ls-files", "-z", "--cached", *others)
+    out = output(here, "ls-files", "-z", "--cached", *others)
     names = dict.fromkeys(_names(out))
     return tuple(name for name in names if os.path.lexists(os.path.join(here.root, name)))
 
@@ -118,37 +119,37 @@ def commit_of(here: Repository, revision: str) -> str | None:
     if revision.startswith("-") or "\n" in revision:
         return None
     verify = ("rev-parse", "--quiet", "--verify", "--end-of-options")
-    result = _call(here, *verify, revision + "^{commit}")
+    result = call(here, *verify, revision + "^{commit}")
     return result.stdout.decode("ascii", "replace").strip() if result.status == 0 else None
 
 
 def merge_base(here: Repository, one: str, other: str) -> str | None:
     """The newest commit that both came from; None where their known histories never meet."""
-    result = _call(here, "merge-base", "--end-of-options", one, other)
+    result = call(here, "merge-base", "--end-of-options", one, other)
     return result.stdout.decode("ascii", "replace").split("\n")[0] if result.status == 0 else None
 
 
 def is_shallow(here: Repository) -> bool:
     """Whether older commits were left out when it was cloned."""
-    return _output(here, "rev-parse", "--is-shallow-repository").strip() == b"true"
+    return output(here, "rev-parse", "--is-shallow-repository").strip() == b"true"
 
 
 def setting(here: Repository, name: str) -> str | None:
     """A setting of git's configuration, from wherever it is set; None where it is not."""
-    result = _call(here, "config", "--get", name)
+    result = call(here, "config", "--get", name)
     return result.stdout.decode("utf-8", "replace").rstrip("\n") if result.status == 0 else None
 
 
 def change_setting(here: Repository, name: str, text: str) -> None:
     """Set it in this clone's own configuration; raises SopsmithError (program-failed)."""
-    _output(here, "config", "--local", name, text)
+    output(here, "config", "--local", name, text)
 
 
 def blobs(here: Repository, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
     """The contents of many (commit, path) by one process; what does not exist is left out."""
     asked = [each for each in dict.fromkeys(wanted) if "\n" not in each[1]]
     lines = [f"{commit}:./{path}\n".encode("utf-8", "surrogateescape") for commit, path in asked]
-    out = _output(here, "cat-file", "--batch", stdin=b"".join(lines)) if asked else b""
+    out = output(here, "cat-file", "--batch", stdin=b"".join(lines)) if asked else b""
     found: dict[tuple[str, str], bytes] = {}
     at = 0
     for each in asked:
@@ -181,13 +182,13 @@ def reader(here: Repository, commit: str) -> Read:
 
 def files_of(here: Repository, commit: str) -> tuple[str, ...]:
     """Every file of a commit."""
-    return tuple(_names(_output(here, "ls-tree", "-r", "-z", "--name-only", commit)))
+    return tuple(_names(output(here, "ls-tree", "-r", "-z", "--name-only", commit)))
 
 
 def holding(here: Repository, commit: str, text: str, suffixes: Sequence[str]) -> tuple[str, ...]:
     """The files of a commit with one of these suffixes that hold the text."""
     flags = ("--no-color", "--no-recurse-submodules", "-l", "-z", "-F")
-    result = _call(here, "grep", *flags, "-e", text, commit, "--", *_ending(suffixes))
+    result = call(here, "grep", *flags, "-e", text, commit, "--", *_ending(suffixes))
     if result.status not in (0, 1):  # 1: none
         raise SopsmithError(Finding("program-failed", "git grep failed"))
     return tuple(name.partition(":")[2] for name in _names(result.stdout))
@@ -199,7 +200,7 @@ def touched(
     """The files to which a commit brought the text, or from which one took it: also those gone."""
     flags = ("log", "-S", text, "--name-only", "-z", "--format=", "--relative", "--no-renames")
     own = ("--no-textconv", "--no-ext-diff")  # a diff of decrypted files runs sops on each
-    out = _output(here, *flags, *own, "--end-of-options", *revisions, "--", *_ending(suffixes))
+    out = output(here, *flags, *own, "--end-of-options", *revisions, "--", *_ending(suffixes))
     return tuple(dict.fromkeys(name.lstrip("\n") for name in _names(out)))
 
 
@@ -211,7 +212,7 @@ def blob_ids(here: Repository, wanted: Iterable[tuple[str, str]]) -> dict[tuple[
     """What many (commit, path) hold, by one process; what does not exist is left out."""
     asked = [each for each in dict.fromkeys(wanted) if "\n" not in each[1]]
     lines = [f"{commit}:./{path}\n".encode("utf-8", "surrogateescape") for commit, path in asked]
-    out = _output(here, "cat-file", "--batch-check", stdin=b"".join(lines)) if asked else b""
+    out = output(here, "cat-file", "--batch-check", stdin=b"".join(lines)) if asked else b""
     told = out.split(b"\n")
     found = {}
     for each, line in zip(asked, told, strict=False):
@@ -235,7 +236,7 @@ def contents(here: Repository, wanted: Iterable[Blob]) -> Iterator[tuple[str, by
 
 def _contents(here: Repository, batch: Sequence[Blob]) -> Iterator[tuple[str, bytes]]:
     lines = "".join(f"{blob.id}\n" for blob in batch).encode()
-    out = _output(here, "cat-file", "--batch", stdin=lines) if batch else b""
+    out = output(here, "cat-file", "--batch", stdin=lines) if batch else b""
     at = 0
     for blob in batch:
         at = out.index(b"\n", at) + 1
@@ -254,7 +255,7 @@ def log(
     form = "%H%x00%P%x00%an%x00%ae%x00%cI%x00%s%x00%B"
     flags = ["log", "-z", f"--format=tformat:{form}", "--no-show-signature", "--encoding=UTF-8"]
     flags += ["--no-notes", *(_FULL if full else ()), "--end-of-options"]
-    out = _output(here, *flags, *revisions, "--", *(f":(literal){path}" for path in paths))
+    out = output(here, *flags, *revisions, "--", *(f":(literal){path}" for path in paths))
     fields = out.decode("utf-8", "replace").split("\0")
     for index in range(0, len(fields) - 6, 7):
         name, parents, author, email, date, subject, message = fields[index : index + 7]
@@ -267,8 +268,8 @@ def signatures(here: Repository, commits: Sequence[str]) -> dict[str, str]:
         return {}
     flags = ("log", "-z", "--no-walk=unsorted", "--stdin", "--no-show-signature")
     lines = "".join(f"{commit}\n" for commit in commits).encode()
-    out = _output(
-        here, *flags, "--format=tformat:%H %G?", stdin=lines, timeout=_LONG_TIMEOUT
+    out = output(
+        here, *flags, "--format=tformat:%H %G?", stdin=lines, timeout=LONG_TIMEOUT
     ).decode()
     told = (line.lstrip("\n").partition(" ") for line in out.split("\0") if line)
     return {commit: letter for commit, _, letter in told}
@@ -289,30 +290,9 @@ def merging(here: Repository) -> tuple[str, ...]:
 
 def _kept(here: Repository, file: str) -> tuple[str, ...]:
     """The commits that git notes in a file of its folder, one a line."""
-    name = os.fsdecode(_output(here, "rev-parse", "--git-path", file).removesuffix(b"\n"))
+    name = os.fsdecode(output(here, "rev-parse", "--git-path", file).removesuffix(b"\n"))
     try:
         with open(os.path.join(here.root, name), encoding="ascii", errors="replace") as stream:
             return tuple(stream.read().split())
     except FileNotFoundError:
         return ()
-
-
-def commit(here: Repository, paths: Sequence[str], message: str) -> str:
-    """Commit exactly these paths, whatever else is staged, and return the new commit's hash.
-
-    The repository's hooks run, with the whole environment: they may need keys.
-    Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
-    """
-    names = [f":(literal){path}" for path in paths]
-    _output(here, "add", "--intent-to-add", "--", *names)
-    argv = (_program(here), "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--")
-    call = process.Call(
-        (*argv, *names), message.encode(), {**environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
-    )
-    result = process.run(call, _LONG_TIMEOUT)
-    if isinstance(result, process.Failed) or result.status:
-        hint = "the files are changed and not committed; git commit shows why"
-        if _call(here, "var", "GIT_COMMITTER_IDENT").status:
-            hint = "the files are changed and not committed; git needs user.name and user.email"
-        raise SopsmithError(Finding("program-failed", "git commit was refused", hint=hint))
-    return commit_of(here, "HEAD") or ""

@@ -1,0 +1,98 @@
+"""Make commits of exactly the named files, with the `git` program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.tools import git, process
+from sopsmith.tools.git import Repository
+
+_UNDER_WAY = (  # what git keeps while it is in the midst of something, and how that goes on
+    ("MERGE_HEAD", "a merge", "git commit"),
+    ("rebase-merge", "a rebase", "git rebase --continue"),
+    ("rebase-apply", "a rebase", "git rebase --continue"),
+    ("CHERRY_PICK_HEAD", "a cherry-pick", "git cherry-pick --continue"),
+    ("REVERT_HEAD", "a revert", "git revert --continue"),
+)
+
+
+def check_settled(here: Repository, paths: Sequence[str]) -> None:
+    """Raise SopsmithError (under-way) where a commit of single files is none, or undoes others.
+
+    During a merge or its kind the next commit is the whole of it; and a file in conflict has three
+    versions in the index, of which only a person knows that they are settled.
+    """
+    asked = [word for name, _, _ in _UNDER_WAY for word in ("--git-path", name)]
+    found = git.output(here, "rev-parse", *asked).split(b"\n")
+    for (_, what, then), name in zip(_UNDER_WAY, found, strict=False):
+        if os.path.lexists(os.path.join(here.root, os.fsdecode(name))):
+            raise SopsmithError(_not_settled(here, f"{what} is under way", paths, then))
+    if git.output(here, "ls-files", "--unmerged", "-z"):
+        raise SopsmithError(_not_settled(here, "git knows of a conflict", paths, "git commit"))
+
+
+def _not_settled(here: Repository, what: str, paths: Sequence[str], then: str) -> Finding:
+    message = f"{what}, so single files can't be committed; nothing was changed"
+    hint = f"leave out --commit, then git add {shown(here, paths)} && {then}"
+    return Finding("under-way", message, hint=hint)
+
+
+def commit(here: Repository, paths: Sequence[str], message: str) -> str:
+    """Commit exactly these paths, whatever else is staged, and return the new commit's hash.
+
+    The repository's hooks run, with the whole environment: they may need keys. Where there is no
+    commit, what was staged is what it was.
+    Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
+    """
+    argv = (git.program(here), "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--")
+    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    with _named(here, paths) as new:
+        call = process.Call((*argv, *_literal(paths)), message.encode(), env)
+        result = process.run(call, git.LONG_TIMEOUT)
+        if isinstance(result, process.Failed) or result.status:
+            raise SopsmithError(_refused(here, paths, new, message))
+    return git.commit_of(here, "HEAD") or ""
+
+
+@contextlib.contextmanager
+def _named(here: Repository, paths: Sequence[str]) -> Iterator[list[str]]:
+    """Name new files in the index, as git commits no others, and forget them if nothing comes of
+    it. What is in the index already stays there as it is: git looks at the file itself."""
+    out = git.output(here, "ls-files", "-z", "--", *_literal(paths))
+    known = {name.decode("utf-8", "surrogateescape") for name in out.split(b"\0")}
+    new = [path for path in paths if path not in known]
+    if new:
+        git.output(here, "add", "--intent-to-add", "--", *_literal(new))
+    try:
+        yield new
+    except BaseException:
+        if new:
+            names = "".join(f"{path}\0" for path in new).encode("utf-8", "surrogateescape")
+            git.output(here, "update-index", "--force-remove", "-z", "--stdin", stdin=names)
+        raise
+
+
+def _refused(here: Repository, paths: Sequence[str], new: Sequence[str], message: str) -> Finding:
+    """What git and its hooks said may quote a value, so the command that shows it is told."""
+    subject = message.partition("\n")[0]
+    add = f"git add --intent-to-add -- {shown(here, new)} && " if new else ""
+    command = f"{add}git commit -m {shlex.quote(subject)} -- {shown(here, paths)}"
+    then = "this shows why, or commits them"
+    if git.call(here, "var", "GIT_COMMITTER_IDENT").status:
+        then = "git needs user.name and user.email; then"
+    hint = f"the files are changed and not committed; {then}: {command}"
+    return Finding("program-failed", "git commit was refused", hint=hint)
+
+
+def _literal(paths: Sequence[str]) -> list[str]:
+    return [f":(literal){path}" for path in paths]
+
+
+def shown(here: Repository, paths: Sequence[str]) -> str:
+    """Paths for a command that a person types in the current folder."""
+    return " ".join(shlex.quote(os.path.relpath(os.path.join(here.root, path))) for path in paths)
