@@ -20,6 +20,7 @@ class Finding(NamedTuple):
     field: str | None = None  # a value's name or a path in the recipe
     hint: str | None = None  # what to do next
     line: int | None = None  # in the file, from 1
+    environment: str | None = None  # whose it is, where the file is not one environment's alone
 
     @property
     def severity(self) -> Severity:
@@ -27,21 +28,37 @@ class Finding(NamedTuple):
         return CATALOGUE[self.code].severity
 
 
+def distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Each finding once; what several environments have in common names them all."""
+    found: dict[Finding, dict[str, None]] = {}
+    for each in findings:
+        whose = found.setdefault(each._replace(environment=None), {})
+        if each.environment:
+            whose[each.environment] = None
+    return [each._replace(environment=", ".join(whose) or None) for each, whose in found.items()]
+
+
+def words(finding: Finding) -> str:
+    """What is wrong, and whose it is."""
+    whose = f" ({finding.environment})" if finding.environment else ""
+    return finding.message + whose
+
+
 def text(findings: Iterable[Finding], prefix: str = "", colour: bool = False) -> str:
     """The findings for people, each distinct one once: what and where, then what next."""
     lines = []
-    distinct = list(dict.fromkeys(findings))
-    for finding in distinct[:MOST]:
+    told = distinct(findings)
+    for finding in told[:MOST]:
         place = f"{finding.file}:{finding.line}" if finding.file and finding.line else finding.file
         where = "".join(f"{part}: " for part in (place, finding.field) if part)
         mark = (
             f"{_COLOURS[finding.severity]}{finding.severity}\033[0m" if colour else finding.severity
         )
-        lines.append(f"{prefix}{mark}: {one_line(where + finding.message)} [{finding.code}]\n")
+        lines.append(f"{prefix}{mark}: {one_line(where + words(finding))} [{finding.code}]\n")
         if finding.hint:
             lines.append(f"{prefix}hint: {one_line(finding.hint)}\n")
-    if len(distinct) > MOST:
-        lines.append(f"{prefix}hint: and {len(distinct) - MOST} more; mend these first\n")
+    if len(told) > MOST:
+        lines.append(f"{prefix}hint: and {len(told) - MOST} more; mend these first\n")
     return "".join(lines)
 
 

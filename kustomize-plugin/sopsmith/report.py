@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sopsmith.catalogue import CATALOGUE
-from sopsmith.findings import Finding, one_line, text
+from sopsmith.findings import Finding, distinct, one_line, text, words
 
 _RESET = "\033[0m"
 _DIM = "\033[2m"
@@ -36,18 +36,15 @@ def told(findings: Sequence[Finding], count: str, *, output: str, colour: bool) 
 
     Each says what to do: where it has no hint of its own, what the catalogue advises.
     """
-    distinct = [
-        each._replace(hint=each.hint or CATALOGUE[each.code].fix)
-        for each in dict.fromkeys(findings)
-    ]
+    shown = distinct(each._replace(hint=each.hint or CATALOGUE[each.code].fix) for each in findings)
     if output == "json":
-        return as_json({"findings": findings_json(distinct)})
+        return as_json({"findings": findings_json(shown)})
     if output == "github":
-        return "".join(map(_annotation, distinct))
-    errors = sum(finding.severity == "error" for finding in distinct)
-    counts = ((errors, "error"), (len(distinct) - errors, "warning"))
+        return "".join(map(_annotation, shown))
+    errors = sum(finding.severity == "error" for finding in shown)
+    counts = ((errors, "error"), (len(shown) - errors, "warning"))
     found = ", ".join(f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts)
-    return text(distinct, colour=colour) + f"checked {count}: {found}\n"
+    return text(shown, colour=colour) + f"checked {count}: {found}\n"
 
 
 def _annotation(finding: Finding) -> str:
@@ -55,21 +52,21 @@ def _annotation(finding: Finding) -> str:
     title = f"sopsmith: {finding.code}"
     properties = {"file": finding.file, "line": finding.line, "title": title}
     given = ",".join(f"{k}={_escaped(str(v), ':,')}" for k, v in properties.items() if v)
-    what = f"{finding.field}: {finding.message}" if finding.field else finding.message
+    what = f"{finding.field}: {words(finding)}" if finding.field else words(finding)
     message = _escaped("\n".join(one_line(each) for each in (what, finding.hint) if each))
     return f"::{finding.severity} {given}::{message}\n"
 
 
-def _escaped(words: str, more: str = "") -> str:
+def _escaped(text: str, more: str = "") -> str:
     """What would end a workflow command or one of its properties, percent-encoded."""
     for char in "%\r\n" + more:
-        words = words.replace(char, f"%{ord(char):02X}")
-    return words
+        text = text.replace(char, f"%{ord(char):02X}")
+    return text
 
 
 def findings_json(findings: Iterable[Finding]) -> list[dict[str, str | int | None]]:
     """The findings as data."""
-    return [{"severity": each.severity, **each._asdict()} for each in dict.fromkeys(findings)]
+    return [{"severity": each.severity, **each._asdict()} for each in distinct(findings)]
 
 
 def findings_page() -> str:

@@ -13,7 +13,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Read, Recipe, Sensitive
 from sopsmith.pipeline import decrypt, derive, validate
-from sopsmith.pipeline.render import sealed
+from sopsmith.pipeline.render import of_leaf, sealed
 from sopsmith.recipes import consistency, overlay
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Resolved, resolve
@@ -52,7 +52,7 @@ def judge(file: str, read: Read, trust: Trust) -> Judged:
             findings += error.findings
     findings += consistency.collisions(recipes)
     for recipe in recipes:
-        findings += _recipe_problems(recipe, noted, trust)
+        findings += of_leaf(recipe, _recipe_problems(recipe, noted, trust))
     components = tuple(each for recipe in recipes for each in recipe.components)
     return Judged(leaves, components, tuple(findings), frozenset(seen))
 

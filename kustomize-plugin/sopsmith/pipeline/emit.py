@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from sopsmith.findings import MOST, Finding
+from sopsmith.findings import MOST, Finding, words
 from sopsmith.model import Recipe, Secret, Values
 
 _HASH = "kustomize.config.k8s.io/needs-hash"
@@ -65,7 +65,7 @@ def _manifest(secret: Secret, values: Values) -> dict[str, Any]:
 
 def _result(finding: Finding) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "message": "; ".join(text for text in (finding.message, finding.hint) if text),
+        "message": "; ".join(text for text in (words(finding), finding.hint) if text),
         "severity": finding.severity,
         "tags": {"code": finding.code},
     }

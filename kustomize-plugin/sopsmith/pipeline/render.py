@@ -5,7 +5,7 @@ decrypt → generate → derive → validate → emit
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith.components.sealed import Trust, seal
@@ -50,9 +50,9 @@ def render(
             derived = derive.derive(recipe, values, previous)
             found = validate.validate(recipe, derived.values, decrypted.places)
         except SopsmithError as error:
-            stops += error.findings
+            stops += of_leaf(recipe, error.findings)
         else:
-            findings = (*decrypted.findings, *derived.findings, *found)
+            findings = tuple(of_leaf(recipe, (*decrypted.findings, *derived.findings, *found)))
             each = Rendered(recipe, derived.values, previous, decrypted.places, findings)
             rendered.append(each)
     if stops:
@@ -84,7 +84,14 @@ def given_anew(rendered: Rendered, given: Values) -> tuple[Finding, ...]:
     kept = {name: each for name, each in rendered.values.items() if name not in derived_by_it}
     derived = derive.derive(recipe, {**kept, **given}, rendered.previous)
     found = validate.validate(recipe, derived.values, rendered.places)
-    return (*derived.findings, *found)
+    return tuple(of_leaf(recipe, (*derived.findings, *found)))
+
+
+def of_leaf(recipe: Recipe, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The same, and whose they are where they point at a base, which several leaves extend."""
+    own = {None, recipe.file, *(component.file for component in recipe.components)}
+    for each in findings:
+        yield each if each.file in own else each._replace(environment=recipe.environment)
 
 
 def sealed(recipes: Sequence[Recipe], read: Read, trust: Trust) -> dict[Component, Sealed]:

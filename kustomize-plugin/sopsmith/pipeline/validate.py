@@ -48,7 +48,7 @@ def validate(recipe: Recipe, values: Values, places: Mapping[str, str]) -> tuple
         if text is not None:
             findings += _text_rules(value, text, file)
             if isinstance(sensitive.reveal(), str):
-                findings += _given_text(value, text, file)
+                findings += _given_text(recipe, value, text, file)
             findings += _same(value, text, values, file)
             findings += _composed(recipe, value, text, values)
     findings += _secrets(recipe, values)
@@ -75,12 +75,20 @@ def _missing(recipe: Recipe, values: Values, places: Mapping[str, str]) -> Itera
         if name in values or name in places or value.optional or value.origin == "derived":
             continue
         if value.origin == "stored":
-            hint = f"sopsmith fill {name} -e {recipe.environment}"
             message = "was never drawn: no component holds it"
-            yield Finding("stored-missing", message, value.file, name, hint)
+            yield Finding("stored-missing", message, value.file, name, _giving(recipe, value))
         else:
-            hint = f"sopsmith set {name} -e {recipe.environment}, or mark it optional: true"
+            hint = f"{_giving(recipe, value)}, or mark it optional: true"
             yield Finding("missing", "is in no component", value.file, name, hint)
+
+
+def _giving(recipe: Recipe, value: Value) -> str:
+    """How a value that is absent comes to be."""
+    if value.origin == "derived":
+        needs = [name for name in references(value) if name not in IDENTITIES]
+        return f"give what it is derived from: {', '.join(needs)}"
+    verb = "fill" if value.origin == "stored" else "set"
+    return f"sopsmith {verb} {value.name} -e {recipe.environment}"
 
 
 def _groups(recipe: Recipe, values: Values) -> Iterator[Finding]:
@@ -90,8 +98,8 @@ def _groups(recipe: Recipe, values: Values) -> Iterator[Finding]:
         if absent and len(absent) < len(members):
             message = f"is absent while others of the group {group} are given"
             given = ", ".join(value.name for value in members if value.name in values)
-            hint = f"give it too, or remove {given}"
             for value in absent:
+                hint = f"{_giving(recipe, value)}, or remove {given}"
                 yield Finding("group-incomplete", message, value.file, value.name, hint)
 
 
@@ -171,7 +179,7 @@ def _wanted_bits(value: Value) -> int:
     return entropy.STRONG if value.origin == "generated" else 0
 
 
-def _given_text(value: Value, text: str, file: str) -> Iterator[Finding]:
+def _given_text(recipe: Recipe, value: Value, text: str, file: str) -> Iterator[Finding]:
     """Traces of how a value was copied; whole files and what we make ourselves have none."""
     if value.origin != "given" or not text:
         return
@@ -181,7 +189,7 @@ def _given_text(value: Value, text: str, file: str) -> Iterator[Finding]:
         yield Finding("leftover-space", message, file, value.name)
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         message = "is wrapped in quotes, which are part of the value"
-        hint = f"give it without them: sopsmith set {value.name}"
+        hint = f"give it without them: sopsmith set {value.name} -e {recipe.environment}"
         yield Finding("leftover-quotes", message, file, value.name, hint)
     if text.startswith("\ufeff") or _is_encoded(text.strip()):
         message = "starts with a byte order mark or is base64 of text"

@@ -1,0 +1,70 @@
+"""Two environments of one base: what is found in one of them is told with its name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.past import commit
+from tests.repository import Repo, Run
+
+BASE = "secrets/shop.recipe.yaml"
+VALUES: dict[str, Any] = {
+    "GOOGLE_CLIENT_ID": {"optional": True, "group": "google"},
+    "GOOGLE_CLIENT_SECRET": {"optional": True, "group": "google"},
+    "POSTGRES_PASSWORD": {"generate": {"password": {}}},
+}
+
+
+@pytest.fixture
+def pair(repo: Repo) -> Repo:
+    """`dev` and `production` of one base, each with a component; committed."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    spec = {"app": "shop", "components": ["$(environment).enc.yaml"], "values": VALUES,
+            "secrets": {"shop": {"keys": sorted(VALUES)}}}  # fmt: skip
+    head = {"apiVersion": "sopsmith.dev/v1alpha1", "kind": "SecretRecipe"}
+    repo.write(BASE, json.dumps({**head, "metadata": {"name": "shop"}, "spec": spec}, indent=1))
+    for name in ("dev", "production"):
+        repo.component(f"secrets/{name}.enc.yaml", {"SOPSMITH_SEED_1": repo.seed}, environment=name)
+        extends = f"../../{BASE}"
+        repo.leaf(f"overlays/{name}", app=None, environment=name, extends=extends,
+                  seeds=repo.seeds(name))  # fmt: skip
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        repo.run("git", "config", key, text)
+    commit(repo)
+    return repo
+
+
+def give(repo: Repo, name: str, where: str, *flags: str) -> Run:
+    return repo.run("sopsmith", "set", name, "-e", where, *flags, stdin=repo.canary().encode())
+
+
+# --- findings about what a base declares ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("validate",), ("check",)], ids=str)
+def test_half_a_group_is_told_with_its_environment(pair: Repo, command: tuple[str, ...]) -> None:
+    give(pair, "GOOGLE_CLIENT_SECRET", "dev")
+    text, data = pair.cli(*command), pair.cli(*command, "--output", "json").document["findings"]
+    assert "of the group google are given (dev) [group-incomplete]" in text.out
+    (finding,) = [each for each in data if each["code"] == "group-incomplete"]
+    assert (finding["file"], finding["environment"]) == (BASE, "dev")
+    assert finding["hint"].startswith("sopsmith set GOOGLE_CLIENT_ID -e dev, or ")
+
+
+def test_what_is_wrong_in_both_is_told_once_and_names_both(pair: Repo) -> None:
+    pair.edit(
+        BASE, lambda text: text.replace('"values": {', '"values": {\n"UNUSED": {"default": "x"},')
+    )
+    found = pair.cli("validate", "--output", "json").document["findings"]
+    (unused,) = [each for each in found if each["code"] == "unused-value"]
+    assert unused["environment"] == "dev, production"
+    assert pair.cli("validate").out.count("unused-value") == 1
+
+
+def test_kustomize_hears_whose_it_is(pair: Repo) -> None:
+    give(pair, "GOOGLE_CLIENT_SECRET", "dev")
+    run = pair.function("overlays/dev")
+    assert "(dev); sopsmith set GOOGLE_CLIENT_ID -e dev" in run.document["results"][0]["message"]
