@@ -607,6 +607,13 @@ CATALOGUE: dict[str, Entry] = {
         "Set SOPS_AGE_KEY_FILE where a key is; `--require-key` makes it an error, for CI.",
         "a developer without production's key", "warning",
     ),
+    "not-rendering": Entry(
+        1, "the environment does not render as it is now",
+        "The change was made, and something that it did not cause, or that the next one mends, "
+        "keeps every Secret of the environment from being emitted. The code is in the message.",
+        "Do what the hint says before it is deployed; `sopsmith validate` tells when all is well.",
+        "sopsmith set GOOGLE_CLIENT_ID, without GOOGLE_CLIENT_SECRET", "warning",
+    ),
     "no-recovery": Entry(
         1, "no recovery key can read a new application's seeds",
         "Every generated value comes from a seed, and only the keys in .sops.yaml open it. Where "

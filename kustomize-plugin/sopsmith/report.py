@@ -69,6 +69,11 @@ def findings_json(findings: Iterable[Finding]) -> list[dict[str, str | int | Non
     return [{"severity": each.severity, **each._asdict()} for each in distinct(findings)]
 
 
+def committed(commit: str | None) -> str:
+    """The last line of a command that was asked to commit, and did."""
+    return f"committed {commit[:12]}\n" if commit else ""
+
+
 def findings_page() -> str:
     """The catalogue of findings as Markdown, for kustomize-plugin/README.md."""
     lines = ["| code | exit | what it means | what to do | example |", "|---|---|---|---|---|"]

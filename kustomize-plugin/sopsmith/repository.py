@@ -75,11 +75,23 @@ def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:
     return tuple(render.sealed([leaf.recipe], leaf.read, trust).values())
 
 
-def rendered(leaf: Leaf) -> render.Rendered:
-    """Run the five steps on the leaf; findings about values are in the result."""
+def reread(leaf: Leaf, read: Read | None = None) -> Leaf:
+    """The leaf as its files say now, or as `read` shows them."""
+    file, read = leaf.resolved.file, read or leaf.read
+    if not os.path.isfile(os.path.join(leaf.root, file)):
+        return leaf  # it stands in a kustomization, which is never changed
+    for resolved in resolve(read_source(file, read), read):
+        if resolved.file == file:
+            return leaf._replace(resolved=resolved, recipe=parse(resolved))
+    return leaf
+
+
+def rendered(leaf: Leaf, read: Read | None = None) -> render.Rendered:
+    """Run the five steps on the leaf, with its components as they are or as `read` shows them;
+    findings about values are in the result."""
     chosen = settings.read(leaf.env)
     engine = sops.engine(leaf.env, chosen.trust.key_types, chosen.timeout)
-    return render.render([leaf.recipe], leaf.read, engine, chosen.trust)[0]
+    return render.render([leaf.recipe], read or leaf.read, engine, chosen.trust)[0]
 
 
 def secrets_with(recipe: Recipe, names: Iterable[str]) -> list[str]:

@@ -89,6 +89,25 @@ class Desk(NamedTuple):
     sops: Callable[[], sops_write.Writer]
 
 
+class Draft(NamedTuple):
+    """Changes that are prepared and verified, under the lock, with nothing written yet."""
+
+    root: str
+    changed: tuple[Prepared, ...]
+
+    def read(self, file: str) -> bytes:
+        """A file as it will be."""
+        for each in self.changed:
+            if each.file == file:
+                return each.after
+        return files.reader(self.root)(file)
+
+    def write(self) -> tuple[str, ...]:
+        """Write all of them or none, and return the files that are others now."""
+        _replace_all(self.root, self.changed)
+        return tuple(each.file for each in self.changed)
+
+
 def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str, ...]:
     """Make these changes, and return the files that are others now. Raises what `written` does."""
     with written(root, env, edits) as changed:
@@ -101,8 +120,21 @@ def written(
 ) -> Iterator[tuple[str, ...]]:
     """Make these changes, and keep other writers out while the body looks at them or commits them.
 
-    Gives the files that are others now; whatever the body raises, they stay so. `commit` says that
-    the body means to commit them, so that they are not made where git could not.
+    Gives the files that are others now; whatever the body raises, they stay so. Raises what
+    `prepared` and `Draft.write` do.
+    """
+    with prepared(root, env, edits, commit=commit) as draft:
+        yield draft.write()
+
+
+@contextlib.contextmanager
+def prepared(
+    root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool = False
+) -> Iterator[Draft]:
+    """Prepare these changes, for a body that looks at their outcome before it writes them.
+
+    Other writers are kept out meanwhile. `commit` says that the body means to commit the files, so
+    that they are not written where git could not.
     Raises SopsmithError and leaves every file as it was: what the checks of a component raise,
     would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified,
     write-conflict, write-locked, write-failed, under-way; partly-written where even putting back
@@ -112,11 +144,10 @@ def written(
         if commit:
             git_write.check_settled(git.Repository(root, env), [edit.file for edit in edits])
         desk = desk_in(root, env)
-        prepared = [_prepare(desk, edit) for edit in edits]
-        changed = [each for each in prepared if each.before != each.after]
+        made = [_prepare(desk, edit) for edit in edits]
+        changed = tuple(each for each in made if each.before != each.after)
         _check_sizes(changed)
-        _replace_all(root, changed)
-        yield tuple(each.file for each in changed)
+        yield Draft(root, changed)
 
 
 def _check_sizes(changed: Sequence[Prepared]) -> None:

@@ -427,14 +427,44 @@ def test_all_rotates_what_may_be_and_names_the_rest(shop: Repo) -> None:
     assert same == {"MASTER_KEY", "DISK_KEY", "SMTP_PASSWORD"}
 
 
-def test_a_state_with_findings_is_not_committed(shop: Repo) -> None:
-    shop.edit("base.recipe.yaml", lambda t: t.replace("SMTP_PASSWORD: {}", "SMTP_PASSWORD: "
-              "{rules: {minLength: 999}}"))  # fmt: skip
+def break_another(repo: Repo) -> None:
+    """Somebody declares a rule that a value does not keep."""
+    before = "SMTP_PASSWORD: {}"
+    repo.edit(
+        "base.recipe.yaml", lambda t: t.replace(before, before[:-1] + "rules: {minLength: 999}}")
+    )
+
+
+@pytest.mark.parametrize("choice", ["CSRF_SECRET", "TLS_KEY", "--seed"])
+def test_what_was_wrong_before_is_told_and_stops_no_rotation(shop: Repo, choice: str) -> None:
+    """A leaked secret does not wait until another one is given."""
+    break_another(shop)
     commit(shop)
-    run = shop.cli("rotate", "CSRF_SECRET", "--commit")
-    assert (run.code, run.codes) == (1, {"min-length"})
-    assert "git checkout -- prod/recipe.yaml throws this away" in run.err
-    assert diff(shop) == [f"+    CSRF_SECRET: {{version: 2, rotated: {TODAY}}}"]
+    run = shop.cli("rotate", choice, "--commit")
+    assert (run.code, "committed " in run.out) == (0, True), run.err
+    assert run.err.count("sopsmith: warning: production.enc.yaml: SMTP_PASSWORD: has") == 1
+    assert "[min-length], so nothing renders [not-rendering]" in run.err
+    assert diff(shop) == []
+
+
+@pytest.mark.parametrize("name", ["CSRF_SECRET", "TOKEN"])
+@pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken before"])
+def test_what_a_rotation_would_break_is_not_written(shop: Repo, name: str, broken: bool) -> None:
+    """As where only some passwords fit a pattern; TOKEN is stored, so sops would write it."""
+    token = "    TOKEN: {generate: {password: {}}, stored: true}\n"
+    shop.edit("base.recipe.yaml", lambda t: t.replace("values:\n", f"values:\n{token}")
+              .replace("keys: [DATABASE", "keys: [TOKEN, DATABASE"))  # fmt: skip
+    assert shop.cli("fill").code == 0
+    start = re.escape(shop.cli("get", name).out[:5])
+    fits = f"    {name}: {{rules: {{pattern: '{start}.*'}}}}\n"
+    shop.edit("prod/recipe.yaml", lambda t: t.replace("values:\n", f"values:\n{fits}"))
+    if broken:
+        break_another(shop)
+    commit(shop)
+    run = shop.cli("rotate", name, "--commit", "--yes")
+    assert (run.code, run.codes) == (1, {"pattern"}), run.err
+    assert "nothing was changed" in run.err
+    assert diff(shop) == []
 
 
 @pytest.mark.parametrize("choice", ["--due", "--all", "--seed"])

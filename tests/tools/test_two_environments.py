@@ -68,3 +68,33 @@ def test_kustomize_hears_whose_it_is(pair: Repo) -> None:
     give(pair, "GOOGLE_CLIENT_SECRET", "dev")
     run = pair.function("overlays/dev")
     assert "(dev); sopsmith set GOOGLE_CLIENT_ID -e dev" in run.document["results"][0]["message"]
+
+
+# --- a change that leaves an environment broken ---------------------------------------------------
+
+
+def test_half_a_group_is_set_and_what_is_missing_is_told(pair: Repo) -> None:
+    run = give(pair, "GOOGLE_CLIENT_ID", "production", "--commit")
+    assert (run.code, run.out.splitlines()[-1][:10]) == (0, "committed ")
+    assert "warning: secrets/shop.recipe.yaml: GOOGLE_CLIENT_SECRET: is absent" in run.err
+    assert "[group-incomplete], so nothing renders (production) [not-rendering]" in run.err
+    assert "hint: sopsmith set GOOGLE_CLIENT_SECRET -e production" in run.err
+    assert give(pair, "GOOGLE_CLIENT_SECRET", "production", "--commit").err == ""
+
+
+def test_half_a_group_is_unset_and_what_is_left_is_told(pair: Repo) -> None:
+    for name in ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"):
+        give(pair, name, "dev")
+    run = pair.cli("unset", "GOOGLE_CLIENT_ID", "-e", "dev", "--output", "json")
+    assert run.code == 0
+    (finding,) = run.document["findings"]
+    assert (finding["code"], finding["field"]) == ("not-rendering", "GOOGLE_CLIENT_ID")
+    last = pair.cli("unset", "GOOGLE_CLIENT_SECRET", "-e", "dev")
+    assert (last.code, last.err) == (0, "")
+
+
+def test_what_another_change_left_broken_stops_no_rotation(pair: Repo) -> None:
+    give(pair, "GOOGLE_CLIENT_ID", "production", "--commit")
+    run = pair.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--commit")
+    assert (run.code, "committed " in run.out) == (0, True), run.err
+    assert "hint: sopsmith set GOOGLE_CLIENT_SECRET -e production" in run.err

@@ -67,7 +67,7 @@ def fill(
     if rows:
         session.write(report.table(("ENVIRONMENT", "VALUE", "KIND", "COMPONENT"), rows,
                                    session.colour))  # fmt: skip
-    session.write(_summary(len(rows), dry_run))
+    session.write(_summary(len(rows), dry_run) + report.committed(made))
     for environment, name in given:
         session.write(f"still to be given: sopsmith set {name} -e {environment}\n")
     return 0

@@ -206,6 +206,7 @@ def _show(session: Session, outcome: Outcome, accept: str) -> None:
         session.write(f"\n{title}\n" + "".join(f"  {one_line(line)}\n" for line in lines))
     if outcome.changed:
         session.write(f"\nwritten: {', '.join(outcome.changed)}\n")
+        session.write(report.committed(outcome.commit))
         session.write(f"next: sopsmith validate {outcome.target.recipe}\n")
     else:
         session.write("\nnothing was changed\n")

@@ -189,8 +189,7 @@ def _report(session: Session, outcome: Outcome, output: str) -> None:
         return
     lines = [f"{word}  {file}\n" for word, paths in
              (("made", outcome.written), ("kept", outcome.kept)) for file in paths]  # fmt: skip
-    lines += [f"committed {outcome.commit[:12]}\n"] if outcome.commit else []
-    session.write("".join(lines))
+    session.write("".join(lines) + report.committed(outcome.commit))
     if outcome.keys:
         rows = [(key.environment, key.recipient, key.file) for key in outcome.keys]
         header = ("ENVIRONMENT", "PUBLIC KEY", "PRIVATE KEY IN")

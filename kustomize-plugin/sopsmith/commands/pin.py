@@ -42,7 +42,9 @@ def pin(
         session.write(report.as_json(tree))
     else:
         session.write(f"{name} is stored in {place.file} now, unchanged\n")
-        session.write(f"from here on: sopsmith set {name}, or sopsmith rotate {name}\n")
+        mine = f"{name} -e {leaf.recipe.environment}"
+        session.write(f"from here on: sopsmith set {mine}, or sopsmith rotate {mine}\n")
+        session.write(report.committed(made))
     return 0
 
 

@@ -135,7 +135,7 @@ def change_recipients(
         return 0
     lines = [f"changed {one_line(file)}\n" for file in changed]
     lines += [f"now readable for {one_line(each)}\n" for each in sorted(gained)]
-    session.write("".join(lines) or "nothing to change\n")
+    session.write("".join(lines) + report.committed(made) or "nothing to change\n")
     if seen:
         session.write("who was removed keeps what these files held; make it worthless:\n")
         session.write(report.table(("FILE", "KEY", "COMMAND"), seen, session.colour))

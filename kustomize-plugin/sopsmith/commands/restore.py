@@ -64,6 +64,7 @@ def restore(
         session.write(f"{name} {'would be' if dry_run else 'is'} {plan.words}\n")
         for words, names in (("derived from it", derived), ("Secrets that change", secrets)):
             session.write(f"{words}: {', '.join(names)}\n" if names else "")
+        session.write(report.committed(made))
     return 0
 
 

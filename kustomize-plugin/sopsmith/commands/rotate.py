@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from sopsmith import report, repository, writeback
+from sopsmith import aftermath, report, repository, writeback
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, exit_code, one_line
+from sopsmith.findings import Finding, one_line
 from sopsmith.history import trail
 from sopsmith.rotations import assent, prospect, rotation, turnover
 from sopsmith.rotations.turnover import Job
@@ -22,8 +22,8 @@ def rotate(
 ) -> int:  # fmt: skip
     """Rotate these values, those that are due (of every leaf, without `where`), or all of a leaf.
 
-    The new state is rendered at last; its findings decide the exit code, and whether it is
-    committed.
+    The new state is rendered before it is written: what a rotation would break it does not do, and
+    what was broken before is a warning.
     """
     if bool(names) != (choice == "named"):
         hint = "sopsmith rotate KEY…, or one of --due, --all and --seed"
@@ -42,21 +42,22 @@ def rotate(
     if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
         root, today = jobs[0].leaf.root, session.today
         edits = turnover.edits(jobs, today)
-        with writeback.written(root, session.env, edits, commit=commit) as changed:
-            found = turnover.findings(each.leaf for each in jobs if each.plan.turns)
+        with writeback.prepared(root, session.env, edits, commit=commit) as draft:
+            leaves = [each.leaf for each in jobs if each.plan.turns]
+            found = aftermath.checked(leaves, draft.read)
+            changed = draft.write()
             scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
             message = trail.message("rotate", tuple(scope), rotated, "rotate")
-            may = commit and not exit_code(found)
-            made = writeback.finish(session, root, changed, message, commit=may)
+            made = writeback.finish(session, root, changed, message, commit=commit)
     if is_text:
         session.write(_outcome(rotated, changed, made, choice))
-        assent.report_findings(session, found, changed)
+        session.say(aftermath.told(found))
     else:
         tree = {"environments": [prospect.as_tree(each) for each in told],
                 "changed": list(changed), "commit": made,
                 "findings": report.findings_json(found)}  # fmt: skip
         session.write(report.as_json(tree))
-    return exit_code(found)
+    return 0
 
 
 def _jobs(session: Session, names: Sequence[str], choice: Choice, where: str | None) -> list[Job]:
@@ -90,5 +91,4 @@ def _outcome(
         return "nothing is due\n" if choice == "due" else "nothing may be rotated\n"
     if not changed:
         return "nothing was changed\n"
-    committed = f"committed {made[:12]}\n" if made else ""
-    return "".join(f"changed {file}\n" for file in changed) + committed
+    return "".join(f"changed {file}\n" for file in changed) + report.committed(made)

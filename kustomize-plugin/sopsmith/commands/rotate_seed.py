@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sopsmith import report, repository, writeback
-from sopsmith.findings import Finding, exit_code, one_line
+from sopsmith import aftermath, report, repository, writeback
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import trail
 from sopsmith.rotations import assent, prospect, succession, turnover
 from sopsmith.rotations.succession import Standing, Step
@@ -37,7 +38,7 @@ def rotate_seed(
     if goes_on and assent.agreed(session, f"rotate to seed {standing.target}", yes=yes):
         taken, found = _carry_out(session, standing, commit=commit, is_text=is_text)
     if is_text:
-        assent.report_findings(session, found, taken[-1]["changed"] if taken else ())
+        session.say(text(found, "sopsmith: "))
         if not taken:
             session.write("nothing was changed\n")
         if (taken or is_over) and not exit_code(found):
@@ -54,7 +55,7 @@ def rotate_seed(
 def _carry_out(
     session: Session, standing: Standing, *, commit: bool, is_text: bool
 ) -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:
-    """Take the steps, up to one after which something does not render."""
+    """Take the steps, up to one that can't be taken: those before it are told all the same."""
     taken: list[dict[str, Any]] = []
     found: tuple[Finding, ...] = ()
     now = standing
@@ -62,12 +63,13 @@ def _carry_out(
         step = make(now)
         if step is None:
             continue
-        tree, found = _take(session, now, step, commit=commit)
+        try:
+            tree, found = _take(session, now, step, commit=commit)
+        except SopsmithError as error:
+            return taken, error.findings
         taken.append(tree)
         if is_text:
             session.write(_told(tree, step))
-        if exit_code(found):
-            break
         now = succession.again(now)
     return taken, found
 
@@ -96,13 +98,13 @@ def _plan(standing: Standing, moving: int, waiting: Mapping[str, Sequence[str]])
 def _take(
     session: Session, now: Standing, step: Step, *, commit: bool
 ) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """Write one step, see that everything still renders, and commit it."""
+    """See that everything still renders after one step, write it, and commit it."""
     first = now.leaves[0]
-    with writeback.written(first.root, session.env, step.edits, commit=commit) as changed:
-        found = turnover.findings(now.leaves)
+    with writeback.prepared(first.root, session.env, step.edits, commit=commit) as draft:
+        found = aftermath.checked(now.leaves, draft.read)
+        changed = draft.write()
         message = trail.message("rotate", first.recipe.environment, step.names, step.subject)
-        may = commit and not exit_code(found)
-        made = writeback.finish(session, first.root, changed, message, commit=may)
+        made = writeback.finish(session, first.root, changed, message, commit=commit)
     tree = {"step": step.name, "values": list(step.names), "changed": list(changed),
             "commit": made}  # fmt: skip
     return tree, found

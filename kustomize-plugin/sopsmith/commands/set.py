@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopsmith import report, repository, writeback
+from sopsmith import aftermath, report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.components.placement import Place
@@ -28,7 +28,9 @@ def set_value(
     if not force:
         _check(leaf, name, value)
     edits = _edits(session, leaf, place, name, value)
-    with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
+    with writeback.prepared(leaf.root, leaf.env, edits, commit=commit) as draft:
+        left = aftermath.left(leaf, draft.read)
+        changed = draft.write()
         message = trail.message("set", leaf.recipe.environment, [name], "set")
         made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     affected = reached(leaf.recipe.values, [name]) - {name}
@@ -36,14 +38,15 @@ def set_value(
     if output == "json":
         tree = {"value": name, "environment": leaf.recipe.environment, "file": place.file,
                 "changed": bool(changed), "derived": sorted(affected), "secrets": secrets,
-                "commit": made}  # fmt: skip
+                "commit": made, "findings": report.findings_json(left)}  # fmt: skip
         session.write(report.as_json(tree))
         return 0
-    if not changed:
+    if changed:
+        session.write(f"{name} set in {place.file}\n")
+        session.write(_consequences(sorted(affected), secrets) + report.committed(made))
+    else:
         session.write(f"{name} is that value already: nothing changed\n")
-        return 0
-    session.write(f"{name} set in {place.file}\n")
-    session.write(_consequences(sorted(affected), secrets))
+    session.say(aftermath.told(left))
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopsmith import report, repository, writeback
+from sopsmith import aftermath, report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
@@ -24,17 +24,16 @@ def unset(session: Session, name: str, *, where: str | None, commit: bool, outpu
         raise SopsmithError(Finding("missing", message, leaf.recipe.file, name))
     places = list(keys)
     edits = [writeback.ComponentEdit(file, (Change(key, None),)) for file, key in keys.items()]
-    with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
+    with writeback.prepared(leaf.root, leaf.env, edits, commit=commit) as draft:
+        left = aftermath.left(leaf, draft.read)
+        changed = draft.write()
         message = trail.message("unset", leaf.recipe.environment, [name], "remove")
         made = writeback.finish(session, leaf.root, changed, message, commit=commit)
     if output == "json":
         tree = {"value": name, "environment": leaf.recipe.environment, "files": places,
-                "commit": made}  # fmt: skip
+                "commit": made, "findings": report.findings_json(left)}  # fmt: skip
         session.write(report.as_json(tree))
         return 0
-    session.write(f"{name} removed from {', '.join(places)}\n")
-    value = leaf.recipe.values.get(name)
-    is_kept = value is not None and value.origin in ("given", "stored")
-    if value is not None and is_kept and not value.optional and value.default is None:
-        session.write("the recipe still asks for it: set it, or mark it optional: true\n")
+    session.write(f"{name} removed from {', '.join(places)}\n" + report.committed(made))
+    session.say(aftermath.told(left))
     return 0

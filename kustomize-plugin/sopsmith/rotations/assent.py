@@ -1,10 +1,9 @@
-"""A plan shown before it is carried out, the question whether to, and what came of it."""
+"""A plan shown before it is carried out, and the question whether to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sopsmith.findings import Finding, exit_code, text
 from sopsmith.rotations import prospect
 from sopsmith.rotations.prospect import Prospect
 from sopsmith.voice import Session
@@ -24,12 +23,3 @@ def agreed(session: Session, what: str, *, yes: bool) -> bool:
     if yes or not session.is_terminal:
         return True
     return session.ask(f"{what}? y/n", "n").lower() in ("y", "yes")
-
-
-def report_findings(session: Session, findings: Sequence[Finding], changed: Sequence[str]) -> None:
-    """What the new state's rendering found, and the way back where that is an error."""
-    session.say(text(findings, "sopsmith: "))
-    if exit_code(findings):
-        back = f"git checkout -- {' '.join(changed)}"
-        lost = "throws this away, with all else there that is not staged"
-        session.say(f"sopsmith: hint: nothing was committed; {back} {lost}\n")

@@ -93,7 +93,7 @@ def _holders(leaf: Leaf) -> dict[str, str]:
 
 def again(before: Standing) -> Standing:
     """How it stands after a step."""
-    return look(turnover.reread(before.leaves[0]))
+    return look(repository.reread(before.leaves[0]))
 
 
 def moves(now: Standing, target: str, today: date) -> tuple[Job, ...]:

@@ -19,7 +19,7 @@ from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Sensitive, Value, Values
 from sopsmith.recipes import consumers
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Source, read_source, resolve
+from sopsmith.recipes.resolve import Source
 from sopsmith.repository import Leaf
 from sopsmith.rotations import prospect, rotation
 from sopsmith.rotations.prospect import Prospect
@@ -189,35 +189,6 @@ def recipe_edit(leaf: Leaf, edit: Callable[[str], str]) -> writeback.TextEdit:
 
 
 # --- around it ------------------------------------------------------------------------------------
-
-
-def reread(leaf: Leaf) -> Leaf:
-    """The leaf as its files say now."""
-    file = leaf.resolved.file
-    if not os.path.isfile(os.path.join(leaf.root, file)):
-        return leaf  # it stands in a kustomization, which is never changed
-    for resolved in resolve(read_source(file, leaf.read), leaf.read):
-        if resolved.file == file:
-            return leaf._replace(resolved=resolved, recipe=parse(resolved))
-    return leaf
-
-
-def findings(leaves: Iterable[Leaf]) -> tuple[Finding, ...]:
-    """What is wrong with leaves as their files say now; without a key, that this is not known."""
-    found: list[Finding] = []
-    for leaf in leaves:
-        try:
-            found += repository.rendered(reread(leaf)).findings
-        except SopsmithError as error:
-            found += [_noted(each) for each in error.findings]
-    return tuple(found)
-
-
-def _noted(finding: Finding) -> Finding:
-    if finding.code != "no-key":
-        return finding
-    message = f"{finding.message}, so the new values were not validated"
-    return finding._replace(code="validated-keyless", message=message)
 
 
 def foreseen(one: Job) -> Prospect:
