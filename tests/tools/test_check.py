@@ -735,7 +735,7 @@ def test_findings_are_told_as_json_and_as_annotations(shop: Repo) -> None:
     assert first.startswith("::error file=a%2Cb%3Ac%25.enc.yaml,title=sopsmith%3A not-encrypted::")
     assert second == (
         "::error file=secrets/shop.recipe.yaml,line=10,title=sopsmith%3A weak::PASSWORD: yields "
-        "48 bits of entropy, under 128%0Amake it longer, or say what is enough: "
+        "48 bits of entropy, under 128 (production)%0Amake it longer, or say what is enough: "
         "rules: {minEntropy: …}"
     )
 

@@ -125,6 +125,7 @@ def test_scripts_get_json(shop: Repo) -> None:
     assert run.document == {
         "value": "SMTP_PASSWORD", "environment": "production", "file": SHOP, "changed": True,
         "derived": ["SMTP_URL"], "secrets": ["backend"], "commit": None,
+        "findings": [],
     }  # fmt: skip
     run = set_(shop, "SMTP_PASWORD", "x", "--output", "json")
     assert (run.code, run.document["findings"][0]["code"]) == (2, "recipe-name")
@@ -192,7 +193,9 @@ def test_what_is_made_is_not_set(shop: Repo) -> None:
     run = set_(shop, "DATABASE_URL", shop.canary())
     stopped(shop, run, 2, "is derived, not kept", "change the values that it is derived from")
     run = set_(shop, "DB_PASSWORD", shop.canary())
-    stopped(shop, run, 2, "is generated from the seed", "sopsmith pin DB_PASSWORD lets it be set")
+    stopped(
+        shop, run, 2, "is generated from the seed", "sopsmith pin DB_PASSWORD -e production lets it"
+    )
 
 
 def test_the_rules_of_the_recipe_are_asked_first(shop: Repo) -> None:
@@ -477,11 +480,14 @@ def test_a_value_is_taken_out(shop: Repo) -> None:
 
 def test_a_value_that_is_asked_for_is_taken_out_with_a_word(shop: Repo) -> None:
     run = shop.cli("unset", "API_TOKEN", "--output", "json")
-    assert run.document == {
+    tree = run.document
+    (finding,) = tree.pop("findings")
+    assert tree == {
         "value": "API_TOKEN", "environment": "production", "files": [SHOP], "commit": None,
     }  # fmt: skip
+    assert (finding["code"], finding["field"]) == ("not-rendering", "API_TOKEN")
     shop.run("git", "checkout", "-q", ".")
-    assert "the recipe still asks for it" in shop.cli("unset", "API_TOKEN").out
+    assert "sopsmith set API_TOKEN -e production" in shop.cli("unset", "API_TOKEN").err
 
 
 def test_what_is_not_declared_any_more_can_be_taken_out(shop: Repo) -> None:
@@ -590,7 +596,8 @@ def test_a_pinned_value_stays_what_it_is(shop: Repo) -> None:
     before = shop.function()
     run = shop.cli("pin", "DB_PASSWORD")
     assert run == (0, f"DB_PASSWORD is stored in {SHOP} now, unchanged\nfrom here on: sopsmith set "
-                      "DB_PASSWORD, or sopsmith rotate DB_PASSWORD\n", "")  # fmt: skip
+                      "DB_PASSWORD -e production, or sopsmith rotate DB_PASSWORD -e production\n",
+                   "")  # fmt: skip
     assert status(shop) == [f" M {RECIPE}", f" M {SHOP}"]
     assert shop.function().out == before.out
     value = yaml.safe_load((shop.path / RECIPE).read_text())["spec"]["values"]["DB_PASSWORD"]

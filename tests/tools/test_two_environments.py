@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -98,3 +100,64 @@ def test_what_another_change_left_broken_stops_no_rotation(pair: Repo) -> None:
     run = pair.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--commit")
     assert (run.code, "committed " in run.out) == (0, True), run.err
     assert "hint: sopsmith set GOOGLE_CLIENT_SECRET -e production" in run.err
+
+
+# --- hints that name a command --------------------------------------------------------------------
+
+COMMAND = re.compile(r"sopsmith ([a-z]+(?: -{1,2}[a-z]+| [A-Z][A-Z_0-9]+| dev| production)+)")
+
+
+def raised(repo: Repo) -> None:
+    """One rotation, and then its version lowered by hand."""
+    assert repo.cli("rotate", "POSTGRES_PASSWORD", "-e", "dev", "--commit").code == 0
+    repo.edit(
+        "overlays/dev/recipe.yaml", lambda text: re.sub(r'"version": 2', '"version": 1', text)
+    )
+
+
+def undeclared(repo: Repo) -> None:
+    repo.component(
+        "secrets/dev.enc.yaml", {"SOPSMITH_SEED_1": repo.seed, "OLD_KEY": repo.canary()},
+        environment="dev",
+    )  # fmt: skip
+
+
+def kept_twice(repo: Repo) -> None:
+    """A value that comes from the seed stands in a component as well."""
+    given = {"SOPSMITH_SEED_1": repo.seed, "POSTGRES_PASSWORD": repo.canary()}
+    repo.component("secrets/dev.enc.yaml", given, environment="dev")
+
+
+def nothing(repo: Repo) -> None:
+    pass
+
+
+SITUATIONS: dict[str, tuple[Callable[[Repo], object], str, list[str]]] = {
+    "an absent value is read": (nothing, "get GOOGLE_CLIENT_ID -e dev", ["set"]),
+    "a generated value is set": (nothing, "set POSTGRES_PASSWORD -e dev", ["rotate", "pin"]),
+    "nothing is given": (nothing, "set GOOGLE_CLIENT_ID -e dev", ["set", "unset"]),
+    "a value is pinned": (nothing, "pin POSTGRES_PASSWORD -e dev", ["set", "rotate"]),
+    "half a group": (
+        lambda repo: give(repo, "GOOGLE_CLIENT_ID", "dev"), "validate", ["set"],
+    ),
+    "a lowered version": (raised, "check --against HEAD", ["history"]),
+    "a key nobody declares": (undeclared, "validate", ["unset"]),
+    "a key of a generated value": (kept_twice, "check", ["unset"]),
+    "a value of later": (
+        lambda repo: give(repo, "GOOGLE_CLIENT_ID", "dev", "--commit"),
+        "restore GOOGLE_CLIENT_ID --to HEAD~1 -e dev", ["unset"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_command_in_a_hint_runs_as_it_is_printed(pair: Repo, situation: str) -> None:
+    """Without -e, several recipes could be meant."""
+    prepare, command, expected = SITUATIONS[situation]
+    prepare(pair)
+    run = pair.cli(*command.split())
+    told = COMMAND.findall(run.out + run.err)
+    assert [each.split()[0] for each in told] == expected, run.out + run.err
+    for each in told:
+        done = pair.run("sopsmith", *each.split(), stdin=pair.canary().encode())
+        assert done.code in (0, 1), (each, done.err)  # 1: there is nothing to be unset

@@ -15,7 +15,9 @@ def get(session: Session, name: str, *, where: str | None) -> int:
     value = placement.declared(leaf.recipe, name)
     rendered = repository.rendered(leaf)
     if name not in rendered.values:
-        hint = f"sopsmith set {name}" if value.origin == "given" else "sopsmith validate tells why"
+        verb = {"given": "set", "stored": "fill"}.get(value.origin)
+        hint = f"sopsmith {verb} {name} -e {leaf.recipe.environment}"
+        hint = hint if verb else "sopsmith validate tells why"
         raise SopsmithError(Finding("missing", "is absent", leaf.recipe.file, name, hint))
     session.write_bytes(rendered.values[name].data() + (b"\n" if session.is_terminal else b""))
     return 0

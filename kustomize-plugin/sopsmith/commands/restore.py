@@ -118,7 +118,7 @@ def _content(
         if then.findings:
             raise SopsmithError(then.findings)
         message = f"stood in no component in {short}"
-        hint = "sopsmith unset removes it now"
+        hint = f"sopsmith unset {value.name} -e {leaf.recipe.environment} removes it now"
         if before.default is not None:
             hint = f"it was the recipe's default: git show {short}:./{before.file}"
         raise SopsmithError(Finding("usage", message, then.recipe.file, value.name, hint))

@@ -89,7 +89,8 @@ def _read(session: Session, environment: str, name: str, exact: bool) -> Sensiti
     if not exact and data.endswith(b"\n"):
         data = data[:-1].removesuffix(b"\r")
     if not data:
-        hint = f"printf %s VALUE | sopsmith set {name}, or run it in a terminal; sopsmith unset"
+        mine = f"{name} -e {environment}"
+        hint = f"printf %s VALUE | sopsmith set {mine}, or to have none: sopsmith unset {mine}"
         raise SopsmithError(Finding("usage", "standard input is empty", hint=hint))
     return Sensitive(data)
 

@@ -35,7 +35,8 @@ def kept(recipe: Recipe, name: str) -> Value:
     """The value, where a component keeps it; raises SopsmithError (usage) for one that is made."""
     value = declared(recipe, name)
     if value.origin == "generated":
-        hint = f"sopsmith rotate {name} makes a new one; sopsmith pin {name} lets it be set"
+        mine = f"{name} -e {recipe.environment}"
+        hint = f"sopsmith rotate {mine} makes a new one; sopsmith pin {mine} lets it be set"
         raise SopsmithError(
             Finding("usage", "is generated from the seed, not kept", value.file, name, hint)
         )
@@ -85,7 +86,7 @@ def place(recipe: Recipe, sealed: Sequence[Sealed], name: str, wanted: str | Non
     there = standing(sealed, name)
     if there:
         if wanted not in (None, there[0].file):
-            hint = "sopsmith unset it there first"
+            hint = f"take it out there first: sopsmith unset {name} -e {recipe.environment}"
             message = f"stands in {there[0].file} already"
             raise SopsmithError(Finding("usage", message, recipe.file, name, hint))
         return there[0]

@@ -70,17 +70,18 @@ def _before(value: Value, earlier: Sequence[Recipe]) -> tuple[Recipe, Value] | N
 
 def _seed_problems(new: Recipe, old: Recipe) -> Iterator[Finding]:
     """A seed's check value stays for as long as anything is made from the seed."""
+    moving = f"sopsmith rotate --seed -e {new.environment}"
     for number, check in old.seeds.items():
         stated = new.seeds.get(number)
         field = f"spec.seeds.{number}"
         users = [name for name, value in new.values.items() if number in _seeds_of(value)]
         if stated is not None and stated != check:
             message = "is another check value than before: another seed would be taken for it"
-            hint = "restore it; a new seed gets a new number: sopsmith rotate --seed"
+            hint = f"restore it; a new seed gets a new number: {moving}"
             yield Finding("seed-changed", message, new.file, field, hint)
         elif stated is None and users:
             message = f"is gone, while {users[0]} is still made from that seed"
-            hint = "restore it; sopsmith rotate --seed moves values to a new one"
+            hint = f"restore it; values move to a new seed by {moving}"
             yield Finding("seed-changed", message, new.file, field, hint)
 
 
@@ -118,7 +119,8 @@ def _version_problem(new: Recipe, value: Value, old: Recipe, before: Value) -> F
             hint = "an old value comes back into use; see that it never leaked"
             return Finding("version-restored", message, new.file, field, hint)
         message = f"is {value.version} and was {before.version}"
-        hint = f"to have the old value back: sopsmith restore {value.name} --to REV"
+        named = f"{value.name} -e {new.environment}"
+        hint = f"sopsmith restore brings an old value back, from one of sopsmith history {named}"
         return Finding("version-lowered", message, new.file, field, hint)
     if value.version > highest + 1:
         message = f"is {value.version} and was {before.version}"

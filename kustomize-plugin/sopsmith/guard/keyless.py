@@ -84,5 +84,6 @@ def _seed_problems(recipe: Recipe, numbers: Set[str]) -> Iterator[Finding]:
             yield Finding("seed-refused", f"no component holds {name}", recipe.file, field, hint)
         elif number not in recipe.seeds:
             message = f"{name} is not known to the recipe"
-            hint = "sopsmith render, with a key, prints the check value that belongs under seeds"
+            render = f"sopsmith render -e {recipe.environment}"
+            hint = f"with a key, {render} says which check value belongs under seeds"
             yield Finding("seed-refused", message, recipe.file, field, hint)

@@ -19,7 +19,8 @@ def before_of(recipe: Recipe, value: Value, revision: str) -> Value:
     for before in recipe.values.values():
         if before.origin == value.origin == "generated" and before.id == value.id:
             return before
-    hint = f"sopsmith history {value.name} shows the commits that have it"
+    named = f"{value.name} -e {recipe.environment}"
+    hint = f"sopsmith history {named} shows the commits that have it"
     message = f"is no value yet in {revision[:12]}"
     raise SopsmithError(Finding("usage", message, recipe.file, value.name, hint))
 

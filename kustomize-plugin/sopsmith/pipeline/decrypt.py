@@ -273,7 +273,7 @@ def _join(recipe: Recipe, contents: Sequence[tuple[Component, Content]]) -> Decr
         for name, key in _reading(component, content.entries):
             problem = _problem(recipe, name, places)
             if problem:
-                findings.append(Finding(problem[0], problem[1], file, key))
+                findings.append(Finding(*problem[:2], file, key, problem[2]))
             if name in recipe.values and name not in values:
                 values[name] = content.entries[key]
                 places[name] = file
@@ -296,7 +296,8 @@ def _previous(
             problem = _problem(recipe, name, places)
             if problem:
                 message = f"keeps what {name} was, which {problem[1]}"
-                findings.append(Finding(problem[0], message, component.file, PREVIOUS + name))
+                hint = f"remove it here: sopsmith unset {PREVIOUS}{name} -e {recipe.environment}"
+                findings.append(Finding(problem[0], message, component.file, PREVIOUS + name, hint))
             places.setdefault(name, component.file)
             previous.setdefault(name, sensitive)
     return previous, findings
@@ -320,12 +321,17 @@ def _reading(component: Component, keys: Collection[str]) -> Iterator[tuple[str,
         yield from ((key, key) for key in keys)
 
 
-def _problem(recipe: Recipe, name: str, places: Mapping[str, str]) -> tuple[str, str] | None:
+def _problem(recipe: Recipe, name: str, places: Mapping[str, str]) -> tuple[str, str, str] | None:
+    """Code, message and hint."""
     value = recipe.values.get(name)
+    remove = f"sopsmith unset {name} -e {recipe.environment}"
     if value is None:
-        return "undeclared-key", "is not declared in the recipe"
+        hint = f"declare it under values, or remove it: {remove}"
+        return "undeclared-key", "is not declared in the recipe", hint
     if value.origin in ("generated", "derived"):
-        return "origin-conflict", f"is {value.origin} by the recipe and may not stand here"
+        message = f"is {value.origin} by the recipe and may not stand here"
+        return "origin-conflict", message, f"remove it here: {remove}"
     if name in places:
-        return "duplicate-key", f"stands in {places[name]} as well"
+        hint = f"sopsmith unset takes it out of all: {remove}"
+        return "duplicate-key", f"stands in {places[name]} as well", hint
     return None
