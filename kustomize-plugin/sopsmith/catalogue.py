@@ -27,7 +27,7 @@ CATALOGUE: dict[str, Entry] = {
         2, "the command line does not fit",
         "An argument is missing, unknown or of the wrong form.",
         "Run the command with --help; it ends with examples.",
-        "sopsmith render",
+        "sopsmith get",
     ),
     "function-input": Entry(
         2, "standard input is not one function call",

@@ -44,13 +44,8 @@ def leaf(where: str | None, env: Mapping[str, str], names: Sequence[str] = ()) -
     the only one that declares all of `names`.
     Raises SopsmithError (usage) where none or several could be meant, and what the recipes raise.
     """
-    is_path = where is not None and (os.path.isfile(where) or checkout.is_overlay(where))
-    if is_path or (where is None and checkout.is_overlay(".")):
-        here = checkout.at(where or ".", env)
-        root, found = here.root, checkout.resolved(here)
-    else:
-        root = files.find_root(".", env)
-        found = leaves(root, env)
+    root, found = _looked_up(where, env)
+    is_path = where is not None and _is_path(where)
     meant = [each for each in found if is_path or where in (None, each.spec.get("environment"))]
     if len(meant) > 1:
         declaring = [each for each in meant if set(names) <= set(each.spec.get("values", {}))]
@@ -58,6 +53,34 @@ def leaf(where: str | None, env: Mapping[str, str], names: Sequence[str] = ()) -
     if len(meant) != 1:
         raise SopsmithError(_not_one(meant or found, is_known=bool(meant)))
     return Leaf(root, env, meant[0], parse(meant[0]))
+
+
+def _looked_up(where: str | None, env: Mapping[str, str]) -> tuple[str, Sequence[Resolved]]:
+    """The root, and every leaf that could be meant."""
+    if (where is not None and _is_path(where)) or (where is None and checkout.is_overlay(".")):
+        here = checkout.at(where or ".", env)
+        return here.root, checkout.resolved(here)
+    root = files.find_root(".", env)
+    return root, leaves(root, env)
+
+
+def _is_path(where: str) -> bool:
+    return os.path.isfile(where) or checkout.is_overlay(where)
+
+
+def meant(path: str | None, where: str | None, env: Mapping[str, str]) -> checkout.Checkout:
+    """The recipes at a path, or the one of an environment as `leaf` finds it.
+
+    Raises SopsmithError (usage) for both, and what `leaf` and `checkout.at` raise.
+    """
+    if path is not None and where is not None:
+        message = "a path and --environment both say what is meant"
+        raise SopsmithError(Finding("usage", message, hint="give one of the two"))
+    place = path or where or "."
+    if path is not None or _is_path(place):
+        return checkout.at(place, env)
+    one = leaf(where, env)
+    return checkout.at(os.path.join(one.root, one.resolved.file), env)
 
 
 def every_leaf(env: Mapping[str, str]) -> tuple[Leaf, ...]:

@@ -515,6 +515,7 @@ def test_the_old_seed_stays_while_an_old_value_is_kept(shop: Repo) -> None:
     before = values(shop)
     last = shop.cli("rotate", "--seed")
     assert (last.code, "seed 1 is removed: changed" in last.out) == (0, True)
+    assert "until then the old values are in use" not in last.out  # no value changed
     assert "SOPSMITH_SEED_1" not in (shop.path / "production.enc.yaml").read_text()
     assert '"1":' not in (shop.path / "prod/recipe.yaml").read_text().split("values:")[0]
     assert values(shop) == before

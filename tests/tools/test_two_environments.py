@@ -161,3 +161,28 @@ def test_a_command_in_a_hint_runs_as_it_is_printed(pair: Repo, situation: str) -
     for each in told:
         done = pair.run("sopsmith", *each.split(), stdin=pair.canary().encode())
         assert done.code in (0, 1), (each, done.err)  # 1: there is nothing to be unset
+
+
+# --- which environment is meant -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["render", "list", "resolve"])
+def test_what_reads_takes_an_environment_as_everything_does(pair: Repo, command: str) -> None:
+    by_path = pair.cli(command, "overlays/dev")
+    assert by_path.code == 0
+    for more in (("-e", "dev"), ("-e", "overlays/dev"), ("-e", "overlays/dev/recipe.yaml")):
+        assert pair.cli(command, *more) == by_path
+    assert pair.run("sopsmith", command, cwd="overlays/dev").out == by_path.out
+    assert pair.run("sopsmith", command, "-e", "dev", cwd="secrets").out == by_path.out
+
+
+@pytest.mark.parametrize("command", ["render", "list", "resolve"])
+def test_an_environment_that_is_unclear_is_asked_for(pair: Repo, command: str) -> None:
+    for arguments, message in (
+        ((), "several recipes could be meant"),
+        (("-e", "nowhere"), "no environment has that name"),
+        (("overlays/dev", "-e", "dev"), "a path and --environment both say"),
+    ):
+        run = pair.cli(command, *arguments)
+        assert (run.code, run.codes) == (2, {"usage"})
+        assert message in run.err

@@ -44,8 +44,10 @@ def component(one: Parser) -> None:
 
 
 def path(one: Parser) -> None:
-    """What to render."""
-    one.add_argument("path", metavar="OVERLAY_OR_RECIPE", help="an overlay's folder, or a recipe")
+    """What to render: a path, or as everywhere an environment."""
+    help_ = "an overlay's folder, or a recipe; or -e"
+    one.add_argument("path", nargs="?", metavar="OVERLAY_OR_RECIPE", help=help_)
+    environment(one)
 
 
 def output(one: Parser, *more: str) -> None:

@@ -10,13 +10,13 @@ from sopsmith.commands import list as list_command
 EXAMPLES = {
     "render": (
         "sopsmith render overlays/production",
-        "sopsmith render overlays/production --masked",
+        "sopsmith render -e production --masked",
         "sopsmith render overlays/dev/recipe.yaml | jq -r '.items[].metadata.name'",
     ),
-    "resolve": ("sopsmith resolve overlays/production",),
+    "resolve": ("sopsmith resolve overlays/production", "sopsmith resolve -e dev"),
     "list": (
         "sopsmith list overlays/production",
-        "sopsmith list overlays/production --output json | jq '.[] | select(.due)'",
+        "sopsmith list -e production --output json | jq '.[] | select(.due)'",
     ),
     "schema": ("sopsmith schema > secretrecipe.schema.json", "sopsmith schema --findings"),
     "doctor": ("sopsmith doctor",),
@@ -27,7 +27,9 @@ def add_to(add: Add) -> None:
     """Add them to the command line."""
     one = add(
         "render", "Print the function's output: a ResourceList in JSON, values included.",
-        lambda s, o: render.render(s, o.path, masked=o.masked, output=o.output),
+        lambda s, o: render.render(
+            s, o.path, where=o.environment, masked=o.masked, output=o.output
+        ),
     )  # fmt: skip
     options.path(one)
     one.add_argument("--masked", action="store_true", help="key names and origins, no values")
@@ -35,14 +37,14 @@ def add_to(add: Add) -> None:
 
     one = add(
         "resolve", "Print the merged recipe, with the file that set each field.",
-        lambda s, o: resolve.resolve(s, o.path, output=o.output),
+        lambda s, o: resolve.resolve(s, o.path, where=o.environment, output=o.output),
     )  # fmt: skip
     options.path(one)
     options.output(one)
 
     one = add(
         "list", "List every value: its origin, its source, when it is due, where it goes.",
-        lambda s, o: list_command.list_values(s, o.path, output=o.output),
+        lambda s, o: list_command.list_values(s, o.path, where=o.environment, output=o.output),
     )  # fmt: skip
     options.path(one)
     options.output(one)

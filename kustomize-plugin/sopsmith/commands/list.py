@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sopsmith import checkout, report
+from sopsmith import checkout, report, repository
 from sopsmith.model import Recipe
 from sopsmith.pipeline.render import Rendered
 from sopsmith.recipes import schedule
@@ -13,9 +13,9 @@ from sopsmith.recipes.template import reached
 from sopsmith.voice import Session
 
 
-def list_values(session: Session, path: str, *, output: str) -> int:
+def list_values(session: Session, path: str | None, *, where: str | None, output: str) -> int:
     """Print the values of each leaf, absent ones included, never a value's content."""
-    rendered = checkout.rendered(checkout.at(path, session.env))
+    rendered = checkout.rendered(repository.meant(path, where, session.env))
     rows = [row for each in rendered for row in _rows(each)]
     if output == "json":
         session.write(report.as_json(rows))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from sopsmith import checkout, report
+from sopsmith import checkout, report, repository
 from sopsmith.pipeline.render import Rendered, emitted
 from sopsmith.recipes.provenance import source
 from sopsmith.voice import Session
 
 
-def render(session: Session, path: str, *, masked: bool, output: str) -> int:
+def render(
+    session: Session, path: str | None, *, where: str | None, masked: bool, output: str
+) -> int:
     """Print the ResourceList, or with `masked` what each key is made of."""
-    rendered = checkout.rendered(checkout.at(path, session.env))
+    rendered = checkout.rendered(repository.meant(path, where, session.env))
     secrets = emitted(rendered)
     if masked:
         rows = [row for each in rendered for row in _rows(each)]

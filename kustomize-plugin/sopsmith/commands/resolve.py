@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopsmith import checkout, report
+from sopsmith import checkout, report, repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.recipes.recipe import parse
@@ -10,9 +10,9 @@ from sopsmith.recipes.resolve import Resolved
 from sopsmith.voice import Session
 
 
-def resolve(session: Session, path: str, *, output: str) -> int:
+def resolve(session: Session, path: str | None, *, where: str | None, output: str) -> int:
     """Print each leaf's merged spec; what its text shows wrong is an error after the print."""
-    leaves = checkout.resolved(checkout.at(path, session.env))
+    leaves = checkout.resolved(repository.meant(path, where, session.env))
     problems = [problem for leaf in leaves for problem in _problems(leaf)]
     if output == "json":
         rows = [

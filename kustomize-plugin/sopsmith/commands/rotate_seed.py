@@ -42,7 +42,8 @@ def rotate_seed(
         if not taken:
             session.write("nothing was changed\n")
         if (taken or is_over) and not exit_code(found):
-            session.write(_next(standing, waiting, is_taken=bool(taken)))
+            is_moved = any(each["step"] == "move" for each in taken)
+            session.write(_next(standing, waiting, is_moved=is_moved))
     else:
         tree = {"seed": standing.target, "steps": taken,
                 "environments": [prospect.as_tree(each) for each in told],
@@ -115,9 +116,9 @@ def _told(tree: Mapping[str, Any], step: Step) -> str:
     return f"{step.words}: changed {', '.join(tree['changed'])}{committed}\n"
 
 
-def _next(standing: Standing, waiting: Mapping[str, Sequence[str]], *, is_taken: bool) -> str:
+def _next(standing: Standing, waiting: Mapping[str, Sequence[str]], *, is_moved: bool) -> str:
     """What is left to do."""
-    lines = ["next: deploy it; until then the old values are in use\n"] if is_taken else []
+    lines = ["next: deploy it; until then the old values are in use\n"] if is_moved else []
     names = " ".join(dict.fromkeys(name for each in waiting.values() for name in each))
     if names:
         recipe = standing.leaves[0].recipe
