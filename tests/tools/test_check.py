@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.past import git
 from tests.repository import Repo, Run
 
 PLAIN = "hunter2hunter2hunter2"  # what stands in plaintext in a file, and never in a message
@@ -623,6 +624,20 @@ def test_a_deleted_file_can_be_named(shop: Repo) -> None:
     check(shop)
     (shop.path / "x.md").unlink()
     assert shop.cli("check", "x.md").code == 0
+    shop.write("x.md", "x\n")
+    git(shop, "commit", "-qm", "with it")
+    git(shop, "rm", "-q", "x.md")
+    assert shop.cli("check", "x.md").code == 0
+    git(shop, "commit", "-qm", "without")
+    assert shop.cli("check", "x.md", "--against", "HEAD~1").code == 0
+
+
+@pytest.mark.parametrize("name", ["nowhere.yaml", "secrets/nowhere", "secrets/*.yaml", ":(top)x"])
+def test_a_file_that_never_was_is_a_mistake(shop: Repo, name: str) -> None:
+    check(shop)
+    run = shop.cli("check", name)
+    assert (run.code, run.codes) == (2, {"usage"})
+    assert f"error: {name}: does not exist, and git knows no file" in run.err
 
 
 def test_it_is_run_from_a_folder_below(shop: Repo) -> None:

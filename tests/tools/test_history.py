@@ -107,8 +107,26 @@ def test_a_value_that_is_gone_keeps_its_history(shop: Repo) -> None:
     change(shop, "TOKEN")
     commit(shop)
     assert [row[1] for row in versions(shop, "TOKEN")] == ["removed", "added"]
-    assert versions(shop, "NEVER") == []
-    assert shop.cli("history", "NEVER").out == "no commit that is here has changed NEVER\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [("PASWORD", "did you mean PASSWORD?"), ("TOKENN", "did you mean TOKEN?"),
+     ("QQQ", "sopsmith list -e production")],
+)  # fmt: skip
+def test_a_name_that_no_value_ever_had_is_a_mistake(shop: Repo, typed: str, hint: str) -> None:
+    """TOKEN is no value any more, and was one."""
+    change(shop, "TOKEN")
+    commit(shop)
+    run = shop.cli("history", typed)
+    assert (run.code, run.codes, run.out) == (2, {"recipe-name"}, "")
+    assert hint in run.err
+
+
+def test_a_value_that_was_never_committed_has_no_history(shop: Repo) -> None:
+    change(shop, "NEW", optional=True)
+    assert versions(shop, "NEW") == []
+    assert shop.cli("history", "NEW").out == "no commit that is here has changed NEW\n"
 
 
 def test_a_recipe_and_a_component_that_moved_keep_theirs(shop: Repo) -> None:

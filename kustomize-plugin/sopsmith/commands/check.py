@@ -29,6 +29,7 @@ def check(session: Session, paths: Sequence[str], *, against: str | None, output
     here = git.Repository(root, session.env)
     asked = list(_asked(paths, root)) if paths else None
     known = dict.fromkeys([*git.listed(here, untracked=False), *(asked or ())])
+    _check_known(here, asked or (), ["HEAD", against or "HEAD"])
     regular = [file for file in known if _is_regular(root, file)]
     read = files.reader(root)
     checked = rules.check(regular, read, trust, asked)
@@ -84,10 +85,26 @@ def _asked(paths: Sequence[str], root: str) -> Iterator[str]:
         yield posixpath.join(inside, name)
 
 
+def _check_known(here: git.Repository, asked: Sequence[str], revisions: Sequence[str]) -> None:
+    """Refuse names of nothing: a typing error would pass as fine. What git knows may be gone."""
+    gone = [each for each in asked if not os.path.lexists(os.path.join(here.root, _on_disk(each)))]
+    unknown = sorted({*gone} - git.known(here, gone, revisions)) if gone else []
+    if unknown:
+        hint = "name files; without any, all that git tracks are checked"
+        raise SopsmithError(
+            Finding("usage", "does not exist, and git knows no file of that name", each, hint=hint)
+            for each in unknown
+        )
+
+
 def _is_regular(root: str, file: str) -> bool:
     """Whether it is a file of its own: what a link leads to has a name of its own."""
-    name = os.fsdecode(file.encode("utf-8", "surrogateescape"))
     try:
-        return stat.S_ISREG(os.lstat(os.path.join(root, name)).st_mode)
+        return stat.S_ISREG(os.lstat(os.path.join(root, _on_disk(file))).st_mode)
     except OSError:
         return False
+
+
+def _on_disk(file: str) -> str:
+    """A file's name as the system spells it."""
+    return os.fsdecode(file.encode("utf-8", "surrogateescape"))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sopsmith import report, repository
-from sopsmith.findings import text
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding, text
 from sopsmith.history import chronicle, past
+from sopsmith.history.chronicle import Event
 from sopsmith.model import Recipe
+from sopsmith.recipes import shape
 from sopsmith.recipes.template import IDENTITIES, references
 from sopsmith.voice import Session
 
@@ -15,11 +20,11 @@ def history(session: Session, name: str, *, where: str | None, output: str) -> i
     leaf = repository.leaf(where, session.env, [name])
     lived = past.along(leaf.git, leaf.recipe.environment)
     identity = (leaf.recipe.app, leaf.recipe.environment)
-    found = (
+    found = [
         event
         for event in chronicle.events(lived.commits, lived.standings, lived.edges)
         if event.leaf is not None and event.leaf[:2] == identity
-    )
+    ]
     commits = {each.hash: each for each in lived.commits}
     rows = [
         {"value": row.name, "change": row.change, "detail": row.detail,
@@ -29,6 +34,8 @@ def history(session: Session, name: str, *, where: str | None, output: str) -> i
     ]  # fmt: skip
     if lived.edges:
         session.say(text([past.SHALLOW], "sopsmith: "))
+    if not rows and name not in leaf.recipe.values:
+        raise SopsmithError(_never_there(leaf.recipe, name, found))
     if output == "json":
         session.write(report.as_json(rows))
     elif rows:
@@ -42,6 +49,19 @@ def history(session: Session, name: str, *, where: str | None, output: str) -> i
     else:
         session.write(f"no commit that is here has changed {name}\n")
     return 0
+
+
+def _never_there(recipe: Recipe, name: str, found: Iterable[Event]) -> Finding:
+    """A name that no value has, or had; that of one that is gone by now may be meant as well."""
+    lived = {row.name for event in found for row in event.rows if row.what == "value"}
+    close = shape.nearest(name, {**recipe.values, **dict.fromkeys(sorted(lived))})
+    hint = (
+        f"did you mean {close}?"
+        if close
+        else f"sopsmith list -e {recipe.environment} shows the names of today"
+    )
+    message = "is no declared value, and no commit that is here knows one of that name"
+    return Finding("recipe-name", message, recipe.file, name, hint)
 
 
 def _meant(recipe: Recipe, name: str) -> set[str]:

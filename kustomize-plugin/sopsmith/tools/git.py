@@ -107,6 +107,15 @@ def listed(here: Repository, *, untracked: bool = True) -> tuple[str, ...]:
     return tuple(name for name in names if os.path.lexists(os.path.join(here.root, name)))
 
 
+def known(here: Repository, paths: Sequence[str], revisions: Sequence[str]) -> frozenset[str]:
+    """Which of these the index or one of the revisions holds; one that is no commit holds none."""
+    literal = [f":(literal){path}" for path in paths]
+    found = _names(output(here, "ls-files", "-z", "--", *literal))
+    for commit in filter(None, (commit_of(here, each) for each in revisions)):
+        found += _names(output(here, "ls-tree", "-r", "-z", "--name-only", commit, "--", *paths))
+    return frozenset(found)
+
+
 def _names(out: bytes) -> list[str]:
     return [name.decode("utf-8", "surrogateescape") for name in out.split(b"\0") if name]
 
