@@ -507,6 +507,12 @@ CATALOGUE: dict[str, Entry] = {
         "Give one of them or remove the Secret. Emitting nothing would delete the live Secret.",
         "keys: [SMTP_PASSWORD]",
     ),
+    "guard-stale": Entry(
+        1, "a patch names a Secret that nothing makes",
+        "kustomize finds no such object to patch, and every build of the overlay fails.",
+        "Name a Secret that the recipes emit: the handle under `secrets:`, or its `name`.",
+        "a renamed handle, and the old one in guard.yaml",
+    ),
     "conflict-marker": Entry(
         1, "a merge was left unresolved",
         "The file holds <<<<<<< and >>>>>>> lines.",

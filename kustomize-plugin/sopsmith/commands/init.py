@@ -15,7 +15,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, text
 from sopsmith.history import trail
 from sopsmith.model import Sensitive
-from sopsmith.recipes import overlay
+from sopsmith.recipes import guards
 from sopsmith.setup import application, interview, scaffold
 from sopsmith.setup.interview import Options
 from sopsmith.setup.scaffold import Application, Reader
@@ -151,7 +151,7 @@ def _checked(session: Session, root: str, app: Application) -> Iterator[Finding]
         yield from (finding for each in rendered for finding in each.findings)
         if here.kustomization:
             recipes = [each.recipe for each in rendered]
-            yield from overlay.problems(here.kustomization, here.sources, recipes, here.read)
+            yield from guards.problems(here.kustomization, here.sources, recipes, here.read)
 
 
 def _warnings(

@@ -12,7 +12,7 @@ from sopsmith.findings import Finding, exit_code
 from sopsmith.guard import affected, check
 from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
-from sopsmith.recipes import overlay, schedule
+from sopsmith.recipes import guards, schedule
 from sopsmith.text.lines import located
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
@@ -123,7 +123,7 @@ def _findings(target: Target, session: Session) -> Iterable[Finding]:
     for recipe in recipes:
         findings += schedule.overdue(recipe, session.today)
     if here.kustomization and recipes:
-        findings += overlay.problems(here.kustomization, here.sources, recipes, here.read)
+        findings += guards.problems(here.kustomization, here.sources, recipes, here.read)
     return located(findings, here.read)
 
 

@@ -36,11 +36,11 @@ class Workload(NamedTuple):
     secrets: frozenset[str]
 
 
-def workloads(documents: Iterable[Any]) -> tuple[Workload, ...]:
+def workloads(objects: Iterable[Any]) -> tuple[Workload, ...]:
     """The workloads among Kubernetes objects, joined where a patch adds to one."""
     found: dict[tuple[str, str], set[str]] = {}
-    for each in documents:
-        kind, name = _text(each, "kind"), _text(each, "metadata", "name")
+    for each in objects:
+        kind, name = text(each, "kind"), text(each, "metadata", "name")
         if kind in _TEMPLATES and name:
             referred = filter(None, _referred(_at(each, *_TEMPLATES[kind])))
             found.setdefault((kind, name), set()).update(referred)
@@ -50,18 +50,18 @@ def workloads(documents: Iterable[Any]) -> tuple[Workload, ...]:
 def _referred(pod: Any) -> Iterator[str]:
     """The Secrets that a pod's spec names; empty where it names none."""
     for kind in _CONTAINERS:
-        for container in _items(pod, kind):
-            for each in _items(container, "env"):
-                yield _text(each, "valueFrom", "secretKeyRef", "name")
-            for each in _items(container, "envFrom"):
-                yield _text(each, "secretRef", "name")
-    for volume in _items(pod, "volumes"):
-        yield _text(volume, "secret", "secretName")
-        yield _text(volume, "csi", "nodePublishSecretRef", "name")
-        for each in _items(_at(volume, "projected"), "sources"):
-            yield _text(each, "secret", "name")
-    for each in _items(pod, "imagePullSecrets"):
-        yield _text(each, "name")
+        for container in items(pod, kind):
+            for each in items(container, "env"):
+                yield text(each, "valueFrom", "secretKeyRef", "name")
+            for each in items(container, "envFrom"):
+                yield text(each, "secretRef", "name")
+    for volume in items(pod, "volumes"):
+        yield text(volume, "secret", "secretName")
+        yield text(volume, "csi", "nodePublishSecretRef", "name")
+        for each in items(_at(volume, "projected"), "sources"):
+            yield text(each, "secret", "name")
+    for each in items(pod, "imagePullSecrets"):
+        yield text(each, "name")
 
 
 def _at(tree: Any, *path: str) -> Any:
@@ -70,12 +70,14 @@ def _at(tree: Any, *path: str) -> Any:
     return tree
 
 
-def _text(tree: Any, *path: str) -> str:
+def text(tree: Any, *path: str) -> str:
+    """The text at a path of keys; empty where there is none."""
     found = _at(tree, *path)
     return found if isinstance(found, str) else ""
 
 
-def _items(tree: Any, key: str) -> list[Any]:
+def items(tree: Any, key: str) -> list[Any]:
+    """The list under a key; empty where there is none."""
     found = _at(tree, key)
     return found if isinstance(found, list) else []
 
@@ -90,24 +92,24 @@ def manifests(kustomization: Source, read: Read) -> Iterator[Any]:
 
 def _manifests(here: Source, read: Read, seen: set[str], depth: int) -> Iterator[Any]:
     for field in ("resources", "bases", "components"):
-        for entry in _items(here.document, field):
+        for entry in items(here.document, field):
             if isinstance(entry, str):
                 yield from _resource(here, entry, read, seen, depth)
     for field in ("patches", "patchesStrategicMerge"):
-        for entry in _items(here.document, field):
+        for entry in items(here.document, field):
             if isinstance(entry, str):
                 entry = {"patch": entry} if "\n" in entry else {"path": entry}
-            yield from _documents(_text(entry, "patch").encode())
-            yield from _documents(_content(here, _text(entry, "path"), read))
+            yield from documents(text(entry, "patch").encode())
+            yield from documents(content(here, text(entry, "path"), read))
 
 
 def _resource(here: Source, entry: str, read: Read, seen: set[str], depth: int) -> Iterator[Any]:
-    data = _content(here, entry, read)
+    data = content(here, entry, read)
     if data:
-        yield from _documents(data)
+        yield from documents(data)
         return
     for name in KUSTOMIZATIONS:
-        trees = _documents(_content(here, posixpath.join(entry, name), read))
+        trees = documents(content(here, posixpath.join(entry, name), read))
         if not trees:
             continue
         folder = join(here, entry)
@@ -118,7 +120,7 @@ def _resource(here: Source, entry: str, read: Read, seen: set[str], depth: int) 
         return
 
 
-def _content(here: Source, path: str, read: Read) -> bytes:
+def content(here: Source, path: str, read: Read) -> bytes:
     """A file's content; nothing where there is none of that name below the root."""
     if not path or "://" in path:
         return b""
@@ -128,7 +130,8 @@ def _content(here: Source, path: str, read: Read) -> bytes:
         return b""
 
 
-def _documents(data: bytes) -> tuple[Any, ...]:
+def documents(data: bytes) -> tuple[Any, ...]:
+    """The documents of a text, read loosely; none where it is no YAML."""
     try:
         return document.parse_loosely(data)
     except document.DocumentError:

@@ -1,15 +1,14 @@
-"""An overlay's kustomization: which recipes it runs, and what it would not notice. Pure."""
+"""An overlay's kustomization: which recipes it runs, and how it declares them. Pure."""
 
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Read, Recipe
+from sopsmith.model import Read
 from sopsmith.recipes.resolve import SUFFIXES, Source, join, parsed, read_source
 from sopsmith.recipes.schema import KIND
 from sopsmith.text import document
@@ -19,7 +18,6 @@ KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _CONTAINER = ("config.kubernetes.io/container", "config.k8s.io/container")
 _PROGRAM = "sopsmith-krm"
 _WITHIN = " (generators"
-_NAME = re.compile(r"^\s*(?:metadata:\s*\{\s*)?name:\s*[\"']?([-.a-z0-9]+)", re.MULTILINE)
 
 
 def sources(kustomization: Source, read: Read) -> Iterator[Source]:
@@ -27,7 +25,7 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
 
     Raises SopsmithError (usage) for a folder: what kustomize makes of it is not seen here.
     """
-    for index, entry in enumerate(_listed(kustomization, "generators")):
+    for index, entry in enumerate(listed(kustomization, "generators")):
         if not isinstance(entry, str):
             continue
         if "\n" in entry:
@@ -53,7 +51,7 @@ def held(file: str, read: Read) -> tuple[Source, ...]:
     """
     if posixpath.basename(file) in KUSTOMIZATIONS:
         kustomization = read_kustomization(file, read)
-        places = range(len(_listed(kustomization, "generators")))
+        places = range(len(listed(kustomization, "generators")))
         return tuple(source for index in places for source in _inline(kustomization, index))
     source = read_source(file, read)
     kind = source.document.get("kind") if isinstance(source.document, dict) else None
@@ -67,7 +65,7 @@ def file_of(name: str) -> str:
 
 def _inline(kustomization: Source, index: int) -> Iterator[Source]:
     """The recipe that is written at this place of the list; each has a name of its own."""
-    listed = _listed(kustomization, "generators")
+    listed = listed(kustomization, "generators")
     text = listed[index]
     if not isinstance(text, str) or "\n" not in text:
         return
@@ -93,19 +91,6 @@ def _elsewhere(source: Source, kustomization: Source) -> Finding:
     message = f"does not lie beside {kustomization.file}, which lists it"
     hint = "move it there; what is shared goes into a base, under extends"
     return Finding("recipe-extends", message, source.file, hint=hint)
-
-
-def problems(
-    kustomization: Source, listed: Iterable[Source], recipes: Iterable[Recipe], read: Read
-) -> Iterator[Finding]:
-    """What kustomize would stumble over, or pass over in silence."""
-    for source in listed:
-        yield from declaration(source)
-    emitted = {secret.name for recipe in recipes for secret in recipe.secrets}
-    if emitted.isdisjoint(_patched(kustomization, read)):
-        message = "no patch names a Secret that its recipes emit"
-        hint = "add a guard, or a forgotten --enable-exec emits nothing and says nothing"
-        yield Finding("guard-missing", message, kustomization.file, "patches", hint)
 
 
 def declaration(source: Source) -> Iterator[Finding]:
@@ -144,21 +129,8 @@ def _program(text: object, extra: list[str]) -> str | None:
     return path if isinstance(path, str) else None
 
 
-def _patched(kustomization: Source, read: Read) -> Iterator[str]:
-    """The names in patches of Secrets, read loosely: a patch file may hold several documents."""
-    for entry in _listed(kustomization, "patches"):
-        patch = entry if isinstance(entry, dict) else {}
-        text = patch.get("patch", "")
-        if isinstance(patch.get("path"), str) and "target" not in patch:
-            try:
-                text = read(join(kustomization, patch["path"])).decode("utf-8", "replace")
-            except SopsmithError:
-                continue  # kustomize will say so
-        if isinstance(text, str) and re.search(r"kind:\s*[\"']?Secret\b", text):
-            yield from _NAME.findall(text)
-
-
-def _listed(kustomization: Source, field: str) -> list[Any]:
+def listed(kustomization: Source, field: str) -> list[Any]:
+    """What stands under a field that holds a list."""
     tree = kustomization.document
-    listed = tree.get(field) if isinstance(tree, dict) else None
-    return listed if isinstance(listed, list) else []
+    found = tree.get(field) if isinstance(tree, dict) else None
+    return found if isinstance(found, list) else []

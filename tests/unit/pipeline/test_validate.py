@@ -72,13 +72,13 @@ def whole(data: bytes, **value: Any) -> Callable[[Repo], Any]:
 
 
 def guarded(name: str) -> Callable[[Repo], Any]:
-    """An overlay with a patch of a Secret of this name."""
+    """An overlay with a patch of a Secret of this name; without a name, with no patch."""
 
     def build(repo: Repo) -> None:
         repo.shop(values=GENERATED)
         repo.write("overlay/guard.yaml", f"kind: Secret\nmetadata: {{name: {name}}}\n")
-        lists = "generators: [recipe.yaml]\npatches: [{path: guard.yaml}]\n"
-        repo.write("overlay/kustomization.yaml", lists)
+        patches = "patches: [{path: guard.yaml}]\n" if name else ""
+        repo.write("overlay/kustomization.yaml", f"generators: [recipe.yaml]\n{patches}")
 
     return build
 
@@ -181,7 +181,8 @@ TABLE: dict[str, tuple[Callable[[Repo], Any], Callable[[Repo], Any]]] = {
         shop("TOKEN=-----BEGIN X\nAA==\n-----END X\n"),
     ),
     "leftover-quotes": (shop('TOKEN="some-given-text"'), shop('TOKEN=some "given" text')),
-    "guard-missing": (guarded("another"), guarded("shop")),
+    "guard-missing": (guarded(""), guarded("shop")),
+    "guard-stale": (guarded("another"), guarded("shop")),
     "secret-large": (whole(b"\xff" * (190 * 1024 + 1)), whole(b"\xff" * 190 * 1024)),
     "hash-guessable": (
         shop("TOKEN=hunter2-hunter2", **emitting({"keys": ["TOKEN"], **DIGEST})),
@@ -196,7 +197,7 @@ TABLE: dict[str, tuple[Callable[[Repo], Any], Callable[[Repo], Any]]] = {
 
 def found(repo: Repo, code: str) -> set[str]:
     """The codes that `sopsmith validate` finds; it agrees with itself about the exit code."""
-    path = "overlay" if code == "guard-missing" else "overlay/recipe.yaml"
+    path = "overlay" if code.startswith("guard-") else "overlay/recipe.yaml"
     run = repo.cli("validate", path, "--output", "json")
     findings = run.document["findings"]
     assert run.code == max((CATALOGUE[f["code"]].exit for f in findings
@@ -220,7 +221,8 @@ def test_a_near_miss_is_not_found(repo: Repo, code: str) -> None:
 def test_errors_emit_nothing_and_warnings_do_not_stop(repo: Repo, code: str) -> None:
     TABLE[code][0](repo)
     run = repo.function()
-    is_error = CATALOGUE[code].severity == "error"
+    of_overlay = code.startswith("guard-")  # which the function sees nothing of
+    is_error = CATALOGUE[code].severity == "error" and not of_overlay
     assert run.code == (1 if is_error else 0)
     assert bool(run.document["items"]) is not is_error
     assert run.codes == ({code} if is_error else set())
@@ -229,7 +231,7 @@ def test_errors_emit_nothing_and_warnings_do_not_stop(repo: Repo, code: str) -> 
 def test_the_table_holds_every_code_of_exit_1_that_a_recipe_can_get() -> None:
     package = ROOT / "kustomize-plugin/sopsmith"
     steps = [*package.glob("pipeline/*.py"), *package.rglob("consistency.py")]
-    for name in ("derivations", "overlay", "schedule", "limits"):
+    for name in ("derivations", "overlay", "guards", "schedule", "limits"):
         steps += package.rglob(f"{name}.py")
     found = set().union(*map(words, steps))
     assert set(TABLE) == {code for code in found & set(CATALOGUE) if CATALOGUE[code].exit == 1}

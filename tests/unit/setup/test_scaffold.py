@@ -11,7 +11,7 @@ import yaml
 
 from sopsmith.components import rules
 from sopsmith.model import Recipe
-from sopsmith.recipes import overlay
+from sopsmith.recipes import guards, overlay
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import read_source, resolve
 from sopsmith.setup import scaffold
@@ -143,8 +143,9 @@ def test_the_guard_patches_every_secret_and_the_kustomization_runs_the_recipe() 
     kustomization = overlay.read_kustomization("o/kustomization.yaml", read)
     (source,) = overlay.sources(kustomization, read)
     secrets = recipe(SHOP).secrets[:1]
-    mine = [recipe(SHOP)._replace(secrets=(secrets[0]._replace(name="a"),))]
-    assert list(overlay.problems(kustomization, [source], mine, read)) == []
+    both = tuple(secrets[0]._replace(name=name) for name in "ab")
+    mine = [recipe(SHOP)._replace(secrets=both)]
+    assert list(guards.problems(kustomization, [source], mine, read)) == []
 
 
 def test_lines_that_are_there_are_not_added_again() -> None:
