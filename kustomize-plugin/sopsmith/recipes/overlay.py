@@ -65,11 +65,11 @@ def file_of(name: str) -> str:
 
 def _inline(kustomization: Source, index: int) -> Iterator[Source]:
     """The recipe that is written at this place of the list; each has a name of its own."""
-    listed = listed(kustomization, "generators")
-    text = listed[index]
+    entries = listed(kustomization, "generators")
+    text = entries[index]
     if not isinstance(text, str) or "\n" not in text:
         return
-    place = f"[{index}])" if len(listed) > 1 else ")"
+    place = f"[{index}])" if len(entries) > 1 else ")"
     file = f"{kustomization.file}{_WITHIN}{place}"
     if _holds_recipe(text.encode(), file):
         yield Source(file, kustomization.folder, parsed(text.encode(), file))
