@@ -13,7 +13,14 @@ from sopsmith.model import Read, Recipe, Sealed
 from sopsmith.pipeline import render
 from sopsmith.recipes import overlay
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import SUFFIXES, Resolved, Source, holds_recipe, resolve
+from sopsmith.recipes.resolve import (
+    SUFFIXES,
+    Resolved,
+    Source,
+    holds_recipe,
+    read_source,
+    resolve,
+)
 from sopsmith.recipes.template import reached
 from sopsmith.tools import files, git, sops
 
