@@ -62,6 +62,15 @@ def test_every_command_line_is_one_of_ours(line: Line) -> None:
     assert callable(parser().parse_args(line.words).command)
 
 
+def test_no_tag_can_be_taken_for_the_branch_that_is_compared_with() -> None:
+    named = [
+        word
+        for path in (*GITHUB, GITLAB)
+        for word in re.findall(r"\S*origin/\$\S*", path.read_text())
+    ]
+    assert named and all("refs/remotes/origin/$" in word for word in named)
+
+
 def test_the_three_ways_are_there_for_both() -> None:
     github = {line.words[0] for line in our_lines() if "gitlab" not in line.where}
     gitlab = {line.words[0] for line in our_lines() if "gitlab" in line.where}

@@ -73,6 +73,27 @@ def test_a_revision_that_is_none_is_wrong_usage(repo: Repo, name: str) -> None:
     assert "git fetch" in hint
 
 
+@pytest.mark.parametrize("name", ["origin/main", "origin/main~0", "origin/main^{commit}"])
+def test_a_tag_does_not_pass_for_the_branch_of_its_name(repo: Repo, name: str) -> None:
+    target = commit(repo)
+    repo.run("git", "update-ref", "refs/remotes/origin/main", target)
+    assert revision.base(of(repo), name) == target
+    repo.run("git", "tag", "origin/main", commit(repo))  # whoever may push one
+    assert why(repo, name) == (
+        "--against could mean refs/tags/origin/main or refs/remotes/origin/main",
+        "say which: --against refs/remotes/origin/main",
+    )
+    assert revision.base(of(repo), "refs/remotes/origin/main") == target
+    assert revision.base(of(repo), target) == target
+
+
+def test_a_tag_that_is_called_head_keeps_nobody_from_committing(repo: Repo) -> None:
+    for ref in ("refs/tags/HEAD", "refs/heads/HEAD"):
+        assert repo.run("git", "update-ref", ref, commit(repo)).code == 0
+    head = commit(repo)
+    assert revision.base(of(repo), "HEAD") == head
+
+
 def test_a_history_that_never_meets_is_wrong_usage(repo: Repo) -> None:
     other = commit(repo)
     repo.run("git", "checkout", "-q", "--orphan", "new")

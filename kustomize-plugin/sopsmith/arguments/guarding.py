@@ -16,7 +16,7 @@ EXAMPLES = {
     ),
     "check": (
         "sopsmith check",
-        "sopsmith check --against origin/main --output github",
+        "sopsmith check --against refs/remotes/origin/main --output github",
         "sopsmith check secrets/production/shop.enc.yaml .sops.yaml",
     ),
 }

@@ -25,7 +25,8 @@ def base(here: git.Repository, revision: str) -> str | None:
     """The commit that the work tree is compared with: where HEAD and the revision parted.
 
     None where HEAD has no commit yet, so that there is nothing to compare with.
-    Raises SopsmithError (usage) for a revision that is none or has no history in common.
+    Raises SopsmithError (usage) for a revision that is none, could mean a tag or a branch, or has
+    no history in common.
     """
     head = git.commit_of(here, "HEAD")
     if head is None:
@@ -34,6 +35,11 @@ def base(here: git.Repository, revision: str) -> str | None:
     if commit is None:
         hint = "name a commit, branch or tag that is here; in CI: git fetch origin BRANCH"
         raise SopsmithError(Finding("usage", "--against names no commit", hint=hint))
+    several = git.ambiguous(here, revision)
+    if several:
+        message = f"--against could mean {' or '.join(several)}"
+        hint = f"say which: --against {several[-1]}"
+        raise SopsmithError(Finding("usage", message, hint=hint))
     if commit == head:
         return head
     common = git.merge_base(here, commit, head)

@@ -210,7 +210,7 @@ def guard(secrets: Sequence[str]) -> str:
 
 HOOKS_TEXT = """\
 # `pre-commit install` runs these before every commit. CI runs the same over everything:
-# sopsmith check --against origin/main, and where a key is, sopsmith validate --require-key.
+# sopsmith check --against refs/remotes/origin/main, and sopsmith validate --require-key with a key.
 repos:
   - repo: local
     hooks:

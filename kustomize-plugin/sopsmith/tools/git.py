@@ -132,6 +132,23 @@ def commit_of(here: Repository, revision: str) -> str | None:
     return result.stdout.decode("ascii", "replace").strip() if result.status == 0 else None
 
 
+def ambiguous(here: Repository, revision: str) -> tuple[str, ...]:
+    """The tag and the branches that a revision could mean, by full name; none where it is one.
+
+    git takes the tag, and whoever may push one decides. What is no name on its way to a commit,
+    such as HEAD or a full hash, is taken before any of them.
+    """
+    name = re.split(r"[~^:]|@\{", revision, maxsplit=1)[0]
+    if name in ("", "HEAD") or "\n" in name:
+        return ()
+    kinds = ("refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
+    asked = [kind.format(name) for kind in kinds]
+    out = _output(here, "for-each-ref", "--format=%(refname)", "--", *asked)
+    there = out.decode("utf-8", "surrogateescape").splitlines()
+    found = tuple(ref for ref in asked if ref in there)
+    return found if len(found) > 1 else ()
+
+
 def merge_base(here: Repository, one: str, other: str) -> str | None:
     """The newest commit that both came from; None where their known histories never meet."""
     result = call(here, "merge-base", "--end-of-options", one, other)
