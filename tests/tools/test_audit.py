@@ -54,6 +54,12 @@ def test_json_lines_are_the_rows_of_json(shop: Repo) -> None:
     assert [json.loads(line) for line in lines] == told(shop, "audit")
 
 
+def test_the_trail_reads_the_same_whatever_encoding_git_is_told_to_write(shop: Repo) -> None:
+    before = told(shop, "audit")
+    git(shop, "config", "i18n.logOutputEncoding", "UTF-16")
+    assert told(shop, "audit") == before
+
+
 @pytest.mark.parametrize(
     ("since", "count"),
     [("v1", 1), ("2026-02-02", 1), ("2026-02-01", 2), ("2026-02-01T12:30", 1), ("HEAD", 0),

@@ -292,7 +292,8 @@ def signatures(here: Repository, commits: Sequence[str]) -> dict[str, str]:
     """What git makes of each commit's signature: the letter of %G?, N where there is none."""
     if not commits:
         return {}
-    flags = ("log", "-z", "--no-walk=unsorted", "--stdin", "--no-show-signature")
+    flags = ("log", "-z", "--no-walk=unsorted", "--stdin", "--no-show-signature",
+             "--encoding=UTF-8")  # fmt: skip
     lines = "".join(f"{commit}\n" for commit in commits).encode()
     out = output(
         here, *flags, "--format=tformat:%H %G?", stdin=lines, timeout=LONG_TIMEOUT
