@@ -11,12 +11,13 @@ from sopsmith.findings import Finding, distinct, one_line, text, words
 
 _RESET = "\033[0m"
 _DIM = "\033[2m"
+_WIDEST = 400  # characters that a cell makes others as wide as; one that is longer is whole
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], colour: bool) -> str:
     """Aligned columns, two spaces apart; the last one is as long as it needs to be."""
     body = [tuple(one_line(str(cell)) for cell in row) for row in rows]
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    widths = [min(max(map(len, col)), _WIDEST) for col in zip(header, *body, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in (tuple(header), *body)
@@ -26,9 +27,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], colour: bool) ->
     return "\n".join(lines) + "\n"
 
 
-def as_json(tree: Any) -> str:
-    """Indented JSON, as it is, for a machine that a person looks over the shoulder."""
-    return json.dumps(tree, indent=2, ensure_ascii=False) + "\n"
+def brief(words: str, most: int = 60) -> str:
+    """The start of a name that anybody may have chosen."""
+    return words if len(words) <= most else f"{words[: most - 1]}…"
+
+
+def as_json(tree: Any, *, indent: int | None = 2) -> str:
+    """JSON for a machine that a person looks over the shoulder; without indent on one line.
+
+    What would speak to the terminal is escaped, and the same text for whoever parses it.
+    """
+    text = json.dumps(tree, indent=indent, ensure_ascii=False)
+    escaped = (c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return (text if text.isprintable() else "".join(escaped)) + "\n"
 
 
 def told(findings: Sequence[Finding], count: str, *, output: str, colour: bool) -> str:
@@ -51,7 +62,8 @@ def _annotation(finding: Finding) -> str:
     """A workflow command of GitHub Actions, which shows the finding in the pull request."""
     title = f"sopsmith: {finding.code}"
     properties = {"file": finding.file, "line": finding.line, "title": title}
-    given = ",".join(f"{k}={_escaped(str(v), ':,')}" for k, v in properties.items() if v)
+    shown = ((name, one_line(str(each))) for name, each in properties.items() if each)
+    given = ",".join(f"{name}={_escaped(each, ':,')}" for name, each in shown)
     what = f"{finding.field}: {words(finding)}" if finding.field else words(finding)
     message = _escaped("\n".join(one_line(each) for each in (what, finding.hint) if each))
     return f"::{finding.severity} {given}::{message}\n"
@@ -106,4 +118,4 @@ def yaml_lines(
             ]
         else:
             lines.append(f"{label} {json.dumps(value, ensure_ascii=False)}{note}")
-    return lines
+    return [one_line(line) for line in lines]  # its escapes are YAML's

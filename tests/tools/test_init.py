@@ -160,7 +160,7 @@ def test_json_says_what_was_made_and_what_is_next(new: Repo) -> None:
 def test_git_gets_the_merge_driver_and_leaves_out_what_is_plaintext(new: Repo) -> None:
     new.cli("init", *FLAGS)
     driver = new.run("git", "config", "--local", "merge.sopsmith.driver").out
-    assert driver == "sopsmith merge %O %A %B %P\n"
+    assert driver == "sopsmith merge -- %O %A %B %P\n"
     attribute = new.run("git", "check-attr", "merge", "secrets/dev/shop.enc.yaml").out
     assert attribute.endswith(": merge: sopsmith\n")
     for file in ("a.dec.yaml", "shop.agekey", ".env"):

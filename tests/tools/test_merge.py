@@ -55,10 +55,10 @@ class Branches(NamedTuple):
             for key, text in values.items():
                 index = f'["data"]["{key}"]' if self.file.startswith("secret") else f'["{key}"]'
                 if text:
-                    flags = ("set", "--value-stdin", self.file, index)
+                    flags = ("set", "--value-stdin", f"./{self.file}", index)
                     self.sops(*flags, stdin=json.dumps(text))
                 else:
-                    self.sops("unset", self.file, index)
+                    self.sops("unset", f"./{self.file}", index)
 
         return change
 
@@ -71,7 +71,7 @@ class Branches(NamedTuple):
         """What real sops decrypts of the work tree's file, MAC and all."""
         kind = "dotenv" if self.file.endswith("env") else self.file.rpartition(".")[2]
         formats = ("--input-type", kind, "--output-type", "json")
-        run = self.repo.run("sops", "--config", "/dev/null", "decrypt", *formats, self.file)
+        run = self.repo.run("sops", "--config", "/dev/null", "decrypt", *formats, f"./{self.file}")
         assert run.code == 0, run.err
         tree: dict[str, Any] = run.document
         return dict(tree.get("data", tree))
@@ -86,7 +86,7 @@ def prepared(repo: Repo, file: str) -> Branches:
     repo.write(".gitattributes", "*.enc.* merge=sopsmith\n")
     for key, text in (("user.name", "n"), ("user.email", "n@example.org"),
                       ("merge.sopsmith.name", "sopsmith"),
-                      ("merge.sopsmith.driver", "sopsmith merge %O %A %B %P")):  # fmt: skip
+                      ("merge.sopsmith.driver", "sopsmith merge -- %O %A %B %P")):  # fmt: skip
         repo.run("git", "config", key, text)
     values: Any = {"ONE": repo.canary(), "TWO": repo.canary(), "THREE": repo.canary()}
     if file.startswith("secret"):
@@ -125,6 +125,16 @@ def test_different_keys_join(each: Branches) -> None:
     assert "merged" in run.err
     assert each.held() == {**before, "ONE": mine, "TWO": theirs}
     assert each.git("status", "--short").out == ""
+
+
+def test_a_file_whose_name_looks_like_an_option_joins_too(repo: Repo) -> None:
+    odd = prepared(repo, "--shop.enc.yaml")
+    mine, theirs = repo.canary(), repo.canary()
+    odd.on("ours", odd.set(ONE=mine))
+    odd.on("theirs", odd.set(TWO=theirs))
+    run = odd.merge()
+    assert run.code == 0, run.out + run.err
+    assert odd.held() | {"ONE": mine, "TWO": theirs} == odd.held()
 
 
 def test_only_what_they_changed_changes(one: Branches) -> None:

@@ -55,7 +55,7 @@ EXAMPLES = {
         "sopsmith recipients remove age1… --commit",
         "sopsmith recipients sync",
     ),
-    "merge": ("git config merge.sopsmith.driver 'sopsmith merge %O %A %B %P'",),
+    "merge": ("git config merge.sopsmith.driver 'sopsmith merge -- %O %A %B %P'",),
 }
 
 

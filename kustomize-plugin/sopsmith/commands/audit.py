@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -42,7 +41,7 @@ def audit(session: Session, *, since: str | None, where: str | None, output: str
     if output == "json":
         session.write(report.as_json(rows))
     elif output == "jsonl":
-        session.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        session.write("".join(report.as_json(row, indent=None) for row in rows))
     else:
         session.write(_table(rows, session.colour) if rows else "no commit changed a secret\n")
     return 0
@@ -90,7 +89,8 @@ def _table(rows: Sequence[dict[str, Any]], colour: bool) -> str:
     leaves = {(row["app"], row["environment"], "") for row in rows if row["app"]}
     label = labels(leaves)
     body = [
-        (row["commit"][:12], row["date"][:10], row["author"], row["signed"], row["command"] or "-",
+        (row["commit"][:12], row["date"][:10], report.brief(row["author"]), row["signed"],
+         row["command"] or "-",
          label((row["app"], row["environment"], "") if row["app"] else None),
          row["what"], row["name"], row["change"], row["detail"] or "-")
         for row in rows

@@ -41,8 +41,8 @@ def history(session: Session, name: str, *, where: str | None, output: str) -> i
     elif rows:
         header = ("COMMIT", "DATE", "AUTHOR", "VALUE", "CHANGE", "DETAIL")
         body = [
-            (row["commit"][:12], row["date"][:10], row["author"], row["value"], row["change"],
-             row["detail"] or "-")
+            (row["commit"][:12], row["date"][:10], report.brief(row["author"]), row["value"],
+             row["change"], row["detail"] or "-")
             for row in rows
         ]  # fmt: skip
         session.write(report.table(header, body, session.colour))

@@ -14,7 +14,7 @@ RULES, IGNORE, ATTRIBUTES, HOOKS = (
     ".sops.yaml", ".gitignore", ".gitattributes", ".pre-commit-config.yaml",
 )  # fmt: skip
 DATABASES = ("postgres", "none")
-MERGE_DRIVER = "sopsmith merge %O %A %B %P"
+MERGE_DRIVER = "sopsmith merge -- %O %A %B %P"
 IGNORED = ("*.dec.*", "*.agekey", ".env")
 ATTRIBUTED = ("*.enc.* merge=sopsmith",)
 
