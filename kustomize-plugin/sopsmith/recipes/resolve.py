@@ -25,11 +25,11 @@ MOST_FINDINGS = 100  # of one file
 DEEPEST = 32  # files that extend each other
 # Of the names of files that can hold a recipe: it may stand in a kustomization.
 SUFFIXES = (".yaml", ".yml", ".json", "Kustomization")
-# However YAML and JSON may write it: on one line, behind a byte order mark, quoted, far apart.
-_KIND = re.compile(
-    rb"(?:^|[{,]|\A\xef\xbb\xbf)[ \t{]*[\"']?kind[\"']?[ \t]*:\s*[\"']?%s\b" % schema.KIND.encode(),
-    re.MULTILINE,
-)
+# However YAML and JSON may write it: on one line, behind a byte order mark, quoted, far apart. What
+# stands before is looked at from behind: to try at every brace would cost the square of the text.
+_KIND = re.compile(rb"[\"']?kind[\"']?[ \t]*:\s*[\"']?%s\b" % schema.KIND.encode())
+_BLANK, _OPENING = b" \t{", b"\n{,"
+_BOM = b"\xef\xbb\xbf"
 
 
 class Source(NamedTuple):
@@ -54,7 +54,16 @@ class Resolved(NamedTuple):
 
 def holds_recipe(data: bytes) -> bool:
     """Whether a file's text reads like a SecretRecipe, or holds one."""
-    return _KIND.search(data) is not None
+    return any(_starts_a_field(data, match.start()) for match in _KIND.finditer(data))
+
+
+def _starts_a_field(data: bytes, at: int) -> bool:
+    """Whether a line or a map begins there, in flow style or behind blanks."""
+    start = at
+    while start > 0 and data[start - 1] in _BLANK:
+        start -= 1
+    is_first = start == 0 or (start == len(_BOM) and data.startswith(_BOM))
+    return is_first or data[start - 1] in _OPENING or b"{" in data[start:at]
 
 
 def read_source(file: str, read: Read) -> Source:

@@ -10,7 +10,7 @@ import pytest
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import Resolved, read_source, resolve
+from sopsmith.recipes.resolve import Resolved, holds_recipe, read_source, resolve
 
 Files = dict[str, dict[str, Any]]
 
@@ -44,6 +44,45 @@ def refused(files: Files, start: str = "leaf.yaml") -> list[Finding]:
     with pytest.raises(SopsmithError) as error:
         resolved(files, start)
     return list(error.value.findings)
+
+
+# --- which files hold one -------------------------------------------------------------------------
+
+BOM = b"\xef\xbb\xbf"
+MANY = 2_000_000  # a reader that tries again at each of so many characters never ends
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"kind: SecretRecipe",
+        b"a: 1\nkind: SecretRecipe\n",
+        b"a: 1\r\n'kind':  'SecretRecipe'\r\n",
+        b'{"a": 1, "kind":\n\n  "SecretRecipe"}',
+        b"{{kind: SecretRecipe}}",
+        b"\t {kind: SecretRecipe}",
+        BOM + b"kind: SecretRecipe",
+        BOM + b"{kind: SecretRecipe}",
+        b"generators:\n- |\n  kind: SecretRecipe\n",
+        b"x: {" + b" " * MANY + b"kind:" + b" " * MANY + b"SecretRecipe",
+        b"{" * MANY + b"kind: SecretRecipe",
+    ],
+)
+def test_a_recipe_is_known_in_every_notation(text: bytes) -> None:
+    assert holds_recipe(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"", b"# kind: SecretRecipe", b"mankind: SecretRecipe", b"a kind: SecretRecipe",
+        b"kind: SecretRecipes", b"kinds: SecretRecipe", b"a" + BOM + b"kind: SecretRecipe",
+        b"{" * MANY, b" " * MANY, b"kind" * MANY, b"kind:" * MANY, b"{kind: " * MANY,
+        b"kind:" + b" " * MANY, b"xkind: SecretRecipe " * (MANY // 20),
+    ],
+)  # fmt: skip
+def test_what_speaks_of_recipes_is_none_however_long_it_is(text: bytes) -> None:
+    assert not holds_recipe(text)
 
 
 # --- extends --------------------------------------------------------------------------------------
