@@ -62,11 +62,15 @@ def _annotation(finding: Finding) -> str:
     """A workflow command of GitHub Actions, which shows the finding in the pull request."""
     title = f"sopsmith: {finding.code}"
     properties = {"file": finding.file, "line": finding.line, "title": title}
-    shown = ((name, one_line(str(each))) for name, each in properties.items() if each)
-    given = ",".join(f"{name}={_escaped(each, ':,')}" for name, each in shown)
+    given = ",".join(f"{k}={_escaped(_quiet(str(v)), ':,')}" for k, v in properties.items() if v)
     what = f"{finding.field}: {words(finding)}" if finding.field else words(finding)
     message = _escaped("\n".join(one_line(each) for each in (what, finding.hint) if each))
     return f"::{finding.severity} {given}::{message}\n"
+
+
+def _quiet(text: str) -> str:
+    """Line breaks stay, which are escaped below: with them GitHub knows the file."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def _escaped(text: str, more: str = "") -> str:
