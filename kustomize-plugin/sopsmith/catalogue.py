@@ -607,6 +607,13 @@ CATALOGUE: dict[str, Entry] = {
         "Nothing, where the recipe is right now.",
         "a commit that bypassed the hooks", "warning",
     ),
+    "recipe-gone": Entry(
+        1, "an environment's recipe is gone",
+        "The commit that is compared with had one of that app and environment; now none is found, "
+        "so nothing of it is compared.",
+        "Nothing, where the environment is given up; else restore the recipe where it was.",
+        "git rm -r overlays/staging", "warning",
+    ),
     "validated-keyless": Entry(
         1, "values were not validated: no key opens their components",
         "Only what shows without a key was checked.",

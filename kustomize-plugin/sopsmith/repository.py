@@ -11,7 +11,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read, Recipe, Sealed
 from sopsmith.pipeline import render
-from sopsmith.recipes import overlay
+from sopsmith.recipes import listing, overlay
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import (
     SUFFIXES,
@@ -159,12 +159,22 @@ def whole_leaves(names: Iterable[str], read: Read) -> tuple[list[Resolved], list
 
 
 def recipe_files(root: str, env: Mapping[str, str]) -> Iterator[str]:
-    """The files of the work tree that hold a SecretRecipe, relative to the root."""
+    """The files of the work tree that hold a SecretRecipe, relative to the root.
+
+    By their text, or because a kustomization lists them under whatever name; a link that leads to
+    one of these is not another.
+    """
     read = files.reader(root)
-    for file in git.listed(git.Repository(root, env)):
+    known = git.listed(git.Repository(root, env))
+    found: set[str] = set()
+    for file in known:
         path = os.path.join(root, file)
         is_plain = os.path.isfile(path) and not os.path.islink(path)
         if file.endswith(SUFFIXES) and is_plain and holds_recipe(read(file)):
+            found.add(os.path.realpath(path))
+            yield file
+    for file in listing.recipes(listing.kustomizations(known), read):
+        if os.path.realpath(os.path.join(root, file)) not in found:
             yield file
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.past import git
 from tests.repository import Repo, Run
@@ -684,6 +685,97 @@ def test_a_lowered_version_is_found_against_a_revision(shop: Repo) -> None:
     run = check(shop, "--against", "HEAD")
     assert findings(run) == [("overlay/recipe.yaml:9", "version-lowered")]
     assert check(shop, "--against", "nothing").code == 2
+
+
+def listed(repo: Repo, entry: str = "recipe.yaml") -> None:
+    repo.write("overlay/kustomization.yaml", json.dumps({"generators": [entry]}))
+
+
+def renamed(repo: Repo, name: str, lead: str | None = None) -> None:
+    """The leaf under another name, with a link at the old one or an entry for the new one."""
+    (repo.path / "overlay/recipe.yaml").rename(repo.path / "overlay" / name)
+    if lead is None:
+        listed(repo, name)
+    else:
+        (repo.path / "overlay/recipe.yaml").symlink_to(lead)
+
+
+def inline_elsewhere(repo: Repo) -> None:
+    inline(repo)
+    (repo.path / "overlay/kustomization.yaml").rename(repo.path / "overlay/Kustomization")
+
+
+def inline_in_json(repo: Repo) -> None:
+    """One line, where a path could stand."""
+    leaf = yaml.safe_load((repo.path / "overlay/recipe.yaml").read_text())
+    (repo.path / "overlay/recipe.yaml").unlink()
+    listed(repo, json.dumps(leaf))
+
+
+def in_a_folder(repo: Repo) -> None:
+    """A folder of generators is a kustomization of its own, linked to where nobody looks."""
+    listed(repo, "../generators")
+    renamed(repo, "real.txt", "real.txt")
+    repo.write("generators/real.txt", 'resources: ["../overlay/recipe.yaml"]')
+    (repo.path / "generators/kustomization.yaml").symlink_to("real.txt")
+
+
+def by_alias(repo: Repo) -> None:
+    renamed(repo, "real.txt")
+    text = "resources: &all [real.txt]\n<<: {generators: *all}\n"
+    repo.write("overlay/kustomization.yaml", text)
+
+
+HIDDEN: dict[str, Break] = {
+    "in a kustomization of another name": inline_elsewhere,
+    "in a kustomization on one line": inline_in_json,
+    "in a folder of generators": in_a_folder,
+    "behind a link": lambda repo: renamed(repo, "real.txt", "real.txt"),
+    "under a name that says nothing": lambda repo: renamed(repo, "real.txt"),
+    "under a name with a line break": lambda repo: renamed(repo, "re\ncipe.yaml"),
+    "by an alias": by_alias,
+    "with a kind in escapes": edit("overlay/recipe.yaml", "SecretRecipe", '"Secret\\x52ecipe"'),
+    "with a kind on two lines": edit("overlay/recipe.yaml", "kind: S", "? kind\n: S"),
+}
+
+
+def lowered(repo: Repo) -> None:
+    for file in (repo.path / "overlay").iterdir():
+        text = file.read_text()
+        if not file.is_symlink() and "version" in text:
+            lower = text.replace("version: 2", "version: 1").replace(
+                'version\\": 2', 'version\\": 1'
+            )
+            assert lower != text
+            file.write_text(lower)
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_recipe_is_compared_wherever_kustomize_finds_it(shop: Repo, name: str) -> None:
+    listed(shop)
+    commit(shop)
+    HIDDEN[name](shop)
+    assert findings(check(shop, "--against", "HEAD")) == []
+    lowered(shop)
+    found = {code for _, code in findings(check(shop, "--against", "HEAD"))}
+    assert found == {"version-lowered"}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_a_recipe_is_compared_wherever_it_was_found(shop: Repo, name: str) -> None:
+    listed(shop)
+    HIDDEN[name](shop)
+    commit(shop)
+    lowered(shop)
+    found = {code for _, code in findings(check(shop, "--against", "HEAD"))}
+    assert found == {"version-lowered"}
+
+
+def test_a_recipe_does_not_vanish_in_silence(shop: Repo) -> None:
+    commit(shop)
+    (shop.path / "overlay/recipe.yaml").unlink()
+    run = check(shop, "--against", "HEAD")
+    assert (run.code, findings(run)) == (0, [("overlay/recipe.yaml", "recipe-gone")])
 
 
 def rotated_twice(repo: Repo, branch: str) -> None:

@@ -55,13 +55,27 @@ def test_odd_names_are_names(repo: Repo, name: str) -> None:
     assert len(list(git.log(here, ["HEAD"], [shown]))) == 1
 
 
-def test_a_line_break_in_a_name_is_left_out_and_harms_no_other(repo: Repo) -> None:
+def test_a_line_break_in_a_name_harms_no_other(repo: Repo) -> None:
     repo.write("a\nHEAD:b", "1")
     repo.write("b", "2")
     first = commit(repo)
-    asked = [(first, "a\nHEAD:b"), (first, "b"), (first, "nowhere")]
-    assert git.blobs(of(repo), asked) == {(first, "b"): b"2"}
+    asked = [(first, "a\nHEAD:b"), (first, "no\nwhere"), (first, "b"), (first, "nowhere")]
+    assert git.blobs(of(repo), asked) == {(first, "a\nHEAD:b"): b"1", (first, "b"): b"2"}
     assert set(git.blob_ids(of(repo), asked)) == {(first, "b")}
+
+
+def test_links_in_a_commit_are_followed_as_far_as_it_goes(repo: Repo) -> None:
+    repo.write("folder/real", "1")
+    for name, target in (
+        ("near", "folder/real"), ("far", "../secret"), ("gone", "nowhere"), ("round", "round"),
+        ("through", "folder/real/x"), ("folder/up", "../near"), ("folders", "folder"),
+    ):  # fmt: skip
+        os.symlink(target, repo.path / name)
+    first = commit(repo)
+    names = ("far", "near", "gone", "round", "through", "folder/up", "folders", "folders/real")
+    found = git.blobs(of(repo), [(first, name) for name in names])
+    assert {path for _, path in found} == {"near", "folder/up", "folders/real"}
+    assert set(found.values()) == {b"1"}
 
 
 def test_contents_come_whole_in_as_many_calls_as_it_takes(

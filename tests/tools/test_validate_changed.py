@@ -158,6 +158,23 @@ def test_a_recipe_inside_a_kustomization_is_found(two: Repo) -> None:
     assert checked(two, "--changed", "README.md") == (0, FINE)
 
 
+def test_a_recipe_behind_a_link_is_found(two: Repo) -> None:
+    folder = two.path / "overlays/staging"
+    (folder / "recipe.yaml").rename(folder / "real.txt")
+    (folder / "recipe.yaml").symlink_to("real.txt")
+    assert "checked 2 paths" in two.cli("validate").out
+
+
+def test_a_recipe_inside_a_kustomization_of_another_name_is_found(two: Repo) -> None:
+    folder = two.path / "overlays/staging"
+    text = indented((folder / "recipe.yaml").read_text())
+    (folder / "recipe.yaml").unlink()
+    (folder / "kustomization.yaml").unlink()
+    kustomization = f"namePrefix: &no ''\nnameSuffix: *no\ngenerators:\n- |\n  {text}"
+    two.write("overlays/staging/Kustomization", kustomization)
+    assert "checked 2 paths" in two.cli("validate").out
+
+
 def indented(text: str) -> str:
     return text.replace("\n", "\n  ")
 

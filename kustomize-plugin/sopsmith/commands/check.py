@@ -31,8 +31,9 @@ def check(session: Session, paths: Sequence[str], *, against: str | None, output
     known = dict.fromkeys([*git.listed(here, untracked=False), *(asked or ())])
     _check_known(here, asked or (), ["HEAD", against or "HEAD"])
     regular = [file for file in known if _is_regular(root, file)]
+    links = sorted(set(known) - set(regular))
     read = files.reader(root)
-    checked = rules.check(regular, read, trust, asked)
+    checked = rules.check(regular, read, trust, asked, links)
     findings = list(checked.findings)
     if against is not None:
         findings += _compared(here, checked.leaves, against)

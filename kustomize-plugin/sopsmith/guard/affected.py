@@ -68,7 +68,7 @@ def _touches(file: str, target: Target) -> bool:
 def _target(root: str, env: Mapping[str, str], file: str) -> Target | None:
     """What a file that holds a recipe stands for; a base stands for nothing by itself."""
     try:
-        source = read_source(file, tools_files.reader(root))
+        source = _source(file, tools_files.reader(root))
     except SopsmithError as error:
         return Target(root, file, None, frozenset(), frozenset({file}), error.findings)
     is_recipe = isinstance(source.document, dict) and source.document.get("kind") == KIND
@@ -78,6 +78,12 @@ def _target(root: str, env: Mapping[str, str], file: str) -> Target | None:
     if beside:
         return of(beside.kustomization.folder if beside.kustomization else "", beside)
     return of(file, Checkout(root, env, (source,), None)) if is_recipe else None
+
+
+def _source(file: str, read: Read) -> Source:
+    if posixpath.basename(file) in overlay.KUSTOMIZATIONS:
+        return overlay.read_kustomization(file, read)
+    return read_source(file, read)
 
 
 def is_rendered(file: str, read: Read) -> bool:

@@ -18,21 +18,33 @@ from sopsmith.recipes.resolve import Resolved
 def problems(now: Sequence[Resolved], then: Sequence[Resolved]) -> Iterator[Finding]:
     """What became of versions, what they are made from, seeds, `previous` and origins.
 
-    Leaves belong together by app and environment, or else by file. What stands on one side alone
-    is fine. A leaf that is no whole recipe is passed over: `check` reports it by itself.
+    Leaves belong together by app and environment, or else by file. A new one is fine, one that is
+    gone is told. A leaf that is no whole recipe is passed over: `check` reports it by itself.
     """
     new_recipes, old_recipes = _parsed(now), _parsed(then)
     kept = {_identity(recipe) for recipe in new_recipes}
+    known = set(kept)  # of which it is told what became of them
     for new in new_recipes:
         earlier = _earlier(new, old_recipes, kept)
         if not earlier:
             continue
+        known.update(map(_identity, earlier))
         if _identity(new) == _identity(earlier[0]):
             yield from _seed_problems(new, earlier[0])
         for value in new.values.values():
             found = _before(value, earlier)
             if found:
                 yield from _value_problems(new, value, *found)
+    broken = {leaf.file for leaf in now} - {recipe.file for recipe in new_recipes}
+    for old in old_recipes:
+        if _identity(old) not in known and old.file not in broken:
+            yield _gone(old)
+
+
+def _gone(old: Recipe) -> Finding:
+    message = f"was the recipe of {old.app} in {old.environment}, and no whole one is now"
+    hint = "see that this environment is given up; nothing of it is compared"
+    return Finding("recipe-gone", message, old.file, hint=hint)
 
 
 def _parsed(leaves: Sequence[Resolved]) -> list[Recipe]:

@@ -13,6 +13,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard import covered, keyless, leaks
 from sopsmith.model import UNFINISHED, Component, Read
+from sopsmith.recipes import listing
 from sopsmith.recipes.resolve import SUFFIXES, Resolved, holds_recipe
 
 
@@ -31,25 +32,33 @@ class _Tree(NamedTuple):
     read: Read
     trust: Trust
     rules: Mapping[str, Rules | SopsmithError]
+    recipes: frozenset[str]  # files that hold one
     components: Mapping[str, Component]  # of all recipes
 
 
 def check(
-    known: Sequence[str], read: Read, trust: Trust, asked: Sequence[str] | None = None
+    known: Sequence[str],
+    read: Read,
+    trust: Trust,
+    asked: Sequence[str] | None = None,
+    links: Sequence[str] = (),
 ) -> Checked:
     """Check the files that are asked for, else all that are known, and what depends on them.
 
     A changed `.sops.yaml` touches every file it governs, a changed base or component every recipe
-    that reads it. What can't be read is passed over, unless a recipe needs it.
+    that reads it. What can't be read is passed over, unless a recipe needs it. Of links, only
+    recipes matter that kustomize finds behind them: what they lead to has a name of its own.
     """
     read = _once(read)
-    recipes = [file for file in known if _is_recipe(file, read)]
+    named = listing.recipes(listing.kustomizations((*known, *links)), read)
+    recipes = dict.fromkeys((*(file for file in known if _is_recipe(file, read)), *named))
     judged = [keyless.judge(file, read, trust) for file in recipes]
     tree = _Tree(
         frozenset(known),
         read,
         trust,
         {file: _rules(file, read) for file in known if _is_rules(file)},
+        frozenset(recipes),
         {part.file: part for each in judged for part in each.components},
     )
     wanted = tree.known if asked is None else _touched(frozenset(asked), tree)
@@ -136,7 +145,7 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
         or covered.has_metadata(file, data)
         or (rule is not None and covered.is_covered(_by_name(rule), file, data))
     )
-    if is_sealed or _is_rules(file) or _is_recipe(file, tree.read):
+    if is_sealed or _is_rules(file) or file in tree.recipes:
         conflict = leaks.conflict(data, file)
         if conflict:
             yield conflict

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from sopsmith import repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Read
+from sopsmith.recipes import listing
 from sopsmith.recipes.resolve import SUFFIXES, Resolved, holds_recipe
 from sopsmith.recipes.schema import KIND
 from sopsmith.tools import git
@@ -54,13 +55,25 @@ def base(here: git.Repository, revision: str) -> str | None:
 
 def leaves(here: git.Repository, commit: str) -> Past:
     """Every leaf of a commit; a recipe that was broken then becomes a warning."""
+    named = listing.kustomizations(git.files_of(here, commit))
     files = git.holding(here, commit, KIND, SUFFIXES)
-    blobs = git.blobs(here, ((commit, file) for file in files))
-    known = {file: data for (_, file), data in blobs.items()}
-    names = [file for file, data in known.items() if holds_recipe(data)]
-    whole, broken = repository.whole_leaves(names, _reader(known, git.reader(here, commit)))
+    known = _contents(here, commit, (*files, *named))
+    known |= _contents(here, commit, listing.named(named, _reader(known, _nothing)))
+    read = _reader(known, git.reader(here, commit))
+    names = [file for file in files if holds_recipe(known.get(file, b""))]
+    names += listing.recipes(named, _reader(known, _nothing))
+    whole, broken = repository.whole_leaves(dict.fromkeys(names), read)
     message = f"was broken in {commit[:12]}, so nothing of it is compared"
     return Past(tuple(whole), tuple(Finding("not-compared", message, file) for file in broken))
+
+
+def _contents(here: git.Repository, commit: str, files: Iterable[str]) -> dict[str, bytes]:
+    blobs = git.blobs(here, ((commit, file) for file in files))
+    return {file: data for (_, file), data in blobs.items()}
+
+
+def _nothing(file: str) -> bytes:
+    raise SopsmithError(Finding("file-unreadable", "does not exist", file))
 
 
 def _reader(known: Mapping[str, bytes], otherwise: Read) -> Read:

@@ -28,12 +28,12 @@ def sources(kustomization: Source, read: Read) -> Iterator[Source]:
     for index, entry in enumerate(listed(kustomization, "generators")):
         if not isinstance(entry, str):
             continue
-        if "\n" in entry:
+        if is_inline(entry):
             yield from _inline(kustomization, index)
         elif entry.endswith(SUFFIXES):
             file = join(kustomization, entry)
             data = read(file)
-            if _holds_recipe(data, file):
+            if holds_recipe(data, file):
                 source = Source(file, posixpath.dirname(file), parsed(data, file))
                 if source.folder != kustomization.folder:
                     raise SopsmithError(_elsewhere(source, kustomization))
@@ -67,22 +67,23 @@ def _inline(kustomization: Source, index: int) -> Iterator[Source]:
     """The recipe that is written at this place of the list; each has a name of its own."""
     entries = listed(kustomization, "generators")
     text = entries[index]
-    if not isinstance(text, str) or "\n" not in text:
+    if not isinstance(text, str) or not is_inline(text):
         return
     place = f"[{index}])" if len(entries) > 1 else ")"
     file = f"{kustomization.file}{_WITHIN}{place}"
-    if _holds_recipe(text.encode(), file):
+    if holds_recipe(text.encode(), file):
         yield Source(file, kustomization.folder, parsed(text.encode(), file))
 
 
-def _holds_recipe(data: bytes, file: str) -> bool:
-    trees = parsed(data, file, document.parse_loosely)
-    return any(isinstance(tree, dict) and tree.get("kind") == KIND for tree in trees)
+def holds_recipe(data: bytes, file: str) -> bool:
+    """Whether a document of a text is a recipe; broken text raises SopsmithError."""
+    trees = parsed(data, file, document.parse_shared)
+    return any(_field(tree, "kind") == KIND for tree in trees)
 
 
 def read_kustomization(file: str, read: Read) -> Source:
     """A kustomization as kustomize reads it, which takes more YAML than a recipe may use."""
-    trees = parsed(read(file), file, document.parse_loosely)
+    trees = parsed(read(file), file, document.parse_shared)
     return Source(file, posixpath.dirname(file), trees[0] if trees else None)
 
 
@@ -130,7 +131,21 @@ def _program(text: object, extra: list[str]) -> str | None:
 
 
 def listed(kustomization: Source, field: str) -> list[Any]:
-    """What stands under a field that holds a list."""
-    tree = kustomization.document
-    found = tree.get(field) if isinstance(tree, dict) else None
+    """What a kustomization lists in a field."""
+    found = _field(kustomization.document, field)
     return found if isinstance(found, list) else []
+
+
+def _field(tree: Any, name: str) -> Any:
+    """A field at the top; it may come there by a merge key."""
+    merged = tree.get("<<") if isinstance(tree, dict) else None
+    maps = [tree, *(merged if isinstance(merged, list) else [merged])]
+    return next((each[name] for each in maps if isinstance(each, dict) and name in each), None)
+
+
+def is_inline(entry: str) -> bool:
+    """Whether an entry is a recipe's text and not the path of one, as kustomize tells them."""
+    try:
+        return any(isinstance(tree, dict) for tree in document.parse_loosely(entry.encode()))
+    except document.DocumentError:
+        return "\n" in entry

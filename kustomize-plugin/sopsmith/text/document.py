@@ -80,27 +80,43 @@ def parse_loosely(data: bytes) -> tuple[Any, ...]:
 
     Nothing is resolved or constructed, so no tag, alias or merge key of it costs or does anything.
     """
+    return _loosely(data, shares=False)
+
+
+def parse_shared(data: bytes) -> tuple[Any, ...]:
+    """The same, with what an alias stands for in its place: shared, so walk it with a bound."""
+    return _loosely(data, shares=True)
+
+
+def _loosely(data: bytes, *, shares: bool) -> tuple[Any, ...]:
     documents: list[Any] = []
     stack: list[list[Any]] = []  # each open map or list as the flat list of its nodes
+    anchors: list[str | None] = []  # theirs
+    anchored: dict[str, Any] = {}
     try:
         for event in yaml.parse(data, Loader=Loader):
             if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
                 stack.append([])
+                anchors.append(event.anchor)
                 if len(stack) > DEEPEST:
                     raise DocumentError(f"more than {DEEPEST} levels of nesting", _line(event))
                 continue
+            anchor: str | None = None
             if isinstance(event, yaml.ScalarEvent):
                 node: Any = event.value
+                anchor = event.anchor
             elif isinstance(event, yaml.AliasEvent):
-                node = None
+                node = anchored.get(event.anchor or "")
             elif isinstance(event, yaml.MappingEndEvent):
-                flat = stack.pop()
+                flat, anchor = stack.pop(), anchors.pop()
                 pairs = zip(flat[::2], flat[1::2], strict=True)
                 node = {key: child for key, child in pairs if isinstance(key, str)}
             elif isinstance(event, yaml.SequenceEndEvent):
-                node = stack.pop()
+                node, anchor = stack.pop(), anchors.pop()
             else:
                 continue
+            if shares and anchor is not None:
+                anchored[anchor] = node
             (stack[-1] if stack else documents).append(node)
     except (yaml.YAMLError, UnicodeDecodeError):
         raise DocumentError("the text is not valid YAML") from None

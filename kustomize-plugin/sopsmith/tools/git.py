@@ -20,6 +20,7 @@ _WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 _OWN_WAY = ("-c", "core.fsmonitor=false", "-c", "grep.fullName=false", "-c", "log.follow=false")
 _FULL = ("--full-history", "--parents", "--date-order")
 _OBJECT = re.compile(rb"([0-9a-f]{40,64}) (blob|tree|commit|tag) ([0-9]+)\Z")
+_ASTRAY = re.compile(rb"(?:symlink|dangling|loop|notdir) ([0-9]+)\Z")  # where a link leads
 _MOST_AT_ONCE = 32 * 1024 * 1024  # bytes of contents that one process is asked for
 
 
@@ -143,7 +144,7 @@ def ambiguous(here: Repository, revision: str) -> tuple[str, ...]:
         return ()
     kinds = ("refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
     asked = [kind.format(name) for kind in kinds]
-    out = _output(here, "for-each-ref", "--format=%(refname)", "--", *asked)
+    out = output(here, "for-each-ref", "--format=%(refname)", "--", *asked)
     there = out.decode("utf-8", "surrogateescape").splitlines()
     found = tuple(ref for ref in asked if ref in there)
     return found if len(found) > 1 else ()
@@ -172,22 +173,38 @@ def change_setting(here: Repository, name: str, text: str) -> None:
 
 
 def blobs(here: Repository, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
-    """The contents of many (commit, path) by one process; what does not exist is left out."""
-    asked = [each for each in dict.fromkeys(wanted) if "\n" not in each[1]]
-    lines = [f"{commit}:./{path}\n".encode("utf-8", "surrogateescape") for commit, path in asked]
-    out = output(here, "cat-file", "--batch", stdin=b"".join(lines)) if asked else b""
+    """The contents of many (commit, path) by one process; what does not exist is left out.
+
+    Links within the commit are followed, as the work tree's are.
+    """
+    asked = list(dict.fromkeys(wanted))
+    lines = [_spelled(here, *each) + b"\n" for each in asked]
+    ask = ("cat-file", "--batch", "--follow-symlinks")
+    out = output(here, *ask, stdin=b"".join(lines)) if asked else b""
     found: dict[tuple[str, str], bytes] = {}
     at = 0
     for each in asked:
         end = out.index(b"\n", at)
         match = _OBJECT.match(out[at:end])
+        astray = _ASTRAY.match(out[at:end])
         at = end + 1
         if match:
             size = int(match[3])
             if match[2] == b"blob":
                 found[each] = out[at : at + size]
             at += size + 1
+        elif astray:
+            at += int(astray[1]) + 1
     return found
+
+
+def _spelled(here: Repository, commit: str, path: str) -> bytes:
+    """A file of a commit on a line: where its name holds a line break, the name of its content."""
+    name = f"{commit}:./{path}"
+    if "\n" not in path:
+        return name.encode("utf-8", "surrogateescape")
+    result = call(here, "rev-parse", "--quiet", "--verify", "--end-of-options", name)
+    return result.stdout.strip() or f"{commit}:".encode()  # a folder, which nobody asks for
 
 
 def reader(here: Repository, commit: str) -> Read:

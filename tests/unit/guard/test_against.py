@@ -78,9 +78,17 @@ def test_the_previous_value_may_be_forgotten() -> None:
     assert said("{version: 4}", "{version: 4, previous: {version: 3}}") == []
 
 
-def test_a_leaf_on_one_side_alone_is_fine() -> None:
+def test_a_new_leaf_is_fine() -> None:
     assert found([leaf(), leaf(environment="staging", file="staging.yaml")], leaf()) == []
-    assert found([], leaf()) == []
+    assert found(leaf(), []) == []
+
+
+def test_a_leaf_does_not_vanish_in_silence() -> None:
+    staging = leaf(environment="staging")
+    for then in ([leaf()], [leaf(), staging]):
+        (finding,) = found(then[1:], then)
+        assert (finding.code, finding.severity) == ("recipe-gone", "warning")
+        assert (finding.file, "shop in production" in finding.message) == ("production.yaml", True)
 
 
 def test_a_value_on_one_side_alone_is_fine() -> None:
