@@ -96,6 +96,14 @@ def write(path: str, text: str) -> Break:
     return lambda repo: repo.write(path, text)
 
 
+def both(*breaks: Break) -> Break:
+    def do(repo: Repo) -> None:
+        for each in breaks:
+            each(repo)
+
+    return do
+
+
 def drop(path: str, start: str) -> Break:
     """Take out the lines that start so."""
 
@@ -126,11 +134,33 @@ def resealed(*flags: str, **values: object) -> Break:
     return seal
 
 
+def encrypted(repo: Repo, path: str, text: str) -> None:
+    """Encrypt in place by the repository's rules."""
+    repo.write(path, text)
+    run = ["sops", "--config", ".sops.yaml", "encrypt", "-i", path]
+    subprocess.run(run, cwd=repo.path, check=True, capture_output=True, env=repo.env)
+
+
+def encrypted_then(path: str, text: str, more: str) -> Break:
+    """An encrypted file, to which somebody adds."""
+
+    def add(repo: Repo) -> None:
+        repo.edit(".sops.yaml", lambda rules: rules.replace("yaml|", "yaml|ini|"))
+        encrypted(repo, path, text)
+        repo.write(path, (repo.path / path).read_text() + more)
+
+    return add
+
+
+def other() -> str:
+    """A recipient whose key nobody has."""
+    made = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True)
+    return made.stderr.split()[-1]
+
+
 def second_recipient(repo: Repo) -> None:
-    other = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True)
-    recipient = other.stderr.split()[-1]
     values = {"SOPSMITH_SEED_1": repo.seed, "TOKEN": repo.canary()}
-    repo.component(COMPONENT, values, recipient=f"{repo.recipient},{recipient}")
+    repo.component(COMPONENT, values, recipient=f"{repo.recipient},{other()}")
 
 
 def second_component(repo: Repo) -> None:
@@ -194,6 +224,42 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
     "one plain value": (
         lambda repo: repo.edit(COMPONENT, lambda text: f"NEW: {PLAIN}\n{text}"),
         f"{COMPONENT}:1", "not-encrypted", 5),
+    "a document on the line of its marker": (
+        lambda repo: repo.edit(COMPONENT, lambda text: f"{text}--- {{A: {PLAIN}}}\n"),
+        f"{COMPONENT}:19", "tampered", 5),
+    "a document behind one that is encrypted": (
+        encrypted_then("secrets/x.enc.yaml", "A: b\n", f"--- {{A: {PLAIN}}}\n"),
+        "secrets/x.enc.yaml", "not-encrypted", 5),
+    "a plain file that no rule covers": (
+        write("config/db.sops.env", f"A={PLAIN}\n"), "config/db.sops.env", "not-encrypted", 5),
+    "a plain file without rules": (
+        both(lambda repo: (repo.path / ".sops.yaml").unlink(),
+             write("db.enc.yaml", f"A: {PLAIN}\n")),
+        "db.enc.yaml", "not-encrypted", 5),
+    "a plain file that names the kind of a recipe": (
+        write("x.enc.env", f"{{kind: SecretRecipe}}\nA={PLAIN}\n"),
+        "x.enc.env:1", "not-encrypted", 5),
+    "a plain text that speaks of a recipe": (
+        both(edit(".sops.yaml", "path_regex: ", "path_regex: s/|"),
+             write("s/x.yaml", f"A: {PLAIN}\nB: |\n  kind: SecretRecipe\n")),
+        "s/x.yaml", "not-encrypted", 5),
+    "a recipe under the name of a component": (
+        write("s.enc.yaml", RECIPE.replace("app: shop", "app: s")),
+        "s.enc.yaml", "not-encrypted", 5),
+    "one plain value in an ini": (
+        encrypted_then("apps/a.enc.ini", "[a]\nb = x\n", f"[c]\nd = {PLAIN}\n"),
+        "apps/a.enc.ini", "not-encrypted", 5),
+    "a value behind a ciphertext in an ini": (
+        encrypted_then("apps/a.enc.ini", "[a]\nb = x\n", f"[c]\nd = {ENCRYPTED} ; {PLAIN}\n"),
+        "apps/a.enc.ini", "tampered", 5),
+    "what another reader of ini takes for a value": (
+        encrypted_then("apps/a.enc.ini", "[a]\nb = x\n", f"[c]\nd: {PLAIN}\n"),
+        "apps/a.enc.ini:12", "tampered", 5),
+    "a plain ini": (write("a.enc.ini", f"[a]\nb = {PLAIN}\n"), "a.enc.ini", "not-encrypted", 5),
+    "another recipient in an ini": (
+        both(encrypted_then("a.enc.ini", "[a]\nb = x\n", ""),
+             lambda repo: recipient_of(repo, other())),
+        "a.enc.ini", "recipients-differ", 5),
     "no MAC": (drop(COMPONENT, "    mac:"), f"{COMPONENT}:4", "tampered", 5),
     "no time stamp": (drop(COMPONENT, "    lastmodified:"), f"{COMPONENT}:4", "tampered", 5),
     "metadata without its head": (drop(COMPONENT, "sops:"), f"{COMPONENT}:4", "tampered", 5),
@@ -284,6 +350,15 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
     "an RSA key in a YAML file": (
         pem("RSA PRIVATE KEY", "x.yaml", "a: |\n", "  "), "x.yaml:2", "private-key", 5),
     "an SSH key": (pem("OPENSSH PRIVATE KEY", "id"), "id:1", "private-key", 5),
+    "a key behind a long text": (
+        pem("PRIVATE KEY", head="#" * (17 << 20) + "\n"), "tls.key", "private-key", 5),
+    "a key across two pieces of a long text": (
+        pem("PRIVATE KEY", head="#" * ((16 << 20) - 21) + "\n"), "tls.key", "private-key", 5),
+    "a key behind a long text in UTF-16": (
+        lambda repo: repo.write(
+            "k.txt", ("#" * (5 << 20) + "\n-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqh\n")
+            .encode("utf-16")),
+        "k.txt", "private-key", 5),
     "a PGP key in a file": (pem("PGP PRIVATE KEY BLOCK", "k.asc"), "k.asc:1", "private-key", 5),
     "a key in a line of JSON": (
         write("x.json", '{"k": "-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEEIIrYSSNQFaA2Hwf1"}'),
@@ -378,13 +453,6 @@ CATCH_ALL = "creation_rules:\n  - age: %s\n"
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {A: b}\n"
 
 
-def encrypted(repo: Repo, path: str, text: str) -> None:
-    """Encrypt in place by the repository's rules."""
-    repo.write(path, text)
-    run = ["sops", "--config", ".sops.yaml", "encrypt", "-i", path]
-    subprocess.run(run, cwd=repo.path, check=True, capture_output=True, env=repo.env)
-
-
 def with_rule(more: str, path: str, text: str) -> Break:
     def make(repo: Repo) -> None:
         rule = f"  - path_regex: ^apps/\n    age: {repo.recipient}\n{more}"
@@ -457,6 +525,9 @@ GOOD: dict[str, Break] = {
     "an encrypted whole file": lambda repo: repo.component("a.p12.enc", b"\0\1" * 20),
     "an encrypted list": with_rule("", "apps/l.yaml", "A: [b, {c: d}]\n"),
     "an encrypted ini": with_rule("", "apps/a.ini", f"[a]\nb = {PLAIN}\n"),
+    "an ini with all that ini can": with_rule(
+        "", "apps/a.ini", f'; {PLAIN}\ntop = 1\n[a]\nb =\nc_unencrypted = x\nd = """x\ny"""\n'
+    ),
     "groups as the rule says": split,
     "an encrypted map": with_rule("", "apps/s.yaml", "A: b\n"),
     "words on keys": write("README.md", "It starts with `-----BEGIN PRIVATE KEY-----`, so.\n"),

@@ -33,7 +33,7 @@ def check(session: Session, paths: Sequence[str], *, against: str | None, output
     regular = [file for file in known if _is_regular(root, file)]
     links = sorted(set(known) - set(regular))
     read = files.reader(root)
-    checked = rules.check(regular, read, trust, asked, links)
+    checked = rules.check(regular, read, trust, asked, links, files.beyond(root))
     findings = list(checked.findings)
     if against is not None:
         findings += _compared(here, checked.leaves, against)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith.components import rules
@@ -12,7 +12,7 @@ from sopsmith.components.sealed import Trust, component_of
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard import covered, keyless, leaks
-from sopsmith.model import UNFINISHED, Component, Read
+from sopsmith.model import MOST_BYTES, UNFINISHED, Component, Read
 from sopsmith.recipes import listing
 from sopsmith.recipes.resolve import SUFFIXES, Resolved, holds_recipe
 
@@ -30,6 +30,7 @@ class _Tree(NamedTuple):
 
     known: frozenset[str]
     read: Read
+    beyond: Callable[[str], Iterable[bytes]]
     trust: Trust
     rules: Mapping[str, Rules | SopsmithError]
     recipes: frozenset[str]  # files that hold one
@@ -42,12 +43,14 @@ def check(
     trust: Trust,
     asked: Sequence[str] | None = None,
     links: Sequence[str] = (),
+    beyond: Callable[[str], Iterable[bytes]] = lambda file: (),
 ) -> Checked:
     """Check the files that are asked for, else all that are known, and what depends on them.
 
     A changed `.sops.yaml` touches every file it governs, a changed base or component every recipe
     that reads it. What can't be read is passed over, unless a recipe needs it. Of links, only
     recipes matter that kustomize finds behind them: what they lead to has a name of its own.
+    `beyond` gives in pieces what of a file is behind MOST_BYTES.
     """
     read = _once(read)
     named = listing.recipes(listing.kustomizations((*known, *links)), read)
@@ -56,6 +59,7 @@ def check(
     tree = _Tree(
         frozenset(known),
         read,
+        beyond,
         trust,
         {file: _rules(file, read) for file in known if _is_rules(file)},
         frozenset(recipes),
@@ -135,6 +139,8 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
         return
     text = leaks.as_utf8(data)
     yield from leaks.private_keys(text, file, demo_key=tree.trust.demo_key)
+    if len(data) >= MOST_BYTES:
+        yield from leaks.later_keys(data, tree.beyond(file), file, demo_key=tree.trust.demo_key)
     if file.endswith(UNFINISHED):
         hint = "take it out; the file that it was for is whole"
         yield Finding("leftover", "is what a killed write left behind", file, hint=hint)
@@ -143,7 +149,7 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
     is_sealed = (
         file in tree.components
         or covered.has_metadata(file, data)
-        or (rule is not None and covered.is_covered(_by_name(rule), file, data))
+        or covered.is_covered(_by_name(rule), file, data)
     )
     if is_sealed or _is_rules(file) or file in tree.recipes:
         conflict = leaks.conflict(data, file)
@@ -168,9 +174,9 @@ def _rule(file: str, tree: _Tree) -> Rule | SopsmithError | None:
     return rule_for(known, file) if isinstance(known, Rules) else known
 
 
-def _by_name(rule: Rule | SopsmithError) -> Rule:
-    """Where the rules are broken, what `.enc` in a name says still counts."""
-    return ANY if isinstance(rule, SopsmithError) else rule
+def _by_name(rule: Rule | SopsmithError | None) -> Rule:
+    """Where no rule says what a file has to be, `.enc` in its name still does."""
+    return rule if isinstance(rule, Rule) else ANY
 
 
 def _sealing(

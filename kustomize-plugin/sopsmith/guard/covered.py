@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from sopsmith.components import change
+from sopsmith.components import change, ini
 from sopsmith.components.rules import Rule, covers_everything
 from sopsmith.components.sealed import (
     SECRET_CLEAR,
@@ -23,11 +23,13 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.guard.leaks import STRUCTURED
 from sopsmith.model import MOST_BYTES, Component
-from sopsmith.recipes.resolve import holds_recipe
+from sopsmith.recipes import overlay
+from sopsmith.recipes.resolve import SUFFIXES, holds_recipe
+from sopsmith.text.document import DocumentError
 from sopsmith.text.lines import nodes
 
 _NEVER = re.compile(
-    r"(.+\.(md|markdown|rst|adoc|txt)|kustomization\.ya?ml|\.(?!env(\.|\Z)).*|LICENSE|CODEOWNERS)\Z",
+    r"(.+\.(md|markdown|rst|adoc|txt)|kustomization(\.ya?ml)?|\.(?!env(\.|\Z)).*|LICENSE|CODEOWNERS)\Z",
     re.IGNORECASE,
 )
 _ENC = re.compile(r"\.(enc|sops)(\.|\Z)")
@@ -45,17 +47,27 @@ def has_metadata(file: str, data: bytes) -> bool:
 def is_covered(rule: Rule, file: str, data: bytes) -> bool:
     """Whether a file that a rule matches is meant to be encrypted.
 
-    Recipes never are. Texts, kustomizations, dotfiles and Kubernetes objects but Secrets are where
-    the name has `.enc`. Where a rule takes every file, only such a name says so, and of no text.
+    Recipes, texts, kustomizations, dotfiles and Kubernetes objects but Secrets are where the name
+    has `.enc`. Where a rule takes every file, only such a name says so, and of no text.
     """
     name = _name(file)
-    if holds_recipe(data):
-        return False
     is_named = bool(_ENC.search(name, 1))  # behind the first character: .sops.yaml is none
+    if not is_named and _is_recipe(file, data):
+        return False
     if covers_everything(rule):
         return is_named and not _NEVER.match(name)
     is_manifest = file.endswith(STRUCTURED) and _is_manifest(data)
     return is_named or not (_NEVER.match(name) or is_manifest)
+
+
+def _is_recipe(file: str, data: bytes) -> bool:
+    """Whether it is a recipe, and no text that speaks of one; a broken one is judged as such."""
+    if not file.endswith(SUFFIXES) or not holds_recipe(data):
+        return False
+    try:
+        return overlay.holds_recipe(data, file)
+    except SopsmithError:
+        return True
 
 
 def _is_manifest(data: bytes) -> bool:
@@ -82,8 +94,8 @@ def sealing_problems(
     """
     if len(data) >= MOST_BYTES:
         return [Finding("file-unreadable", "is 8 MiB or more", component.file)]
-    if component.file.endswith(".ini"):
-        return _ini_problems(component.file, data)
+    if component.file.endswith(".ini") and data[:1] != b"{":
+        return _ini_problems(component, data, rule, trust)
     documents = [data] if is_ours else _documents(component.file, data)
     try:
         return [
@@ -95,18 +107,27 @@ def sealing_problems(
         return list(error.findings)
 
 
-def _ini_problems(file: str, data: bytes) -> list[Finding]:
-    """No component is one, so only whether it is encrypted at all matters here."""
-    if has_metadata(file, data):
-        return []
-    return [Finding("not-encrypted", "is not encrypted: it carries no sops metadata", file)]
+def _ini_problems(
+    component: Component, data: bytes, rule: Rule | None, trust: Trust
+) -> list[Finding]:
+    """What would be said of the JSON map that says the same."""
+    file = component.file
+    as_map = Component(f"{file}.json", None, None)
+    try:
+        found = list(_document_problems(as_map, ini.as_json(data), rule, trust, False))
+    except DocumentError as error:
+        code = "tampered" if b"ENC[AES256_GCM," in data else "not-encrypted"
+        return [Finding(code, f"can't be judged: {error}", file)]
+    except SopsmithError as error:
+        found = list(error.findings)
+    return [each._replace(file=file) for each in found]
 
 
 def _documents(file: str, data: bytes) -> list[bytes]:
     """The documents of a YAML file, which sops encrypts together, each with its metadata."""
     if not file.endswith((".yaml", ".yml")):
         return [data]
-    parts = re.split(rb"^---(?:[ \t].*)?\r?$\n?", data, flags=re.MULTILINE)
+    parts = re.split(rb"^---(?=[ \t\r\n]|\Z)", data, flags=re.MULTILINE)  # one may start behind it
     return [part for part in parts if part.strip()] or [data]
 
 
@@ -160,7 +181,7 @@ def copies_of(file: str) -> tuple[str, ...]:
 
 def shared_key(encrypted: str, ciphertext: bytes, copy: str, plaintext: bytes) -> str | None:
     """A key that both files give a value, `""` for whole files; None where nothing is shared."""
-    if holds_recipe(plaintext) or has_metadata(copy, plaintext):
+    if _is_recipe(copy, plaintext) or has_metadata(copy, plaintext):
         return None
     if not copy.endswith(_MAPS):
         return ""

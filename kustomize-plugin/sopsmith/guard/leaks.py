@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
@@ -39,6 +39,16 @@ def as_utf8(data: bytes) -> bytes:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return data.decode("utf-16", "replace").encode("utf-8", "replace")
     return data
+
+
+def later_keys(
+    start: bytes, pieces: Iterable[bytes], file: str, *, demo_key: bool
+) -> Iterator[Finding]:
+    """Private keys in the rest of a large file, of which `start` was looked at; without lines."""
+    mark = start[:2] if start[:2] in (b"\xff\xfe", b"\xfe\xff") else b""
+    for piece in pieces:
+        for finding in private_keys(as_utf8(mark + piece), file, demo_key=demo_key):
+            yield finding._replace(line=None)
 
 
 def private_keys(data: bytes, file: str, *, demo_key: bool) -> Iterator[Finding]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import BinaryIO
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Read
+
+_OVERLAP = 64 * 1024  # bytes; an even number, for UTF-16
 
 
 def find_root(folder: str, env: Mapping[str, str]) -> str:
@@ -53,26 +57,48 @@ def reader(root: str) -> Read:
     """
 
     def read(file: str) -> bytes:
-        try:
-            name = os.fsdecode(file.encode("utf-8", "surrogateescape"))  # whatever the locale
-            real = os.path.realpath(os.path.join(root, name), strict=True)
-            if not is_inside(real, root):
-                raise SopsmithError(Finding("path-refused", "leads outside the root", file))
-            if not stat.S_ISREG(os.stat(real).st_mode):  # opening a device can have effects
-                raise SopsmithError(Finding("path-refused", "is no regular file", file))
-            descriptor = _open(root, os.path.relpath(real, root).split(os.sep))
-            try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                    raise SopsmithError(Finding("path-refused", "is no regular file", file))
-                with open(descriptor, "rb", closefd=False) as stream:
-                    data = stream.read(MOST_BYTES)
-            finally:
-                os.close(descriptor)
-        except OSError as error:
-            raise SopsmithError(_trouble(error, file)) from None
-        return data
+        with _opened(root, file) as stream:
+            return stream.read(MOST_BYTES)
 
     return read
+
+
+def beyond(root: str) -> Callable[[str], Iterator[bytes]]:
+    """The function that reads what of a file lies behind MOST_BYTES, in pieces of that size.
+
+    Each starts with the end of the one before, so that what is looked for is whole in one of them.
+    Raises what `reader` does.
+    """
+
+    def pieces(file: str) -> Iterator[bytes]:
+        with _opened(root, file) as stream:
+            end = stream.read(MOST_BYTES)[-_OVERLAP:]
+            while piece := stream.read(MOST_BYTES):
+                yield end + piece
+                end = (end + piece)[-_OVERLAP:]
+
+    return pieces
+
+
+@contextlib.contextmanager
+def _opened(root: str, file: str) -> Iterator[BinaryIO]:
+    try:
+        name = os.fsdecode(file.encode("utf-8", "surrogateescape"))  # whatever the locale
+        real = os.path.realpath(os.path.join(root, name), strict=True)
+        if not is_inside(real, root):
+            raise SopsmithError(Finding("path-refused", "leads outside the root", file))
+        if not stat.S_ISREG(os.stat(real).st_mode):  # opening a device can have effects
+            raise SopsmithError(Finding("path-refused", "is no regular file", file))
+        descriptor = _open(root, os.path.relpath(real, root).split(os.sep))
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise SopsmithError(Finding("path-refused", "is no regular file", file))
+            with open(descriptor, "rb", closefd=False) as stream:
+                yield stream
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise SopsmithError(_trouble(error, file)) from None
 
 
 def is_inside(path: str, root: str) -> bool:
