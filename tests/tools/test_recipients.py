@@ -149,6 +149,23 @@ def test_who_reads_already_is_not_added(shop: Repo) -> None:
     stopped(shop, run, 2, "can read them already", "sopsmith recipients shows who can")
 
 
+@pytest.mark.parametrize("action", ["add", "remove"])
+def test_a_change_that_was_killed_between_two_files_goes_on(
+    shop: Repo, other: tuple[Path, str], action: str
+) -> None:
+    if action == "remove":
+        assert shop.cli("recipients", "add", other[1], "--commit").code == 0
+    assert shop.cli("recipients", action, other[1], "-e", "staging").code == 0
+    assert shop.run("git", "checkout", "-q", "--", STAGING).code == 0
+    assert opens(shop, STAGING, other[0]) is (action == "remove")
+    run = shop.cli("recipients", action, other[1], "-e", "staging", "--commit")
+    assert run.code == 0, run.err
+    assert opens(shop, STAGING, other[0]) is (action == "add")
+    assert status(shop) == []
+    run = shop.cli("recipients", action, other[1], "-e", "staging")
+    stopped(shop, run, 2, "this recipient", "sopsmith recipients shows who can")
+
+
 @pytest.mark.parametrize("what", ["age1", "someone", "AGE-SECRET-KEY-1" + "Q" * 58, "age1x' y", ""])
 def test_what_is_no_recipient_is_not_added(shop: Repo, what: str) -> None:
     shop.canary(what if what.startswith("AGE-") else None)

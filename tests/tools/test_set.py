@@ -641,6 +641,17 @@ def test_a_value_of_the_base_is_pinned_in_the_leaf(shop: Repo) -> None:
     assert shop.function().out == before
 
 
+def test_a_pin_that_was_killed_between_two_files_goes_on(shop: Repo) -> None:
+    before = shop.function().out
+    assert shop.cli("pin", "DB_PASSWORD").code == 0
+    assert shop.run("git", "checkout", "-q", "--", RECIPE).code == 0
+    assert shop.function().code != 0
+    run = shop.cli("pin", "DB_PASSWORD", "--commit")
+    assert run.code == 0, run.err
+    assert shop.function().out == before
+    assert status(shop) == []
+
+
 def test_what_is_not_of_the_seed_is_not_pinned(shop: Repo) -> None:
     said = "only what comes from the seed can be pinned"
     stopped(shop, shop.cli("pin", "API_TOKEN"), 2, "API_TOKEN: is given", said)

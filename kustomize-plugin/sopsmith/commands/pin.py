@@ -5,9 +5,12 @@ from __future__ import annotations
 from sopsmith import report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
+from sopsmith.components.placement import Place
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.history import trail
+from sopsmith.history import reopened, trail
+from sopsmith.model import Component, Sensitive
+from sopsmith.repository import Leaf
 from sopsmith.voice import Session
 
 _OF_THE_SEED = ("version", "seed", "previous")
@@ -24,18 +27,19 @@ def pin(
         message = f"is {value.origin}; only what comes from the seed can be pinned"
         raise SopsmithError(Finding("usage", message, value.file, name))
     place = placement.place(leaf.recipe, repository.sealed_components(leaf), name, component)
-    if place.exists or place.key is None:
+    current = repository.rendered(leaf).values[name]
+    if place.key is None or (place.exists and not _is_begun(leaf, place, current)):
         message = f"stands in {place.file} as well: remove it there first"
         hint = f"sopsmith unset {name} -e {leaf.recipe.environment}"
         raise SopsmithError(Finding("origin-conflict", message, place.file, name, hint))
-    current = repository.rendered(leaf).values[name]
-    edits: list[writeback.Edit] = [
-        writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),)),
-        writeback.recipe_edit(leaf, lambda text: _stored(text, name)),
-    ]
+    edits: list[writeback.Edit] = [writeback.recipe_edit(leaf, lambda text: _stored(text, name))]
+    if not place.exists:
+        stored = writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),))
+        edits.insert(0, stored)
     with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
         message = trail.message("pin", leaf.recipe.environment, [name], "pin")
-        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+        both = tuple(dict.fromkeys((place.file, *changed)))
+        made = writeback.finish(session, leaf.root, both, message, commit=commit)
     if output == "json":
         tree = {"value": name, "environment": leaf.recipe.environment, "file": place.file,
                 "commit": made}  # fmt: skip
@@ -46,6 +50,16 @@ def pin(
         session.write(f"from here on: sopsmith set {mine}, or sopsmith rotate {mine}\n")
         session.write(report.committed(made))
     return 0
+
+
+def _is_begun(leaf: Leaf, place: Place, current: Sensitive) -> bool:
+    """Whether an earlier run stored today's value and was killed before it said so in the leaf."""
+    component = Component(place.file, None, None)
+    content = reopened.contents(leaf.env, leaf.read, [component])[component]
+    if isinstance(content, SopsmithError):
+        raise content
+    kept = reopened.held(content, place.key or "")
+    return kept is not None and kept.data() == current.data()
 
 
 def _stored(text: str, name: str) -> str:

@@ -117,18 +117,21 @@ def change_recipients(
             writeback.Rekey(file, after, new_data_key=_loses(root, file, after, config))
             for file in mine
         ]
-    if action != "sync" and not any(isinstance(each, writeback.TextEdit) for each in edits):
+    has_rules = any(isinstance(each, writeback.TextEdit) for each in edits)
+    is_begun = action != "sync" and not has_rules  # by a run that was killed
+    if is_begun and not _is_behind(root, session, covered, action, recipient):
         named = "can read them already" if action == "add" else "is named by no rule of these"
         what = f"this recipient {named}"
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
     lost = [e.file for e in edits if isinstance(e, writeback.Rekey) and e.new_data_key]
     seen = _seen(root, session, lost)
-    gained = _gained(root, edits) if action == "sync" else frozenset()
+    gained = frozenset() if has_rules else _gained(root, edits)
     with writeback.written(root, session.env, edits, commit=commit) as changed:
         count = sum(isinstance(e, writeback.Rekey) and e.file in changed for e in edits)
         what = f"{action} a reader of {count} file{'' if count == 1 else 's'}"
         message = trail.message("recipients", None, [], what)
-        made = writeback.finish(session, root, changed, message, commit=commit)
+        rules = {writeback.rules_for(root, file).file for file in changed if is_begun}
+        made = writeback.finish(session, root, (*changed, *rules), message, commit=commit)
     if output == "json":
         tree = {"changed": list(changed), "commit": made, "seen": [s._asdict() for s in seen]}
         session.write(report.as_json(tree))
@@ -205,6 +208,14 @@ def _readable(root: str, session: Session) -> Iterator[tuple[Leaf, tuple[Sealed,
     for file in broken:
         name = one_line(file)
         session.say(f"sopsmith: {name} is broken, so what renews its values is not known\n")
+
+
+def _is_behind(
+    root: str, session: Session, covered: Sequence[str], action: str, recipient: str | None
+) -> bool:
+    """Whether a file is not yet what the rules say of this reader: a run before was killed."""
+    rows = (each for each in _encrypted(root, session) if each.file in covered and each.readers)
+    return any((recipient in each.readers) is not (action == "add") for each in rows)
 
 
 def _is_meant(session: Session, where: str | None, file: str) -> bool:
