@@ -7,6 +7,7 @@ output, message of the reflog, temporary folder or object of git.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ def life(repo: Repo) -> Iterator[Repo]:
     for key in re.findall("AGE-SECRET-KEY-1[0-9A-Z]+", keyring(repo).read_text()):
         repo.canary(key)
     secrets = set(drawn(repo))
-    assert len(secrets) >= 8  # three seeds, two keys, three texts: the search is for something
+    assert len(secrets) >= 9  # four seeds, two keys, three texts: the search is for something
     for secret in secrets:
         repo.canary(secret)
     objects = ["git", "cat-file", "--batch", "--batch-all-objects", "--buffer"]
@@ -106,6 +107,7 @@ def test_the_whole_life(life: Repo) -> None:
     merge_two_branches(life)
     restore(life, google)
     part_with_a_reader(life, recovery)
+    part_with_another(life)
 
 
 def begin(life: Repo) -> str:
@@ -221,16 +223,49 @@ def restore(life: Repo, old: str) -> None:
 
 def part_with_a_reader(life: Repo, recovery: str) -> None:
     """recipients, rotate --seed: who was removed keeps the past and gets nothing of the future."""
-    last = emitted(life, "production")
     removed = done(life.cli("recipients", "remove", recovery, "--commit"))
-    assert "SOPSMITH_SEED_1" in removed.out and "rotate --seed" in removed.out
+    assert "SOPSMITH_SEED_1" in removed.out
     for file in (DEV, PRODUCTION, ".sops.yaml"):
         assert recovery not in (life.path / file).read_text()
-    done(life.cli("rotate", "--seed", "-e", "production", "--commit"))
+    change_the_seed(life, removed, "2")
+
+
+def part_with_another(life: Repo) -> None:
+    """The same once more: the old seed, kept for an old value, is no change that was begun."""
+    key = life.path.parent / "colleague.key"
+    done(life.run("age-keygen", "-o", str(key)))
+    life.canary(key.read_text().split()[-1])
+    colleague = done(life.run("age-keygen", "-y", str(key))).out.strip()
+    done(life.cli("recipients", "add", colleague, "-e", "production", "--commit"))
+    known = seeds(life, key)
+    removed = done(life.cli("recipients", "remove", colleague, "-e", "production", "--commit"))
+    assert "SOPSMITH_SEED_2" in removed.out
+    change_the_seed(life, removed, "3")
+    assert seeds(life, key) == {} and known.keys() == {"1", "2"}
+    assert seeds(life, keyring(life))["3"] not in known.values()
+
+
+def change_the_seed(life: Repo, removed: Run, number: str) -> None:
+    """What the removal tells to do: every generated value comes from this seed after it."""
+    last = emitted(life, "production")
+    told = re.findall("sopsmith (rotate --seed -e production)$", removed.out, re.MULTILINE)
+    done(life.cli(*told[0].split(), "--commit"))
     values = emitted(life, "production")
     for name in ("POSTGRES_PASSWORD", "JWT_SECRET"):
         assert values[name] != last[name]
     assert base64.b64decode(values["JWT_SECRET"]) and values["SIGNING_KEY"] == last["SIGNING_KEY"]
+    listed = done(life.cli("list", "overlays/production")).out
+    assert set(re.findall("generated +seed ([0-9]+)", listed)) == {number}
     assert git(life, "status", "--porcelain").out == ""
     done(life.run("pre-commit", "run", "--all-files"))
     done(life.cli("validate", "overlays/dev", "overlays/production"))
+
+
+def seeds(life: Repo, key: Path) -> dict[str, str]:
+    """The seeds of production by number, as far as this key opens them."""
+    sops = ["sops", "decrypt", "--output-type", "json", PRODUCTION]
+    env = {**life.env, "SOPS_AGE_KEY_FILE": str(key), "HOME": "/nowhere"}  # and no other key
+    opened = subprocess.run(sops, cwd=life.path, env=env, capture_output=True)
+    held = json.loads(opened.stdout or "{}")
+    found = {name.removeprefix("SOPSMITH_SEED_"): text for name, text in held.items()}
+    return {number: text for number, text in found.items() if number.isdecimal()}

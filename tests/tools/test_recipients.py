@@ -303,6 +303,114 @@ def test_who_removes_oneself_is_stopped(shared: Repo) -> None:
     assert status(shared) == []
 
 
+# --- and the seed ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def seeded(repo: Repo, other: tuple[Path, str]) -> Repo:
+    """Values from a seed that both know; of one of them the old value is kept when it rotates."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient},{other[1]}\n")
+    overlap = {"generate": {"bytes": {}}, "rotation": "overlap"}
+    repo.shop(values={"PASSWORD": {"generate": {"password": {}}}, "JWT": overlap})
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        repo.run("git", "config", key, text)
+    commit(repo)
+    assert repo.cli("recipients", "sync", "--commit").code == 0
+    return repo
+
+
+def seeds_known_to(repo: Repo, key: Path) -> set[str]:
+    """Every seed that this key opens, in any commit."""
+    found = set()
+    formats = ("--input-type", "yaml", "--output-type", "json", "/dev/stdin")
+    for each in repo.run("git", "rev-list", "HEAD").out.split():
+        blob = repo.run("git", "show", f"{each}:shop.enc.yaml").out.encode()
+        run = repo.run("sops", "decrypt", *formats, stdin=blob, SOPS_AGE_KEY_FILE=str(key))
+        held = json.loads(run.out) if run.code == 0 else {}
+        found |= {text for name, text in held.items() if name.startswith("SOPSMITH_SEED_")}
+    return found
+
+
+def seeds_in_use(repo: Repo) -> set[str]:
+    """The seeds from which values are made now."""
+    run = repo.run("sops", "decrypt", "--output-type", "json", "shop.enc.yaml")
+    values = json.loads((repo.path / "overlay/recipe.yaml").read_text())["spec"]["values"]
+    used = {value.get("seed", "1") for value in values.values() if "generate" in value}
+    return {run.document[f"SOPSMITH_SEED_{number}"] for number in used}
+
+
+STORIES: dict[str, list[list[str]]] = {
+    "a first seed": [],
+    "a seed after another": [["rotate", "--seed", "--commit"]],
+    "an old seed that nothing needs": [["rotate", "--seed", "--commit"],
+                                       ["rotate", "JWT", "--commit"]],
+    "a third seed": [["rotate", "--seed", "--commit"], ["rotate", "--seed", "--commit"]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_what_is_told_leads_away_from_every_seed_that_was_known(
+    seeded: Repo, other: tuple[Path, str], story: str
+) -> None:
+    for command in STORIES[story]:
+        assert seeded.cli(*command).code == 0
+    assert seeds_known_to(seeded, other[0]) >= seeds_in_use(seeded)
+    removed = seeded.cli("recipients", "remove", other[1], "--commit")
+    told = {line.partition("sopsmith ")[2] for line in removed.out.splitlines() if "_SEED_" in line}
+    assert told == {"rotate --seed -e production"}
+    run = seeded.cli(*told.pop().split(), "--commit")
+    assert run.code == 0, run.err
+    assert not seeds_known_to(seeded, other[0]) & seeds_in_use(seeded)
+    assert seeded.cli("validate", "overlay").code == 0
+    assert seeded.cli("rotate", "JWT", "--commit").code == 0  # as it says: then the old seed goes
+    assert "is removed" in seeded.cli("rotate", "--seed", "--commit").out
+    assert (seeded.path / "shop.enc.yaml").read_text().count("SOPSMITH_SEED_") == 1
+    assert not seeds_known_to(seeded, other[0]) & seeds_in_use(seeded)
+
+
+def test_removed_in_the_middle_of_a_change_its_seed_is_passed_over(
+    seeded: Repo, other: tuple[Path, str]
+) -> None:
+    assert seeded.cli("rotate", "--seed", "--commit").code == 0
+    seeded.run("git", "reset", "-q", "--hard", "HEAD~1")  # the seed is drawn, and nothing moved
+    assert seeded.cli("rotate", "--seed", "--dry-run").out.startswith("1. seed 2 is there already")
+    assert seeded.cli("recipients", "remove", other[1], "--commit").code == 0
+    run = seeded.cli("rotate", "--seed", "--commit")
+    assert run.out.startswith(
+        "1. seed 3 is drawn, into shop.enc.yaml\n"
+        "   seed 2 is known to who was a reader and is none now\n"
+    )
+    assert "and soon: who was removed knows them" in run.out
+    assert not seeds_known_to(seeded, other[0]) & seeds_in_use(seeded)
+    assert seeded.cli("rotate", "JWT").code == 0
+    last = seeded.cli("rotate", "--seed", "--output", "json").document
+    assert (last["seed"], last["exposed"]) == ("3", ["1"])
+
+
+def test_who_is_a_reader_again_keeps_no_change_from_going_on(
+    seeded: Repo, other: tuple[Path, str]
+) -> None:
+    assert seeded.cli("rotate", "--seed", "--commit").code == 0
+    seeded.run("git", "reset", "-q", "--hard", "HEAD~1")
+    for action in ("remove", "add"):
+        assert seeded.cli("recipients", action, other[1], "--commit").code == 0
+    assert seeded.cli("rotate", "--seed", "--output", "json").document["seed"] == "2"
+
+
+def test_a_shallow_clone_does_not_know_who_was_removed(
+    seeded: Repo, other: tuple[Path, str]
+) -> None:
+    assert seeded.cli("rotate", "--seed", "--commit").code == 0
+    seeded.run("git", "reset", "-q", "--hard", "HEAD~1")
+    assert seeded.cli("recipients", "remove", other[1], "--commit").code == 0
+    url = f"file://{seeded.path}"
+    assert seeded.run("git", "clone", "-q", "--depth=1", url, "../clone").code == 0
+    run = seeded.run("sopsmith", "rotate", "--seed", "--dry-run", cwd="../clone")
+    assert run.code == 0
+    assert "whether a removed reader knows this seed is not known [shallow-clone]" in run.err
+    assert "git fetch --unshallow" in run.err
+
+
 # --- in line --------------------------------------------------------------------------------------
 
 

@@ -486,6 +486,12 @@ def commits(repo: Repo) -> list[str]:
     return subjects[1:]
 
 
+def seeds(repo: Repo) -> set[str]:
+    """The numbers of the seeds that the component holds."""
+    text = (repo.path / "production.enc.yaml").read_text()
+    return set(re.findall("SOPSMITH_SEED_([0-9]+)", text))
+
+
 def test_a_new_seed_comes_in_steps_that_each_render(shop: Repo) -> None:
     before = values(shop)
     run = shop.cli("rotate", "--seed", "-e", "production", "--commit")
@@ -503,22 +509,56 @@ def test_a_new_seed_comes_in_steps_that_each_render(shop: Repo) -> None:
 
 
 def test_the_old_seed_stays_while_an_old_value_is_kept(shop: Repo) -> None:
-    shop.cli("rotate", "--seed", "--yes")
-    kept = (shop.path / "production.enc.yaml").read_text()
-    assert "SOPSMITH_SEED_1" in kept
-    run = shop.cli("rotate", "--seed")
-    assert run.code == 0
+    run = shop.cli("rotate", "--seed", "--yes")
     assert "3. seed 1 stays for the old values that are kept of JWT_SECRET" in run.out
     assert "sopsmith rotate JWT_SECRET -e production" in run.out
-    assert (shop.path / "production.enc.yaml").read_text() == kept
+    assert seeds(shop) == {"1", "2"}
     assert shop.cli("rotate", "JWT_SECRET").code == 0
     before = values(shop)
     last = shop.cli("rotate", "--seed")
     assert (last.code, "seed 1 is removed: changed" in last.out) == (0, True)
     assert "until then the old values are in use" not in last.out  # no value changed
-    assert "SOPSMITH_SEED_1" not in (shop.path / "production.enc.yaml").read_text()
+    assert seeds(shop) == {"2"}
     assert '"1":' not in (shop.path / "prod/recipe.yaml").read_text().split("values:")[0]
     assert values(shop) == before
+
+
+def test_two_seeds_are_no_change_that_was_begun(shop: Repo) -> None:
+    """The first stays for an old value only, so who asks for a new seed again gets one."""
+    assert shop.cli("rotate", "--seed", "--commit").code == 0
+    before = values(shop)
+    run = shop.cli("rotate", "--seed", "--commit")
+    assert run.code == 0
+    assert run.out.startswith(
+        "1. seed 3 is drawn, into production.enc.yaml\n"
+        "2. 3 values to move to it, each to a new version\n"
+        "3. seed 1 is removed\n"
+        "3. seed 2 stays for the old values that are kept of JWT_SECRET\n"
+    )
+    assert [each.partition(": ")[2].partition(":")[0] for each in commits(shop)[2:]] == [
+        "draw seed 3", "move to seed 3", "remove seed 1",
+    ]  # fmt: skip
+    head = shop.run("git", "rev-parse", "HEAD").out.strip()
+    for revision in (f"{head}~2", f"{head}~1", head):
+        shop.run("git", "checkout", "-q", revision)
+        assert shop.cli("validate", "prod").code == 0
+    after = values(shop)
+    assert {key for key in before if after[key] != before[key]} == {*GENERATED, "JWT_OLD"}
+    assert after["JWT_OLD"] == before["JWT_SECRET"]
+
+
+@pytest.mark.parametrize("taken", [1, 2, 3])
+def test_stopped_after_any_step_the_same_command_finishes_it(shop: Repo, taken: int) -> None:
+    """Of a change from the second seed to the third: each step is one commit."""
+    assert shop.cli("rotate", "--seed", "--commit").code == 0
+    assert shop.cli("rotate", "--seed", "--commit").code == 0
+    whole = seeds(shop)
+    shop.run("git", "reset", "-q", "--hard", f"HEAD~{3 - taken}")
+    run = shop.cli("rotate", "--seed", "--output", "json", "--dry-run")
+    assert run.document["seed"] == ("3" if taken < 3 else "4")
+    if taken < 3:
+        assert shop.cli("rotate", "--seed").code == 0
+        assert seeds(shop) == whole == {"2", "3"}
 
 
 def test_without_overlap_the_old_seed_goes_at_once(repo: Repo) -> None:

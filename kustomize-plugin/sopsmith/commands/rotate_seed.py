@@ -8,10 +8,15 @@ from typing import Any
 from sopsmith import aftermath, report, repository, writeback
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
-from sopsmith.history import trail
+from sopsmith.history import past, trail
 from sopsmith.rotations import assent, prospect, succession, turnover
 from sopsmith.rotations.succession import Standing, Step
+from sopsmith.tools import git
 from sopsmith.voice import Session
+
+_UNKNOWN = past.SHALLOW._replace(
+    message="the clone is shallow, so whether a removed reader knows this seed is not known"
+)
 
 
 def rotate_seed(
@@ -26,26 +31,27 @@ def rotate_seed(
     for file in standing.broken:
         name = one_line(file)
         session.say(f"sopsmith: {name} is broken, so whether it needs a seed is not known\n")
+    if standing.target in standing.holders and git.is_shallow(standing.leaves[0].git):
+        session.say(text([_UNKNOWN], "sopsmith: "))
     is_text = output == "text"
     if is_text:
         session.write(_plan(standing, moving, waiting))
     if moving:
         assent.show(session, told, is_text=is_text, yes=yes)
-    is_over = not moving and standing.target in standing.holders and not _gone(standing, waiting)
     taken: Sequence[dict[str, Any]] = ()
     found: Sequence[Finding] = ()
-    goes_on = not (dry_run or is_over)
-    if goes_on and assent.agreed(session, f"rotate to seed {standing.target}", yes=yes):
+    if not dry_run and assent.agreed(session, f"rotate to seed {standing.target}", yes=yes):
         taken, found = _carry_out(session, standing, commit=commit, is_text=is_text)
     if is_text:
         session.say(text(found, "sopsmith: "))
         if not taken:
             session.write("nothing was changed\n")
-        if (taken or is_over) and not exit_code(found):
+        elif not exit_code(found):
             is_moved = any(each["step"] == "move" for each in taken)
             session.write(_next(standing, waiting, is_moved=is_moved))
     else:
-        tree = {"seed": standing.target, "steps": taken,
+        tree = {"seed": standing.target, "exposed": sorted(standing.exposed, key=int),
+                "steps": taken,
                 "environments": [prospect.as_tree(each) for each in told],
                 "waiting": {number: list(names) for number, names in waiting.items()},
                 "findings": report.findings_json(found)}  # fmt: skip
@@ -85,6 +91,8 @@ def _plan(standing: Standing, moving: int, waiting: Mapping[str, Sequence[str]])
     file = standing.holders[standing.newest]
     is_there = target in standing.holders
     lines = [f"1. seed {target} is {'there already' if is_there else f'drawn, into {file}'}\n"]
+    if not is_there and standing.newest in standing.exposed:
+        lines.append(f"   seed {standing.newest} is known to who was a reader and is none now\n")
     count = f"{moving} value{'' if moving == 1 else 's'} to move to it, each to a new version"
     lines.append(f"2. {count if moving else 'no value is left to move to it'}\n")
     gone = _gone(standing, waiting)
@@ -122,8 +130,9 @@ def _next(standing: Standing, waiting: Mapping[str, Sequence[str]], *, is_moved:
     names = " ".join(dict.fromkeys(name for each in waiting.values() for name in each))
     if names:
         recipe = standing.leaves[0].recipe
+        haste = ", and soon: who was removed knows them" if standing.exposed & {*waiting} else ""
         lines += [
-            "when nobody uses the old values any more:\n",
+            f"when nobody uses the old values any more{haste}:\n",
             f"  sopsmith rotate {names} -e {recipe.environment}, "
             f"or remove previous there in {recipe.file}\n",
             f"  sopsmith rotate --seed -e {recipe.environment}, which then removes the old seed\n",

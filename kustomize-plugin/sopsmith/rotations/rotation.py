@@ -208,11 +208,15 @@ def effects(recipe: Recipe, names: Sequence[str]) -> Effects:
 # --- seeds ----------------------------------------------------------------------------------------
 
 
+def elsewhere(recipe: Recipe, seed: str) -> tuple[Value, ...]:
+    """The generated values that are not made from this seed."""
+    values = recipe.values.values()
+    return tuple(each for each in values if each.origin == "generated" and each.seed != seed)
+
+
 def move(recipe: Recipe, seed: str, today: date) -> tuple[Turn, ...]:
     """The rotation of every generated value that is not made from this seed, to it."""
-    values = recipe.values.values()
-    moving = (each for each in values if each.origin == "generated" and each.seed != seed)
-    return tuple(turn(recipe, each, today, seed) for each in moving)
+    return tuple(turn(recipe, each, today, seed) for each in elsewhere(recipe, seed))
 
 
 def needed_by(recipe: Recipe, seed: str, turns: Iterable[Turn] = ()) -> tuple[str, ...]:

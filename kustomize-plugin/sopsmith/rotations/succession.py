@@ -1,13 +1,14 @@
 """One seed after another, in steps that each leave a working repository.
 
 A new seed is drawn beside the old one; values move to it, each to a new version; the old seed goes
-once nothing is made from it, not even what a value was. What was begun is taken up where it stands.
+once nothing is made from it, not even what a value was. What was begun is taken up where it stands,
+unless a reader who was removed meanwhile knows the seed that values were moving to.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -16,7 +17,8 @@ from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Generator, Sensitive
+from sopsmith.history import readership
+from sopsmith.model import Generator, Recipe, Sensitive
 from sopsmith.recipes.recipe import parse
 from sopsmith.repository import Leaf
 from sopsmith.rotations import rotation, turnover
@@ -36,6 +38,7 @@ class Standing(NamedTuple):
     leaves: tuple[Leaf, ...]  # the one that is meant first
     holders: Mapping[str, str]  # number: component
     broken: tuple[str, ...]  # recipe files of which nobody knows what they need
+    exposed: frozenset[str] = frozenset()  # seeds that somebody knows who is no reader any more
 
     @property
     def newest(self) -> str:
@@ -44,8 +47,20 @@ class Standing(NamedTuple):
 
     @property
     def target(self) -> str:
-        """The seed that values move to: the newest where a change was begun, else the next."""
-        return self.newest if len(self.holders) > 1 else str(int(self.newest) + 1)
+        """The seed that values move to: the newest where a change to it was begun, else the next.
+
+        After a change seeds may stay for what values were, so their number says nothing.
+        """
+        goes_on = self._is_begun and self.newest not in self.exposed
+        return self.newest if goes_on else str(int(self.newest) + 1)
+
+    @property
+    def _is_begun(self) -> bool:
+        """Whether values are left to move to the newest seed, or an older one has only to go."""
+        older = self.holders.keys() - {self.newest}
+        recipes = [leaf.recipe for leaf in self.leaves]
+        is_moving = any(rotation.elsewhere(each, self.newest) for each in recipes)
+        return bool(older) and (is_moving or bool(_unneeded(recipes, older)))
 
     @property
     def old(self) -> tuple[str, ...]:
@@ -65,6 +80,19 @@ class Step(NamedTuple):
 
 def look(leaf: Leaf) -> Standing:
     """How it stands now; raises SopsmithError (usage) where no component holds a seed."""
+    now = _look(leaf)
+    files_of = frozenset(now.holders.values())
+    known = {file: readership.known_to_former(leaf.git, file, leaf.read(file)) for file in files_of}
+    exposed = (n for n, file in now.holders.items() if _KEY + n in known[file])
+    return now._replace(exposed=frozenset(exposed))
+
+
+def again(before: Standing) -> Standing:
+    """How it stands after a step."""
+    return _look(repository.reread(before.leaves[0]))._replace(exposed=before.exposed)
+
+
+def _look(leaf: Leaf) -> Standing:
     holders = _holders(leaf)
     if not holders:
         hint = "sopsmith init draws one; without generated values none is needed"
@@ -89,11 +117,6 @@ def _holders(leaf: Leaf) -> dict[str, str]:
         for key in placement.keys_of(sealed)
         if (match := _NUMBER.match(key))
     }
-
-
-def again(before: Standing) -> Standing:
-    """How it stands after a step."""
-    return look(repository.reread(before.leaves[0]))
 
 
 def moves(now: Standing, target: str, today: date) -> tuple[Job, ...]:
@@ -167,11 +190,7 @@ def _move(now: Standing, target: str, today: date) -> Step | None:
 def _remove(now: Standing, target: str) -> Step | None:
     """The recipes first: stopped between the two, the next run still sees the seed in its file."""
     recipes = [leaf.recipe for leaf in now.leaves]
-    gone = [
-        number
-        for number in now.holders
-        if number != target and not any(rotation.needed_by(each, number) for each in recipes)
-    ]
+    gone = _unneeded(recipes, now.holders.keys() - {target})
     if not gone:
         return None
     edits: list[writeback.Edit] = [
@@ -182,6 +201,15 @@ def _remove(now: Standing, target: str) -> Step | None:
         edits.append(writeback.ComponentEdit(file, tuple(Change(key, None) for key in keys)))
     numbers = ", ".join(gone)
     return Step("remove", f"seed {numbers} is removed", f"remove seed {numbers}", (), tuple(edits))
+
+
+def _unneeded(recipes: Sequence[Recipe], numbers: Iterable[str]) -> list[str]:
+    """The seeds from which nothing is made, not even what a value was."""
+    return [
+        number
+        for number in sorted(numbers, key=int)
+        if not any(rotation.needed_by(each, number) for each in recipes)
+    ]
 
 
 def _without_checks(numbers: Sequence[str]) -> Callable[[str], str]:
