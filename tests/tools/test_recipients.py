@@ -260,8 +260,68 @@ def test_scripts_get_it_as_json(shared: Repo, other: tuple[Path, str]) -> None:
     assert run.document == {
         "changed": [".sops.yaml", STAGING],
         "commit": None,
-        "seen": [{"file": STAGING, "key": "TOKEN", "command": "sopsmith set TOKEN -e staging"}],
-    }
+        "seen": [{"file": STAGING, "key": "TOKEN", "command": "sopsmith set TOKEN -e staging",
+                  "gone": False}],
+    }  # fmt: skip
+
+
+def told(run: Run) -> dict[str, str]:
+    """What is to be done about each key of the removed reader."""
+    lines = run.out[run.out.index("who was removed keeps") :].splitlines()[2:]
+    return {key: command for _, key, command in (re.split("  +", line) for line in lines)}
+
+
+def test_what_can_not_simply_be_renewed_is_told_as_it_is(
+    repo: Repo, other: tuple[Path, str]
+) -> None:
+    """No command is told that would be refused."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient},{other[1]}\n")
+    never, previous = {"rotation": "never"}, "SOPSMITH_PREVIOUS_KEY"
+    stored = {"generate": {"bytes": {}}, "stored": True}
+    names = ("DISK", "BACKUP", "KEY", previous, "OLD", "MADE")
+    repo.component("shop.enc.yaml", {name: repo.canary() for name in names},
+                   recipient=f"{repo.recipient},{other[1]}")  # fmt: skip
+    values = {"DISK": never, "BACKUP": stored | never, "KEY": stored,
+              "MADE": {"derive": {"template": "x"}}}  # fmt: skip
+    repo.leaf(components=["../shop.enc.yaml"], values=values, secrets={"a": {"keys": ["KEY"]}})
+    first = "encrypt that data anew first; then change rotation: never in overlay/recipe.yaml, and "
+    assert told(repo.cli("recipients", "remove", other[1])) == {
+        "DISK": f"{first}sopsmith set DISK -e production",
+        "BACKUP": f"{first}sopsmith rotate BACKUP -e production",
+        "KEY": "sopsmith rotate KEY -e production",
+        previous: f"when nobody uses the old value any more: sopsmith unset {previous} "
+                  "-e production",
+        "OLD": "revoke it at its source, then sopsmith unset OLD -e production",
+        "MADE": "revoke it at its source, then sopsmith unset MADE -e production",
+    }  # fmt: skip
+    for name in (previous, "OLD", "MADE"):
+        assert repo.cli("unset", name, "-e", "production").code == 0
+
+
+def test_what_is_gone_from_the_file_is_not_gone_from_git(
+    shared: Repo, other: tuple[Path, str]
+) -> None:
+    """Only what the removed reader could read there is told, and not what came or went without."""
+    both = f"{shared.recipient},{other[1]}"
+    for key in ("LEFT", "LEFT_TOO"):
+        held = {"TOKEN": shared.canary(), key: shared.canary()}
+        shared.component(STAGING, held, environment="staging", recipient=both)
+        commit(shared)
+    shared.component(STAGING, {"TOKEN": shared.canary(), "UNREAD": shared.canary()},
+                     environment="staging")  # fmt: skip
+    commit(shared)
+    held = {"TOKEN": shared.canary()}
+    shared.component(STAGING, held, environment="staging", recipient=both)
+    commit(shared)
+    depth = ("git", "clone", "-q", "--depth=1", f"file://{shared.path}", "../clone")
+    assert shared.run(*depth).code == 0
+    run = shared.cli("recipients", "remove", other[1], "-e", "staging")
+    gone = "revoke it at its source: it is gone from the file, and not from git"
+    assert told(run) == {"TOKEN": "sopsmith set TOKEN -e staging", "LEFT": gone, "LEFT_TOO": gone}
+    argv = ("sopsmith", "recipients", "remove", other[1], "-e", "staging", "--output", "json")
+    shallow = shared.run(*argv, cwd="../clone")
+    assert [each["gone"] for each in shallow.document["seen"]] == [False]
+    assert "history ends at its depth [shallow-clone]" in shallow.err
 
 
 def test_a_key_that_was_removed_does_not_open_later_writes(

@@ -6,21 +6,17 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith import report, repository, settings, writeback
+from sopsmith import report, repository, writeback
 from sopsmith.components import change
-from sopsmith.components.placement import keys_of, names_of
 from sopsmith.components.rules import parse_rules, rule_for
-from sopsmith.components.sealed import format_of, seal, unpacked
+from sopsmith.components.sealed import component_of, unpacked
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
 from sopsmith.history import trail
-from sopsmith.model import UNFINISHED, Component, Sealed
-from sopsmith.recipes.recipe import parse
-from sopsmith.repository import Leaf
+from sopsmith.model import UNFINISHED
+from sopsmith.rotations import exposure
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
-
-_SEED, _ENVIRONMENT = "SOPSMITH_SEED_", "SOPSMITH_ENVIRONMENT"
 
 
 class Encrypted(NamedTuple):
@@ -49,7 +45,7 @@ _FINE = "kept"
 def _encrypted(root: str, session: Session) -> Iterator[Encrypted]:
     for file in encrypted_files(root, session):
         try:
-            policy, _ = change.policy_of(_component(file), files.reader(root)(file))
+            policy, _ = change.policy_of(component_of(file), files.reader(root)(file))
         except SopsmithError as error:
             yield Encrypted(file, (), error.findings[0].message)
             continue
@@ -78,17 +74,12 @@ def encrypted_files(root: str, session: Session) -> Iterator[str]:
 
 def _is_encrypted(file: str, data: bytes) -> bool:
     """Also where it is torn, by a merge for example: a removed reader may still open the rest."""
-    component = _component(file)
+    component = component_of(file)
     try:
         unpacked(component, data)
     except SopsmithError as error:
         return component.whole is None and error.findings[0].code == "tampered"
     return True
-
-
-def _component(file: str) -> Component:
-    form = format_of(Component(file, None, None))
-    return Component(file, "content" if form == "binary" else None, None)
 
 
 def change_recipients(
@@ -106,6 +97,7 @@ def change_recipients(
     known = list(encrypted_files(root, session))
     covered = [file for file in known if _is_meant(session, where, file)]
     edits: list[writeback.Edit] = []
+    losing: dict[str, frozenset[str]] = {}
     for config in sorted({writeback.rules_for(root, file).file for file in covered}):
         before = files.reader(root)(config)
         mine = [file for file in covered if writeback.rules_for(root, file).file == config]
@@ -113,18 +105,16 @@ def change_recipients(
         if after != before:
             _check_others(root, config, before, after, [f for f in known if f not in covered])
             edits.append(writeback.TextEdit(config, before, after))
-        edits += [
-            writeback.Rekey(file, after, new_data_key=_loses(root, file, after, config))
-            for file in mine
-        ]
+        lost = {file: _losing(root, file, after, config) for file in mine}
+        edits += [writeback.Rekey(file, after, new_data_key=bool(lost[file])) for file in mine]
+        losing |= {file: readers for file, readers in lost.items() if readers}
     has_rules = any(isinstance(each, writeback.TextEdit) for each in edits)
     is_begun = action != "sync" and not has_rules  # by a run that was killed
     if is_begun and not _is_behind(root, session, covered, action, recipient):
         named = "can read them already" if action == "add" else "is named by no rule of these"
         what = f"this recipient {named}"
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
-    lost = [e.file for e in edits if isinstance(e, writeback.Rekey) and e.new_data_key]
-    seen = _seen(root, session, lost)
+    seen = exposure.seen(root, session, losing)
     gained = frozenset() if has_rules else _gained(root, edits)
     with writeback.written(root, session.env, edits, commit=commit) as changed:
         count = sum(isinstance(e, writeback.Rekey) and e.file in changed for e in edits)
@@ -141,73 +131,9 @@ def change_recipients(
     session.write("".join(lines) + report.committed(made) or "nothing to change\n")
     if seen:
         session.write("who was removed keeps what these files held; make it worthless:\n")
-        session.write(report.table(("FILE", "KEY", "COMMAND"), seen, session.colour))
+        rows = [(each.file, each.key, each.command) for each in seen]
+        session.write(report.table(("FILE", "KEY", "COMMAND"), rows, session.colour))
     return 0
-
-
-class Seen(NamedTuple):
-    """A key that a removed reader knows the value of, and what makes that worthless."""
-
-    file: str
-    key: str
-    command: str
-
-
-def _seen(root: str, session: Session, files_lost: Sequence[str]) -> list[Seen]:
-    """What these files hold, seeds first: each gives away every value that was made from it."""
-    trust = settings.read(session.env).trust
-    origins = _origins(root, session) if files_lost else {}
-    found = []
-    for file in files_lost:
-        component = _component(file)
-        sealed = seal(component, files.reader(root)(file), trust)
-        for key in keys_of(sealed) if component.whole is None else ("",):
-            command = origins.get((file, key))
-            if key.startswith(_SEED):
-                command = f"sopsmith rotate --seed{_in(origins.get((file, '')))}"
-            if key != _ENVIRONMENT:
-                found.append(Seen(file, key or "(the file)", command or "replace it at its source"))
-    return sorted(found, key=lambda each: (not each.key.startswith(_SEED), each.file, each.key))
-
-
-def _in(environment: str | None) -> str:
-    return f" -e {environment}" if environment else ""
-
-
-def _origins(root: str, session: Session) -> dict[tuple[str, str], str]:
-    """The command that renews each key of each component; under the key "" its environment.
-
-    A broken recipe tells nothing of it, and keeps nobody from being removed.
-    """
-    commands: dict[tuple[str, str], str] = {}
-    for leaf, components in _readable(root, session):
-        environment = leaf.recipe.environment
-        for sealed in components:
-            file = sealed.component.file
-            for name in names_of(sealed):
-                value = leaf.recipe.values.get(name)
-                verb = "rotate" if value and value.origin == "stored" else "set"
-                key = next((k for n, k in sealed.component.picks or () if n == name), name)
-                whole = sealed.component.whole is not None
-                commands[file, "" if whole else key] = f"sopsmith {verb} {name} -e {environment}"
-            if sealed.component.whole is None:
-                commands[file, ""] = environment
-    return commands
-
-
-def _readable(root: str, session: Session) -> Iterator[tuple[Leaf, tuple[Sealed, ...]]]:
-    """The leaves that can be read with their components; of the others it is said."""
-    names = repository.recipe_files(root, session.env)
-    whole, broken = repository.whole_leaves(names, files.reader(root))
-    for resolved in whole:
-        leaf = Leaf(root, session.env, resolved, parse(resolved))
-        try:
-            yield leaf, repository.sealed_components(leaf)
-        except SopsmithError:
-            broken.append(resolved.file)
-    for file in broken:
-        name = one_line(file)
-        session.say(f"sopsmith: {name} is broken, so what renews its values is not known\n")
 
 
 def _is_behind(
@@ -233,18 +159,18 @@ def _gained(root: str, edits: Sequence[writeback.Edit]) -> frozenset[str]:
         if isinstance(edit, writeback.Rekey):
             config = writeback.rules_for(root, edit.file).file
             rule = rule_for(parse_rules(edit.rules, config), edit.file)
-            actual = change.policy_of(_component(edit.file), files.reader(root)(edit.file))[0]
+            actual = change.policy_of(component_of(edit.file), files.reader(root)(edit.file))[0]
             wanted = change.policy_of_rule(rule).groups if rule else ()
             gained |= frozenset().union(*wanted) - frozenset().union(*actual.groups)
     return frozenset(key.removeprefix("age:") for key in gained)
 
 
-def _loses(root: str, file: str, rules: bytes, config: str) -> bool:
-    """Whether somebody who can read the file now is not among its readers any more."""
+def _losing(root: str, file: str, rules: bytes, config: str) -> frozenset[str]:
+    """Who can read the file now and is not among its readers any more."""
     rule = rule_for(parse_rules(rules, config), file)
-    actual = change.policy_of(_component(file), files.reader(root)(file))[0]
+    actual = change.policy_of(component_of(file), files.reader(root)(file))[0]
     wanted = frozenset().union(*change.policy_of_rule(rule).groups) if rule else frozenset()
-    return bool(frozenset().union(*actual.groups) - wanted)
+    return frozenset().union(*actual.groups) - wanted
 
 
 def _check_others(

@@ -1,0 +1,121 @@
+"""What readers who lose a file know of it, and what makes that worthless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from sopsmith import repository, settings
+from sopsmith.components.placement import keys_of, names_of
+from sopsmith.components.sealed import PREVIOUS, SEED, component_of, seal
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import one_line, text
+from sopsmith.history import past, readership
+from sopsmith.model import Recipe, Sealed
+from sopsmith.recipes.recipe import parse
+from sopsmith.repository import Leaf
+from sopsmith.rotations import rotation
+from sopsmith.tools import files, git
+from sopsmith.voice import Session
+
+_OURS = "SOPSMITH_"
+_ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
+_AT_ITS_SOURCE = "replace it at its source"
+_GONE = "revoke it at its source: it is gone from the file, and not from git"
+
+
+class Seen(NamedTuple):
+    """A key whose value somebody knows, and what makes that worthless."""
+
+    file: str
+    key: str
+    command: str
+    gone: bool  # the file does not hold it any more, and older commits do
+
+
+def seen(root: str, session: Session, losing: Mapping[str, frozenset[str]]) -> list[Seen]:
+    """What the readers who lose these files know, seeds first: each gives away every value that
+    was made from it.
+
+    Who reads a file reads its history too, so what was taken out of it is there as well; a seed
+    that was is not, since nothing is made from it.
+    """
+    here = git.Repository(root, session.env)
+    if losing and git.is_shallow(here):
+        session.say(text([past.SHALLOW], "sopsmith: "))
+    origins = _origins(root, session) if losing else {}
+    found = []
+    for file, readers in losing.items():
+        component = component_of(file)
+        sealed = seal(component, files.reader(root)(file), settings.read(session.env).trust)
+        if component.whole is not None:
+            command = origins.get((file, ""), _AT_ITS_SOURCE)
+            found.append(Seen(file, "(the file)", command, gone=False))
+            continue
+        keys = keys_of(sealed)
+        for key in keys:
+            command = origins.get((file, key), _AT_ITS_SOURCE)
+            if key.startswith(SEED):
+                command = f"sopsmith rotate --seed{_in(origins.get((file, '')))}"
+            if key != _ENVIRONMENT:
+                found.append(Seen(file, key, command, gone=False))
+        known = readership.known_to(readership.versions(here, component), readers)
+        gone = (key for key in known.difference(keys) if not key.startswith(_OURS))
+        found += [Seen(file, key, _GONE, gone=True) for key in gone]
+    return sorted(found, key=lambda e: (not e.key.startswith(SEED), e.file, e.gone, e.key))
+
+
+def _in(environment: str | None) -> str:
+    return f" -e {environment}" if environment else ""
+
+
+def _origins(root: str, session: Session) -> dict[tuple[str, str], str]:
+    """What renews each key of each component; under the key "" its environment, of a whole file
+    what renews that.
+
+    A broken recipe tells nothing of it, and keeps nobody from being removed.
+    """
+    found: dict[tuple[str, str], str] = {}
+    for leaf, components in _readable(root, session):
+        for sealed in components:
+            file, is_whole = sealed.component.file, sealed.component.whole is not None
+            if not is_whole:
+                found[file, ""] = leaf.recipe.environment
+            for name in names_of(sealed):
+                key = next((k for n, k in sealed.component.picks or () if n == name), name)
+                place = (file, "" if is_whole else key)
+                if name in leaf.recipe.values or place not in found:
+                    found[place] = _renewal(leaf.recipe, name, is_whole=is_whole)
+    return found
+
+
+def _renewal(recipe: Recipe, name: str, *, is_whole: bool) -> str:
+    """What a person has to do, so that the value that stands there now is of no use."""
+    value = recipe.values.get(name)
+    unset = f"sopsmith unset {name} -e {recipe.environment}"
+    if name.startswith(PREVIOUS):
+        return f"when nobody uses the old value any more: {unset}"
+    if value is None or value.origin in ("generated", "derived"):
+        return f"revoke it at its source, then {unset}"
+    can_rotate = not is_whole or not rotation.is_needed(recipe, value)  # else it is kept nowhere
+    verb = "rotate" if value.origin == "stored" and can_rotate else "set"
+    command = f"sopsmith {verb} {name} -e {recipe.environment}"
+    problem = rotation.refusal(recipe, value)
+    if problem and problem.code == "rotation-never":
+        return f"{problem.hint}, and {command}"
+    return command
+
+
+def _readable(root: str, session: Session) -> Iterator[tuple[Leaf, tuple[Sealed, ...]]]:
+    """The leaves that can be read with their components; of the others it is said."""
+    names = repository.recipe_files(root, session.env)
+    whole, broken = repository.whole_leaves(names, files.reader(root))
+    for resolved in whole:
+        leaf = Leaf(root, session.env, resolved, parse(resolved))
+        try:
+            yield leaf, repository.sealed_components(leaf)
+        except SopsmithError:
+            broken.append(resolved.file)
+    for file in broken:
+        name = one_line(file)
+        session.say(f"sopsmith: {name} is broken, so what renews its values is not known\n")
