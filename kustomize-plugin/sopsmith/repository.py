@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import checkout, settings
+from sopsmith.components import placement
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Read, Recipe, Sealed
+from sopsmith.model import Component, Read, Recipe, Sealed
 from sopsmith.pipeline import render
 from sopsmith.recipes import listing, overlay
 from sopsmith.recipes.recipe import parse
@@ -103,6 +104,22 @@ def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:
     """The leaf's components, checked without a key."""
     trust = settings.read(leaf.env).trust
     return tuple(render.sealed([leaf.recipe], leaf.read, trust).values())
+
+
+def existing(leaf: Leaf) -> Leaf:
+    """The leaf without the components whose files are not there yet."""
+    there = (each for each in leaf.recipe.components if not _is_absent(leaf, each))
+    return leaf._replace(recipe=leaf.recipe._replace(components=tuple(there)))
+
+
+def receiving_components(leaf: Leaf) -> tuple[Sealed, ...]:
+    """The components that values can be put into, with those whose files are not there yet."""
+    lacking = (each for each in leaf.recipe.components if _is_absent(leaf, each))
+    return (*sealed_components(existing(leaf)), *map(placement.absent, lacking))
+
+
+def _is_absent(leaf: Leaf, component: Component) -> bool:
+    return not os.path.lexists(os.path.join(leaf.root, component.file))
 
 
 def reread(leaf: Leaf, read: Read | None = None) -> Leaf:

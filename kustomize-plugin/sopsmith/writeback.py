@@ -49,6 +49,7 @@ class WholeFile(NamedTuple):
 
     file: str
     content: Sensitive
+    is_new: bool = False  # nothing may stand there yet
 
 
 class TextEdit(NamedTuple):
@@ -409,8 +410,9 @@ def _on_one_line(text: str | None) -> str:
 
 
 def _present(desk: Desk, edit: NewComponent | WholeFile) -> bytes | None:
-    """A whole file may replace one; a new map may not."""
-    if isinstance(edit, WholeFile) and os.path.lexists(os.path.join(desk.root, edit.file)):
+    """A whole file may replace one where that is meant; a new map may not."""
+    may_replace = isinstance(edit, WholeFile) and not edit.is_new
+    if may_replace and os.path.lexists(os.path.join(desk.root, edit.file)):
         return desk.read(edit.file)
     return None
 

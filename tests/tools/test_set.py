@@ -587,6 +587,101 @@ def test_a_value_of_one_environment_is_filled_where_it_is_declared(two: Repo) ->
     assert status(two) == [f" M {SHOP}"]
 
 
+CERTIFICATE = {"certificate": {"commonName": "shop"}}
+NEW = {
+    "TLS": {"generate": CERTIFICATE, "maxAge": "90d"},
+    "MAIL": {"optional": True},
+    "KEY_A": {"generate": {"ecdsa": {}}, "optional": True},
+    "KEY_B": {"generate": {"bytes": {}}, "stored": True, "optional": True, "maxAge": "90d"},
+}
+TLS, MORE = "secrets/new/tls.pem.enc", "secrets/new/more.enc.yaml"
+
+
+@pytest.fixture
+def lacking(repo: Repo) -> Repo:
+    """Two environments that list a map that nobody made yet; one lists a whole file as well."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    whole = {"path": f"../{TLS}", "as": "TLS"}
+    repo.leaf(components=[whole, f"../{MORE}"], values=NEW, secrets={"a": {"keys": [*NEW]}})
+    keys = [name for name in NEW if name != "TLS"]
+    repo.leaf("staging", environment="staging", components=[f"../{MORE}"],
+              values={key: NEW[key] for key in keys}, secrets={"a": {"keys": keys}})  # fmt: skip
+    commit_as(repo)
+    return repo
+
+
+def commit_as(repo: Repo) -> None:
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        repo.run("git", "config", key, text)
+    commit(repo)
+
+
+def test_what_is_listed_and_not_there_yet_is_made(lacking: Repo) -> None:
+    plan = lacking.cli("fill", "--dry-run")
+    assert (plan.code, status(lacking)) == (0, [])
+    run = lacking.cli("fill", "--commit")
+    assert run.code == 0, run.err
+    assert "3 values drawn" in run.out
+    changed = lacking.run("git", "show", "--name-only", "--format=", "HEAD").out.split()
+    assert changed == ["overlay/recipe.yaml", MORE, TLS, "staging/recipe.yaml"]
+    assert "BEGIN CERTIFICATE" in get(lacking, "TLS", "-e", "production")
+    for environment in ("production", "staging"):  # one map, whose values are drawn once
+        assert len(get(lacking, "KEY_B", "-e", environment)) == 44
+    checked = lacking.cli("validate", "overlay", "staging")
+    assert set(re.findall(r"\[(.*)\]", checked.out)) == {"guard-missing"}
+    assert lacking.cli("check").code == 0
+    assert lacking.cli("fill").out == "no stored value is missing\n"
+
+
+def test_the_age_of_what_was_drawn_counts_from_that_day(lacking: Repo) -> None:
+    """In each leaf that reads it, or it would never be found when it is due."""
+    assert lacking.cli("fill").code == 0
+    assert lacking.cli("due").out + lacking.cli("rotate", "--due").out == "nothing is due\n"
+    for folder in ("overlay", "staging"):
+        lacking.edit(f"{folder}/recipe.yaml", lambda text: re.sub(
+            r'"rotated": "[-0-9]+"', '"rotated": "2024-01-31"', text))  # fmt: skip
+    due = lacking.cli("rotate", "--due", "--dry-run", "--output", "json").document
+    turns = [[turn["value"] for turn in each["rotated"]] for each in due["environments"]]
+    assert turns == [["KEY_B", "TLS"], ["KEY_B"]]
+
+
+def test_a_value_is_set_into_a_map_that_is_not_there_yet(lacking: Repo) -> None:
+    secret = lacking.canary()
+    run = set_(lacking, "MAIL", secret, "-e", "staging")
+    assert run.code == 0, run.err
+    assert status(lacking) == [f"?? {MORE}"]
+    assert get(lacking, "MAIL", "-e", "staging") == secret
+    assert lacking.cli("fill").code == 0  # the others go into it, too
+    assert get(lacking, "MAIL", "-e", "production") == secret
+
+
+def test_a_whole_file_is_set_where_none_is_yet(lacking: Repo) -> None:
+    run = set_(lacking, "TLS", b"bytes\0", "-e", "production")
+    assert run.code == 0, run.err
+    assert status(lacking) == [" M overlay/recipe.yaml", f"?? {TLS}"]
+    assert lacking.cli("fill").code == 0
+    assert get(lacking, "TLS", "-e", "production") == "bytes\0"
+
+
+def test_a_picked_key_is_put_into_a_new_file_under_its_name(repo: Repo) -> None:
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    picked = {"path": "../mq.enc.env", "as": {"MQ_PASSWORD": "password"}}
+    repo.leaf(components=[picked], values={"MQ_PASSWORD": {}},
+              secrets={"a": {"keys": ["MQ_PASSWORD"]}})  # fmt: skip
+    secret = repo.canary()
+    assert set_(repo, "MQ_PASSWORD", secret).code == 0
+    lines = (repo.path / "mq.enc.env").read_text().splitlines()
+    assert [line.partition("=")[0] for line in lines[:2]] == ["SOPSMITH_ENVIRONMENT", "password"]
+    assert get(repo, "MQ_PASSWORD") == secret
+
+
+def test_without_a_rule_no_file_is_made(lacking: Repo) -> None:
+    lacking.edit(".sops.yaml", lambda text: text.replace("- age", "- path_regex: ^no\n    age"))
+    commit(lacking)
+    stopped(lacking, lacking.cli("fill"), 2, "[rule-missing]", TLS)
+    stopped(lacking, set_(lacking, "MAIL", "x", "-e", "staging"), 2, "[rule-missing]", MORE)
+
+
 # --- pin ------------------------------------------------------------------------------------------
 
 

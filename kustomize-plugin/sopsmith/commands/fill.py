@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sopsmith import report, repository, writeback
+from sopsmith import report, repository, store, writeback
 from sopsmith.components import placement
-from sopsmith.components.change import Change
 from sopsmith.components.placement import Place
 from sopsmith.history import trail
 from sopsmith.model import Sealed, Sensitive, Value
 from sopsmith.repository import Leaf
+from sopsmith.store import Deposit
 from sopsmith.tools import age, draw
 from sopsmith.voice import Session
 
@@ -40,14 +40,17 @@ def fill(
     missing: list[Missing] = []
     given: list[tuple[str, str]] = []
     for leaf in leaves:
-        sealed = repository.sealed_components(leaf)
+        sealed = repository.receiving_components(leaf)
         missing += _missing(leaf, sealed, names, component)
         given += [(leaf.recipe.environment, name) for name in _not_given(leaf, sealed)]
+    dates = _dates(missing)
     missing = list({(each.place.file, each.place.key): each for each in missing}.values())
     changed: tuple[str, ...] = ()
     made = None
     if missing and not dry_run:
         edits = _edits(session, missing)
+        for leaf, dated in dates:
+            edits += store.dated(leaf, dated, session.today)
         with writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed:
             filled = dict.fromkeys(each.leaf.recipe.environment for each in missing)
             names = [each.value.name for each in missing]
@@ -109,13 +112,19 @@ def _edits(session: Session, missing: Sequence[Missing]) -> list[writeback.Edit]
     def new_identity() -> Sensitive:
         return age.new_identity(session.env)
 
-    changes: dict[str, list[Change]] = {}
+    return store.edits(
+        Deposit(each.leaf, each.place, draw.draw(generator, session.today, new_identity), True)
+        for each in missing
+        if (generator := each.value.generator) is not None
+    )
+
+
+def _dates(missing: Sequence[Missing]) -> list[tuple[Leaf, list[str]]]:
+    """The values that become of today, by leaf: each leaf counts the age of what it reads."""
+    found: dict[str, tuple[Leaf, list[str]]] = {}
     for each in missing:
-        if each.value.generator is not None and each.place.key is not None:
-            value = draw.draw(each.value.generator, session.today, new_identity)
-            change = Change(each.place.key, value, is_new=True)
-            changes.setdefault(each.place.file, []).append(change)
-    return [writeback.ComponentEdit(file, tuple(each)) for file, each in changes.items()]
+        found.setdefault(each.leaf.resolved.file, (each.leaf, []))[1].append(each.value.name)
+    return list(found.values())
 
 
 def _kind(value: Value) -> str:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from sopsmith import aftermath, report, repository, writeback
+from sopsmith import aftermath, report, repository, store, writeback
 from sopsmith.components import placement
-from sopsmith.components.change import Change
 from sopsmith.components.placement import Place
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history import trail
 from sopsmith.model import Sensitive
-from sopsmith.pipeline.render import given_anew
+from sopsmith.pipeline.render import Rendered, given_anew
 from sopsmith.recipes.template import reached
-from sopsmith.text import layout
+from sopsmith.store import Deposit
 from sopsmith.voice import Session
 
 
@@ -23,7 +22,7 @@ def set_value(
     """Store one given or stored value in its component, after checking it by the recipe's rules."""
     leaf = repository.leaf(where, session.env, [name])
     placement.kept(leaf.recipe, name)
-    place = placement.place(leaf.recipe, repository.sealed_components(leaf), name, component)
+    place = placement.place(leaf.recipe, repository.receiving_components(leaf), name, component)
     value = _read(session, leaf.recipe.environment, name, exact)
     if not force:
         _check(leaf, name, value)
@@ -54,22 +53,21 @@ def _edits(
     session: Session, leaf: repository.Leaf, place: Place, name: str, value: Sensitive
 ) -> list[writeback.Edit]:
     """The component's change; where the recipe counts the value's age, its day as well."""
-    edits: list[writeback.Edit] = [
-        writeback.WholeFile(place.file, value)
-        if place.key is None
-        else writeback.ComponentEdit(place.file, (Change(place.key, value),))
-    ]
+    edits = store.edits([Deposit(leaf, place, value)])
     if leaf.recipe.values[name].max_age is not None and not _is_now(leaf, place, name, value):
-        field = ("spec", "values", name, "rotated")
-        day = session.today.isoformat()
-        edits.append(writeback.recipe_edit(leaf, lambda text: layout.set_field(text, field, day)))
+        edits += store.dated(leaf, [name], session.today)
     return edits
 
 
 def _is_now(leaf: repository.Leaf, place: Place, name: str, value: Sensitive) -> bool:
     """Whether it is that value already: to give it again makes it no younger."""
-    now = repository.rendered(leaf).values.get(name) if place.exists else None
+    now = _rendered(leaf).values.get(name) if place.exists else None
     return now is not None and now.data() == value.data()
+
+
+def _rendered(leaf: repository.Leaf) -> Rendered:
+    """What there is, where files are missing that values are still to be put into."""
+    return repository.rendered(repository.existing(leaf))
 
 
 def _consequences(derived: list[str], secrets: list[str]) -> str:
@@ -97,7 +95,7 @@ def _read(session: Session, environment: str, name: str, exact: bool) -> Sensiti
 
 def _check(leaf: repository.Leaf, name: str, value: Sensitive) -> None:
     """Refuse what the recipe's own rules call an error, before it is written."""
-    findings = given_anew(repository.rendered(leaf), {name: value})
+    findings = given_anew(_rendered(leaf), {name: value})
     errors = [each for each in findings if each.severity == "error" and each.field == name]
     if errors:
         hint = "give another, or --force stores it all the same"

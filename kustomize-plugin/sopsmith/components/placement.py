@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith.components.sealed import SEED
+from sopsmith.components.sealed import SEED, format_of
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Sealed, Value
+from sopsmith.model import Component, Recipe, Sealed, Value
 from sopsmith.recipes import shape
 
 _SECTIONS = ("data", "stringData")
@@ -56,8 +56,15 @@ def keys_of(sealed: Sealed) -> tuple[str, ...]:
     )
 
 
+def absent(component: Component) -> Sealed:
+    """A component whose file is not there yet: it gives nothing, and may take values."""
+    return Sealed(component, format_of(component), b"", {}, {}, ())
+
+
 def names_of(sealed: Sealed) -> tuple[str, ...]:
     """The values that a component gives."""
+    if not sealed.data:
+        return ()
     if sealed.component.whole is not None:
         return (sealed.component.whole,)
     keys = keys_of(sealed)
@@ -71,6 +78,7 @@ def standing(sealed: Sequence[Sealed], name: str) -> list[Place]:
     return [
         Place(each.component.file, key, True)
         for each in sealed
+        if each.data
         for key in _read_as(each, name)
         if key is None or key in keys_of(each)
     ]
@@ -79,9 +87,9 @@ def standing(sealed: Sequence[Sealed], name: str) -> list[Place]:
 def place(recipe: Recipe, sealed: Sequence[Sealed], name: str, wanted: str | None = None) -> Place:
     """Where a value stands, or where a new one belongs.
 
-    A new one goes where the recipe reads it from by name, else to the component of its group, else
-    to the one with the seed. `wanted` is a file that the user names. Raises SopsmithError (usage)
-    where that leaves several or none.
+    A new one goes where the recipe reads it from by name, also into a file of its own, else to the
+    component of its group, else to the one with the seed. `wanted` is a file that the user names.
+    Raises SopsmithError (usage) where that leaves several or none.
     """
     there = standing(sealed, name)
     if there:
@@ -91,13 +99,16 @@ def place(recipe: Recipe, sealed: Sequence[Sealed], name: str, wanted: str | Non
             raise SopsmithError(Finding("usage", message, recipe.file, name, hint))
         return there[0]
     picked = [
-        Place(each.component.file, key, False) for each in sealed for key in _picked(each, name)
+        Place(each.component.file, key, False)
+        for each in sealed
+        if each.component.whole is not None or each.component.picks is not None
+        for key in _read_as(each, name)
     ]
     maps = [each for each in sealed if each.component.whole is None and not each.component.picks]
+    if picked and wanted in (None, picked[0].file):
+        return picked[0]
     if wanted is not None:
         maps = [each for each in maps if each.component.file == wanted]
-    elif picked:
-        return picked[0]
     files = [each.component.file for each in maps]
     if len(files) > 1:
         files = _nearest(recipe, maps, name) or files

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sopsmith import repository, settings
 from sopsmith.components.placement import keys_of, names_of
-from sopsmith.components.sealed import PREVIOUS, SEED, component_of, seal
+from sopsmith.components.sealed import ENVIRONMENT, PREVIOUS, SEED, component_of, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import one_line, text
 from sopsmith.history import past, readership
@@ -19,7 +19,6 @@ from sopsmith.tools import files, git
 from sopsmith.voice import Session
 
 _OURS = "SOPSMITH_"
-_ENVIRONMENT = "SOPSMITH_ENVIRONMENT"
 _AT_ITS_SOURCE = "replace it at its source"
 _GONE = "revoke it at its source: it is gone from the file, and not from git"
 
@@ -57,7 +56,7 @@ def seen(root: str, session: Session, losing: Mapping[str, frozenset[str]]) -> l
             command = origins.get((file, key), _AT_ITS_SOURCE)
             if key.startswith(SEED):
                 command = f"sopsmith rotate --seed{_in(origins.get((file, '')))}"
-            if key != _ENVIRONMENT:
+            if key != ENVIRONMENT:
                 found.append(Seen(file, key, command, gone=False))
         known = readership.known_to(readership.versions(here, component), readers)
         gone = (key for key in known.difference(keys) if not key.startswith(_OURS))
