@@ -116,7 +116,8 @@ CATALOGUE: dict[str, Entry] = {
     "file-unreadable": Entry(
         3, "a file can't be read",
         "It does not exist or its permissions deny it.",
-        "Check the path (relative to the recipe that names it) and its mode.",
+        "Check the path (relative to the recipe that names it) and its mode; `sopsmith fill` makes "
+        "components that nobody made yet.",
         "components: [shop.enc.yml]",
     ),
     "no-key": Entry(

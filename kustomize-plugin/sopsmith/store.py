@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -40,13 +40,19 @@ def edits(deposits: Iterable[Deposit]) -> list[writeback.Edit]:
 
 
 def _of_map(file: str, mine: Sequence[Deposit]) -> writeback.Edit:
-    leaf = mine[0].leaf
     values = [(each.place.key or "", each.value, each.is_new) for each in mine]
-    if os.path.lexists(os.path.join(leaf.root, file)):
+    if os.path.lexists(os.path.join(mine[0].leaf.root, file)):
         return writeback.ComponentEdit(file, tuple(Change(*each) for each in values))
-    stated = _environments(file, [each.leaf for each in mine])
-    entries = {ENVIRONMENT: Sensitive(stated), **{key: value for key, value, _ in values}}
-    return writeback.NewComponent(file, entries)
+    entries = {key: value for key, value, _ in values}
+    return new_map([each.leaf for each in mine], file, entries)
+
+
+def new_map(
+    leaves: Sequence[Leaf], file: str, entries: Mapping[str, Sensitive]
+) -> writeback.NewComponent:
+    """A map for the leaves that read it, these among them."""
+    stated = Sensitive(_environments(file, leaves))
+    return writeback.NewComponent(file, {ENVIRONMENT: stated, **entries})
 
 
 def _environments(file: str, leaves: Sequence[Leaf]) -> str:

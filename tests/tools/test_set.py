@@ -570,7 +570,8 @@ def test_what_is_missing_is_drawn_once(shop: Repo) -> None:
 def test_only_what_is_named_is_drawn(shop: Repo) -> None:
     run = shop.cli("fill", "SESSION_KEY", "--output", "json")
     drawn = {"environment": "production", "value": "SESSION_KEY", "kind": "password", "file": SHOP}
-    assert run.document == {"drawn": [drawn], "written": True, "commit": None, "missing": []}
+    assert run.document == {"drawn": [drawn], "empty": [], "written": True, "commit": None,
+                            "missing": []}  # fmt: skip
     stopped_at = shop.cli("fill", "SESSION_KEI")
     assert (stopped_at.code, "did you mean SESSION_KEY?" in stopped_at.err) == (2, True)
 
@@ -631,6 +632,22 @@ def test_what_is_listed_and_not_there_yet_is_made(lacking: Repo) -> None:
     assert set(re.findall(r"\[(.*)\]", checked.out)) == {"guard-missing"}
     assert lacking.cli("check").code == 0
     assert lacking.cli("fill").out == "no stored value is missing\n"
+
+
+def test_a_map_that_nothing_is_put_into_yet_is_made_all_the_same(shop: Repo) -> None:
+    leaf(shop, components=[f"../{SHOP}", f"../{MORE}", {"path": f"../{KEYSTORE}", "as": "KEYSTORE"},
+                           {"path": f"../{MQ}", "as": {"MQ_PASSWORD": "password"}}])  # fmt: skip
+    commit(shop)
+    assert shop.cli("validate", "overlay").code == 3
+    plan = shop.cli("fill", "--dry-run").out
+    assert f"{MORE} is to be made, without values yet\n" in plan and status(shop) == []
+    run = shop.cli("fill", "--commit")
+    assert run.code == 0, run.err
+    assert f"{MORE} is made, without values yet\n2 values drawn\n" in run.out
+    assert shop.cli("validate", "overlay").code == 0
+    secret = shop.canary()
+    assert set_(shop, "SMTP_PASSWORD", secret, "--component", MORE).code == 0
+    assert get(shop, "SMTP_PASSWORD") == secret
 
 
 def test_the_age_of_what_was_drawn_counts_from_that_day(lacking: Repo) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import report, repository, store, writeback
@@ -24,6 +24,15 @@ class Missing(NamedTuple):
     place: Place
 
 
+class Plan(NamedTuple):
+    """What is to be done, and what is left to people."""
+
+    missing: tuple[Missing, ...]
+    dates: tuple[tuple[Leaf, list[str]], ...]  # the values that become of today, by leaf
+    empty: Mapping[str, Leaf]  # maps to be made that nothing is put into yet
+    given: tuple[tuple[str, str], ...]  # environment and name of what somebody has to give
+
+
 def fill(
     session: Session, names: Sequence[str], *, where: str | None, component: str | None,
     dry_run: bool, commit: bool, output: str,
@@ -37,43 +46,66 @@ def fill(
     for name in names:
         if not any(name in leaf.recipe.values for leaf in leaves):
             placement.declared(leaves[0].recipe, name)  # says what is wrong with it
+    plan = _plan(leaves, names, component)
+    changed: tuple[str, ...] = ()
+    made = None
+    if (plan.missing or plan.empty) and not dry_run:
+        edits = _edits(session, plan)
+        with writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed:
+            touched = (*(each.leaf for each in plan.missing), *plan.empty.values())
+            filled = dict.fromkeys(leaf.recipe.environment for leaf in touched)
+            drawn = [each.value.name for each in plan.missing]
+            message = trail.message("fill", tuple(filled), drawn, "fill")
+            made = writeback.finish(session, leaves[0].root, changed, message, commit=commit)
+    if output == "json":
+        session.write(report.as_json(_tree(plan, is_written=bool(changed), commit=made)))
+    else:
+        _tell(session, plan, made, dry_run=dry_run)
+    return 0
+
+
+def _plan(leaves: Sequence[Leaf], names: Sequence[str], component: str | None) -> Plan:
+    """What is to be drawn and made; what several leaves read from one place, once."""
     missing: list[Missing] = []
+    lacking: list[tuple[str, Leaf]] = []
     given: list[tuple[str, str]] = []
     for leaf in leaves:
         sealed = repository.receiving_components(leaf)
         missing += _missing(leaf, sealed, names, component)
+        lacking += [(file, leaf) for file in _lacking(sealed) if not names]
         given += [(leaf.recipe.environment, name) for name in _not_given(leaf, sealed)]
-    dates = _dates(missing)
-    missing = list({(each.place.file, each.place.key): each for each in missing}.values())
-    changed: tuple[str, ...] = ()
-    made = None
-    if missing and not dry_run:
-        edits = _edits(session, missing)
-        for leaf, dated in dates:
-            edits += store.dated(leaf, dated, session.today)
-        with writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed:
-            filled = dict.fromkeys(each.leaf.recipe.environment for each in missing)
-            names = [each.value.name for each in missing]
-            message = trail.message("fill", tuple(filled), names, "fill")
-            made = writeback.finish(session, leaves[0].root, changed, message, commit=commit)
-    rows = [
-        (each.leaf.recipe.environment, each.value.name, _kind(each.value), each.place.file)
-        for each in missing
-    ]
-    if output == "json":
-        keys = ("environment", "value", "kind", "file")
-        tree = {"drawn": [dict(zip(keys, row, strict=True)) for row in rows],
-                "written": bool(changed), "commit": made,
-                "missing": [{"environment": e, "value": n} for e, n in given]}  # fmt: skip
-        session.write(report.as_json(tree))
-        return 0
+    taken = {each.place.file for each in missing}
+    empty = {file: leaf for file, leaf in lacking if file not in taken}
+    once = {(each.place.file, each.place.key): each for each in missing}
+    return Plan(tuple(once.values()), _dates(missing), empty, tuple(given))
+
+
+def _row(each: Missing) -> tuple[str, str, str, str]:
+    kind = each.value.generator.kind if each.value.generator else ""
+    return (each.leaf.recipe.environment, each.value.name, kind, each.place.file)
+
+
+def _tree(plan: Plan, *, is_written: bool, commit: str | None) -> dict[str, object]:
+    keys = ("environment", "value", "kind", "file")
+    return {
+        "drawn": [dict(zip(keys, _row(each), strict=True)) for each in plan.missing],
+        "empty": list(plan.empty),
+        "written": is_written,
+        "commit": commit,
+        "missing": [{"environment": e, "value": n} for e, n in plan.given],
+    }
+
+
+def _tell(session: Session, plan: Plan, commit: str | None, *, dry_run: bool) -> None:
+    rows = [_row(each) for each in plan.missing]
     if rows:
-        session.write(report.table(("ENVIRONMENT", "VALUE", "KIND", "COMPONENT"), rows,
-                                   session.colour))  # fmt: skip
-    session.write(_summary(len(rows), dry_run) + report.committed(made))
-    for environment, name in given:
+        header = ("ENVIRONMENT", "VALUE", "KIND", "COMPONENT")
+        session.write(report.table(header, rows, session.colour))
+    for file in plan.empty:
+        session.write(f"{file} {'is to be made' if dry_run else 'is made'}, without values yet\n")
+    session.write(_summary(len(rows), dry_run) + report.committed(commit))
+    for environment, name in plan.given:
         session.write(f"still to be given: sopsmith set {name} -e {environment}\n")
-    return 0
 
 
 def _summary(count: int, dry_run: bool) -> str:
@@ -95,6 +127,11 @@ def _missing(
     return found
 
 
+def _lacking(sealed: Sequence[Sealed]) -> list[str]:
+    """The maps that are not there yet: without them nothing renders, whatever they are to hold."""
+    return [e.component.file for e in sealed if not e.data and e.component.whole is None]
+
+
 def _not_given(leaf: Leaf, sealed: Sequence[Sealed]) -> list[str]:
     """Values that a person has to give, and has not."""
     present = {key for each in sealed for key in placement.names_of(each)}
@@ -108,24 +145,24 @@ def _not_given(leaf: Leaf, sealed: Sequence[Sealed]) -> list[str]:
     ]
 
 
-def _edits(session: Session, missing: Sequence[Missing]) -> list[writeback.Edit]:
+def _edits(session: Session, plan: Plan) -> list[writeback.Edit]:
     def new_identity() -> Sensitive:
         return age.new_identity(session.env)
 
-    return store.edits(
+    edits = store.edits(
         Deposit(each.leaf, each.place, draw.draw(generator, session.today, new_identity), True)
-        for each in missing
+        for each in plan.missing
         if (generator := each.value.generator) is not None
     )
+    edits += [store.new_map([leaf], file, {}) for file, leaf in plan.empty.items()]
+    for leaf, names in plan.dates:
+        edits += store.dated(leaf, names, session.today)
+    return edits
 
 
-def _dates(missing: Sequence[Missing]) -> list[tuple[Leaf, list[str]]]:
+def _dates(missing: Sequence[Missing]) -> tuple[tuple[Leaf, list[str]], ...]:
     """The values that become of today, by leaf: each leaf counts the age of what it reads."""
     found: dict[str, tuple[Leaf, list[str]]] = {}
     for each in missing:
         found.setdefault(each.leaf.resolved.file, (each.leaf, []))[1].append(each.value.name)
-    return list(found.values())
-
-
-def _kind(value: Value) -> str:
-    return value.generator.kind if value.generator else ""
+    return tuple(found.values())
