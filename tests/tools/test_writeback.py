@@ -571,6 +571,15 @@ def test_what_is_there_is_not_made_anew(vault: Repo) -> None:
     assert file.read_bytes() == before
 
 
+def test_a_whole_file_that_is_to_be_new_replaces_none(vault: Repo) -> None:
+    whole = writeback.WholeFile("keystore.p12", Sensitive(b"first"), is_new=True)
+    assert writeback.write(str(vault.path), vault.env, [whole]) == ("keystore.p12",)
+    there = (vault.path / "keystore.p12").read_bytes()
+    with pytest.raises(SopsmithError, match="write-conflict"):
+        writeback.write(str(vault.path), vault.env, [whole])
+    assert (vault.path / "keystore.p12").read_bytes() == there
+
+
 def test_nothing_is_written_unless_all_can_be(vault: Repo) -> None:
     file = encrypted(vault, "a.yaml", "TOKEN: a\n")
     before = file.read_bytes()
