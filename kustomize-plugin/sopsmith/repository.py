@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -98,6 +99,34 @@ def every_leaf(env: Mapping[str, str]) -> tuple[Leaf, ...]:
     if not found:
         raise SopsmithError(_not_one((), is_known=False))
     return tuple(Leaf(root, env, each, parse(each)) for each in found)
+
+
+@contextlib.contextmanager
+def one_at_a_time(leaves: Sequence[Leaf], command: str) -> Iterator[None]:
+    """A command on several environments, of which somebody may have only one's key: say whose is
+    missing, and how the others go without it."""
+    try:
+        yield
+    except SopsmithError as error:
+        closed = {
+            leaf.recipe.environment: each.file
+            for each in error.findings
+            for leaf in leaves
+            if each.code == "no-key" and each.file in {c.file for c in leaf.recipe.components}
+        }
+        others = dict.fromkeys(leaf.recipe.environment for leaf in leaves)
+        ways = " or ".join(f"{command} -e {name}" for name in others if name not in closed)
+        raise SopsmithError(
+            _closed(each, [name for name, file in closed.items() if file == each.file], ways)
+            for each in error.findings
+        ) from None
+
+
+def _closed(finding: Finding, environments: Sequence[str], ways: str) -> Finding:
+    if not environments:
+        return finding
+    hint = "; ".join(filter(None, (ways and f"{ways} does without", finding.hint)))
+    return finding._replace(environment=", ".join(environments), hint=hint)
 
 
 def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:

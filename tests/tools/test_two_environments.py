@@ -13,6 +13,7 @@ from tests.past import commit
 from tests.repository import Repo, Run
 
 BASE = "secrets/shop.recipe.yaml"
+STRANGER = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 VALUES: dict[str, Any] = {
     "GOOGLE_CLIENT_ID": {"optional": True, "group": "google"},
     "GOOGLE_CLIENT_SECRET": {"optional": True, "group": "google"},
@@ -186,3 +187,49 @@ def test_an_environment_that_is_unclear_is_asked_for(pair: Repo, command: str) -
         run = pair.cli(command, *arguments)
         assert (run.code, run.codes) == (2, {"usage"})
         assert message in run.err
+
+
+# --- whose key is missing -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def apart(pair: Repo) -> Repo:
+    """Each environment lacks two drawn values; production is encrypted to somebody else."""
+    tls = '"TLS_KEY": {"generate": {"ecdsa": {}}, "maxAge": "9d"},'
+    pair.edit(BASE, lambda text: text.replace('"values": {', f'"values": {{{tls}')
+              .replace('"keys": [', '"keys": ["TLS_KEY",'))  # fmt: skip
+    rules = "creation_rules:\n  - {path_regex: production, age: %s}\n  - {age: %s}\n"
+    pair.write(".sops.yaml", rules % (STRANGER, pair.recipient))
+    pair.component("secrets/production.enc.yaml", {"SOPSMITH_SEED_1": pair.seed},
+                   environment="production", recipient=STRANGER)  # fmt: skip
+    commit(pair)
+    return pair
+
+
+def test_fill_says_whose_key_is_missing_and_how_the_others_go(apart: Repo) -> None:
+    run = apart.cli("fill")
+    assert (run.code, run.codes) == (3, {"no-key"})
+    assert "none of the private keys fits (production) [no-key]" in run.err
+    (command,) = COMMAND.findall(run.err)
+    assert command == "fill -e dev"
+    assert apart.run("git", "status", "--short").out == ""
+    assert apart.cli(*command.split()).code == 0
+    alone = apart.cli("fill").err
+    assert "(production) [no-key]" in alone
+    assert not COMMAND.findall(alone)
+
+
+def test_rotate_says_whose_key_is_missing_and_how_the_others_go(apart: Repo) -> None:
+    assert apart.cli("fill", "-e", "dev").code == 0
+    given = {"SOPSMITH_SEED_1": apart.seed, "TLS_KEY": apart.canary()}
+    apart.component("secrets/production.enc.yaml", given, environment="production",
+                    recipient=STRANGER)  # fmt: skip
+    long_ago = '"values": {"TLS_KEY": {"rotated": "2024-01-01"}}, "seeds"'
+    for name in ("dev", "production"):
+        apart.edit(f"overlays/{name}/recipe.yaml", lambda text: re.sub(
+            r'("values": .*?\}\},\s*)?"seeds"', long_ago, text, flags=re.DOTALL))  # fmt: skip
+    run = apart.cli("rotate", "--due", "--yes")
+    assert (run.code, run.codes) == (3, {"no-key"})
+    (command,) = COMMAND.findall(run.err)
+    assert command == "rotate --due -e dev"
+    assert apart.cli(*command.split()).code == 0

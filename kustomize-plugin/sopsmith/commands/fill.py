@@ -51,8 +51,12 @@ def fill(
     made = None
     if (plan.missing or plan.empty) and not dry_run:
         edits = _edits(session, plan)
-        with writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed:
-            touched = (*(each.leaf for each in plan.missing), *plan.empty.values())
+        touched = (*(each.leaf for each in plan.missing), *plan.empty.values())
+        command = " ".join(("sopsmith fill", *names))
+        with (
+            repository.one_at_a_time(touched, command),
+            writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed,
+        ):
             filled = dict.fromkeys(leaf.recipe.environment for leaf in touched)
             drawn = [each.value.name for each in plan.missing]
             message = trail.message("fill", tuple(filled), drawn, "fill")

@@ -41,9 +41,14 @@ def rotate(
     made = None
     if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
         root, today = jobs[0].leaf.root, session.today
-        edits = turnover.edits(jobs, today)
-        with writeback.prepared(root, session.env, edits, commit=commit) as draft:
-            leaves = [each.leaf for each in jobs if each.plan.turns]
+        leaves = [each.leaf for each in jobs if each.plan.turns]
+        command = f"sopsmith rotate {' '.join(names) or f'--{choice}'}"
+        with (
+            repository.one_at_a_time(leaves, command),
+            writeback.prepared(
+                root, session.env, turnover.edits(jobs, today), commit=commit
+            ) as draft,
+        ):
             found = aftermath.checked(leaves, draft.read)
             changed = draft.write()
             scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
