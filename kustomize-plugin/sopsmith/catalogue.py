@@ -228,7 +228,7 @@ CATALOGUE: dict[str, Entry] = {
     "path-refused": Entry(
         5, "a path leaves the root or is no regular file",
         "It is absolute, points outside the repository (also by a symlink), runs in circles, or "
-        "names a device, a pipe or a folder.",
+        "names a device, a pipe or a folder. A file for private keys lies in a git repository.",
         "Keep files below the folder that holds .git, or set SOPSMITH_ROOT.",
         "components: [../../../etc/passwd]",
     ),
@@ -260,7 +260,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "demo-key": Entry(
         5, "a component is readable by everyone",
-        "It is encrypted to the demo key, whose private half is published with sopsmith.",
+        "It is encrypted to the demo key, whose private half is published with sopsmith; or `init` "
+        "would put new keys into the file that holds it.",
         "Encrypt to a key of your own; only the example sets SOPSMITH_ALLOW_DEMO_KEY=1.",
         "age: <the demo recipient>",
     ),

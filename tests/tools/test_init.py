@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository import Repo, Run
+from tests.repository import ROOT, Repo, Run
 
 KEYS = "home/.config/sops/age/keys.txt"
 DEMO = "age1a5lt4xfmz8hk7cuwy84v870hm9m3la2ya7c4c4yeuc2d3tdmqqhqyg608r"
@@ -364,6 +364,51 @@ def test_a_folder_that_leads_into_the_repository_is_refused(new: Repo) -> None:
     new.env["SOPS_AGE_KEY_FILE"] = str(new.path.parent / "link/keys.txt")
     assert new.cli("init", *FLAGS).code == 5
     assert contents(new) == {}
+
+
+def elsewhere(new: Repo) -> Path:
+    """Another repository, whose folder holds the key file."""
+    other = new.path.parent / "other"
+    subprocess.run(["git", "init", "-q", str(other)], check=True)
+    new.env["SOPS_AGE_KEY_FILE"] = str(other / "secrets/keys.txt")
+    return other
+
+
+@pytest.mark.parametrize("allowed", ["", "1"])
+def test_the_published_key_file_of_the_example_gets_no_key(new: Repo, allowed: str) -> None:
+    published = (ROOT / "secrets/demo-only.agekey").read_bytes()
+    demo = new.path.parent / "demo-only.agekey"
+    demo.write_bytes(published)
+    new.env |= {"SOPS_AGE_KEY_FILE": str(demo), "SOPSMITH_ALLOW_DEMO_KEY": allowed}
+    refused = new.cli("init", *FLAGS)
+    assert refused.code == 5 and refused.codes == {"demo-key"}
+    assert "hint: unset SOPS_AGE_KEY_FILE" in refused.err
+    assert contents(new) == {} and demo.read_bytes() == published
+
+
+def test_a_key_file_in_another_repository_is_refused(new: Repo) -> None:
+    other = elsewhere(new)
+    refused = new.cli("init", *FLAGS, GIT_DIR=str(new.path / ".git"))
+    assert refused.code == 5 and refused.codes == {"path-refused"}
+    assert f"in the git repository {other}, which does not ignore it" in refused.err
+    assert contents(new) == {} and not keyring(new).exists()
+
+
+def test_a_key_file_that_another_repository_tracks_is_refused_though_ignored(new: Repo) -> None:
+    other = elsewhere(new)
+    keyring(new).parent.mkdir()
+    keyring(new).write_text("# mine\n")
+    subprocess.run(["git", "-C", str(other), "add", "--all"], check=True)
+    (other / ".gitignore").write_text("keys.txt\n")
+    refused = new.cli("init", *FLAGS)
+    assert refused.code == 5 and keyring(new).read_text() == "# mine\n"
+
+
+def test_a_key_file_that_another_repository_ignores_is_as_good_as_any(new: Repo) -> None:
+    """A home under git, for example."""
+    (elsewhere(new) / ".gitignore").write_text("keys.txt\n")
+    assert new.cli("init", *FLAGS).code == 0
+    assert keyring(new).read_text().count("AGE-SECRET-KEY-") == 2
 
 
 Prepare = Callable[[Path], object]

@@ -16,25 +16,17 @@ from sopsmith.findings import Finding, exit_code, text
 from sopsmith.history import trail
 from sopsmith.model import Sensitive
 from sopsmith.recipes import guards
-from sopsmith.setup import application, interview, scaffold
+from sopsmith.setup import application, interview, keys, scaffold
 from sopsmith.setup.interview import Options
+from sopsmith.setup.keys import Key
 from sopsmith.setup.scaffold import Application, Reader
-from sopsmith.tools import age, files, git, git_write, keyring
+from sopsmith.tools import files, git, git_write
 from sopsmith.voice import Session
 
 _OWN = "the environment's own key"
 _ADD_RECOVERY = (
     "age-keygen on a machine that stays offline; then here: sopsmith recipients add age1…"
 )
-
-
-class Key(NamedTuple):
-    """An environment's own key."""
-
-    environment: str
-    recipient: str
-    file: str  # that holds the private half
-    is_new: bool
 
 
 class Outcome(NamedTuple):
@@ -61,8 +53,8 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
     fresh = [Sensitive(os.urandom(32).hex()) for _ in app.environments]
     edits = application.edits(root, session.env, app, fresh, session.today.isoformat())
 
-    keys = _keys(session, root, app, unruled)
-    own = {key.environment: Reader(key.recipient, _OWN) for key in keys}
+    own_keys = keys.own(root, session.env, app, unruled, session.today.isoformat())
+    own = {key.environment: Reader(key.recipient, _OWN) for key in own_keys}
     everyone = {each: (own[each], *readers[each]) for each in unruled}
     written: tuple[str, ...] = ()
     if unruled:
@@ -77,7 +69,7 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
         made, refused = _commit(session, root, app, written)
         findings += refused
     kept = tuple(file for file in before if file not in written)
-    _report(session, Outcome(app, written, kept, keys, tuple(findings), made), output)
+    _report(session, Outcome(app, written, kept, own_keys, tuple(findings), made), output)
     return exit_code(findings)
 
 
@@ -91,33 +83,6 @@ def _root(session: Session) -> str:
     if not os.path.exists(os.path.join(root, ".git")):
         raise SopsmithError(none)
     return root
-
-
-def _keys(session: Session, root: str, app: Application, unruled: Sequence[str]) -> tuple[Key, ...]:
-    """Each environment's own key: those without a rule get one, unless a stopped run made it.
-
-    Private halves go into the file that sops reads, outside the repository, and nowhere else.
-    """
-    path = keyring.location(session.env)
-    if unruled:
-        keyring.refuse_inside(path, root)
-    labels = {each: keyring.label(app.name, each, root) for each in app.environments}
-    present = keyring.labelled(path)
-    fresh = []
-    for environment in unruled:
-        if labels[environment] not in present:
-            key = age.new_identity(session.env)
-            recipient = age.recipient_of(key, session.env)
-            fresh.append(keyring.Identity(labels[environment], recipient, key))
-    if fresh:
-        keyring.append(path, fresh, session.today.isoformat())
-    new = {each.label: each.recipient for each in fresh}
-    known = {**present, **new}
-    return tuple(
-        Key(environment, known[label], path, label in new)
-        for environment, label in labels.items()
-        if label in known
-    )
 
 
 def _commit(

@@ -172,6 +172,11 @@ def change_setting(here: Repository, name: str, text: str) -> None:
     output(here, "config", "--local", name, text)
 
 
+def ignores(here: Repository, path: str) -> bool:
+    """Whether git leaves a file (absolute, there or to be) out of every commit."""
+    return call(here, "check-ignore", "--quiet", "--", path).status == 0
+
+
 def blobs(here: Repository, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], bytes]:
     """The contents of many (commit, path) by one process; what does not exist is left out.
 

@@ -51,42 +51,44 @@ def location(env: Mapping[str, str]) -> str:
     return os.path.join(config, "sops", "age", "keys.txt")
 
 
-def refuse_inside(path: str, root: str) -> None:
-    """Raise SopsmithError (path-refused) where the file would lie in the repository."""
-    real = os.path.realpath(path)
-    if real == root or real.startswith(root.rstrip(os.sep) + os.sep):
-        message = "the key file lies inside the repository, one `git add` from being published"
-        hint = "set SOPS_AGE_KEY_FILE to the absolute path of a file outside of it"
-        raise SopsmithError(Finding("path-refused", message, path, hint=hint))
-
-
 def label(app: str, environment: str, root: str) -> str:
     """The line that tells whose a key is: two repositories of one name never share one."""
     shown = "".join(char if char.isprintable() else "?" for char in root)
     return f"{app} {environment}, made by sopsmith init in {shown}"
 
 
-def labelled(path: str) -> dict[str, str]:
-    """The recipients that the file states, by the label above each; none where it is missing.
+def content(path: str) -> bytes:
+    """The file's text; none where it is missing.
 
     Raises SopsmithError: file-unreadable; usage where it holds something else than identities.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return {}
+        return b""
     except OSError as error:
         raise SopsmithError(_unreadable(error, path)) from None
     try:
-        return _labels(_content(descriptor, path))
+        return _content(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def labelled(content: bytes) -> dict[str, str]:
+    """The recipients that the text states, by the label above each."""
+    lines = content.decode("utf-8", "surrogateescape").splitlines()
+    mark = "# public key: "
+    return {
+        label.removeprefix("# "): line.removeprefix(mark)
+        for label, line in zip(lines, lines[2:], strict=False)
+        if label.startswith("# ") and line.startswith(mark)
+    }
 
 
 def append(path: str, identities: list[Identity], day: str) -> None:
     """Put identities behind those that are there, all or none, and make the file its owner's alone.
 
-    Raises SopsmithError: write-failed, and what `labelled` raises.
+    Raises SopsmithError: write-failed, and what `content` raises.
     """
     import fcntl
 
@@ -98,9 +100,8 @@ def append(path: str, identities: list[Identity], day: str) -> None:
     except OSError as error:
         raise SopsmithError(_unwritten(error, path)) from None
     try:
-        fcntl.flock(
-            descriptor, fcntl.LOCK_EX
-        )  # two at once, and one's keys would be in the other's
+        # Two at once, and one's keys would be in the other's.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         before = _content(descriptor, path)
         gap = b"\n" if before and not before.endswith(b"\n") else b""
         os.fchmod(descriptor, 0o600)
@@ -144,16 +145,6 @@ def _make_durable(folder: str) -> None:
 def _text(identity: Identity, day: str) -> bytes:
     head = f"# {identity.label}\n# created: {day}\n# public key: {identity.recipient}\n"
     return head.encode("utf-8", "surrogateescape") + identity.key.data() + b"\n"
-
-
-def _labels(content: bytes) -> dict[str, str]:
-    lines = content.decode("utf-8", "surrogateescape").splitlines()
-    mark = "# public key: "
-    return {
-        label.removeprefix("# "): line.removeprefix(mark)
-        for label, line in zip(lines, lines[2:], strict=False)
-        if label.startswith("# ") and line.startswith(mark)
-    }
 
 
 def _content(descriptor: int, path: str) -> bytes:
