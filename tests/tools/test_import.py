@@ -236,6 +236,47 @@ def test_a_url_is_not_derived_from_a_value_that_differs(repo: Repo) -> None:
     assert "DATABASE_URL" not in recipe(repo)
 
 
+# --- a repository that init made ------------------------------------------------------------------
+
+
+def begun(repo: Repo) -> Repo:
+    """What `sopsmith init` makes: a base, a leaf of each environment, generated passwords."""
+    repo.env["SOPS_AGE_KEY_FILE"] = str(repo.path.parent / "home/keys.txt")
+    assert repo.cli("init", "--name", "shop", "--no-recovery").code == 0
+    return repo
+
+
+def test_empty_values_stay_empty_in_a_leaf_with_a_base(repo: Repo) -> None:
+    text = dotenv({"A": "", "B": repo.canary()})
+    run = imported(begun(repo), text, "-e", "dev")
+    assert run.code == 0, run.err
+    assert "    A: {generate: null, rules: {minLength: 0}}\n" in recipe(
+        repo, "overlays/dev/recipe.yaml"
+    )
+    assert repo.cli("get", "A", "-e", "dev").out == ""
+    repo.edit(
+        "overlays/dev/recipe.yaml",
+        lambda text: f"{text}  secrets: {{shop-app: {{data: {{a: A, b: B}}}}}}\n",
+    )
+    (app,) = (data for name, data in repo.kustomize("overlays/dev").built.items() if "app" in name)
+    assert app["a"] == b"" and app["b"].decode() == repo.canaries[-1]
+    assert repo.cli("validate").code == 0
+
+
+def test_an_empty_secret_is_imported_as_it_is(repo: Repo) -> None:
+    text = json.dumps(manifest("mail", data={"PASSWORD": ""}))
+    assert imported(begun(repo), text, "-e", "dev").code == 0
+    assert imported(repo, text, "-e", "dev").out.endswith("\nnothing was changed\n")
+
+
+def test_what_is_suggested_is_a_line_that_the_leaf_can_hold(repo: Repo) -> None:
+    text = dotenv({"ENCRYPTION_KEY": repo.canary()})
+    assert "{generate: null, rotation: never}" in imported(begun(repo), text, "-e", "dev").out
+    assert imported(repo, text, "-e", "production", "--accept", "all").code == 0
+    assert "ENCRYPTION_KEY: {generate: null, rotation: never}" in recipe(repo)
+    assert repo.cli("validate").code == 0
+
+
 # --- git ------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ from sopsmith.findings import Finding
 from sopsmith.imports.manifest import Manifest
 from sopsmith.imports.suggest import Suggestion
 from sopsmith.model import Sensitive
+from sopsmith.recipes.resolve import ORIGINS
 from sopsmith.recipes.schema import NAME
 from sopsmith.text import notation
 from sopsmith.text.notation import flow
@@ -84,6 +85,17 @@ def fields(suggestion: Suggestion, accept: str) -> Mapping[str, Any]:
     """What the recipe says of a value: as it is, or as it was suggested and accepted."""
     is_wanted = suggestion.what in ACCEPTED[accept] or suggestion.what == "given"
     return suggestion.fields if is_wanted else {}
+
+
+def undeclared(suggestion: Suggestion) -> Suggestion:
+    """The same for a leaf that extends others and inherits no such value: it names an origin.
+
+    Fields of a value that is nowhere declared are a misspelt name there, so that what is given
+    has to say so.
+    """
+    if not suggestion.fields or any(origin in suggestion.fields for origin in ORIGINS):
+        return suggestion
+    return suggestion._replace(fields={"generate": None, **suggestion.fields})
 
 
 def whole_file(component: str, name: str) -> str:

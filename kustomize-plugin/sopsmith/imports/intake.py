@@ -76,7 +76,9 @@ def plan(
     Raises SopsmithError: usage, layout-unsafe, what components and recipes raise.
     """
     standing = _standing(target, app, component)
-    rows = tuple(_row(standing, each, imported, accept) for each in suggestions)
+    rows = tuple(
+        _row(standing, _declarable(target, each), imported, accept) for each in suggestions
+    )
     edits = [*_component_edits(target, standing, rows, imported.values)]
     edits += [_recipe_edit(target, standing, rows, imported, app, accept)]
     edits += _overlay_edits(target, imported)
@@ -116,6 +118,15 @@ def _sealed(target: Target, file: str) -> tuple[Sealed, ...]:
         return ()
     trust = settings.read(target.env).trust
     return (seal(Component(file, None, None), files.reader(target.root)(file), trust),)
+
+
+def _declarable(target: Target, suggestion: Suggestion) -> Suggestion:
+    """The suggestion as the recipe can say it."""
+    leaf = target.leaf
+    if leaf is None or suggestion.name in leaf.recipe.values:
+        return suggestion
+    has_bases = {*leaf.resolved.origins.values()} != {leaf.resolved.file}
+    return importing.undeclared(suggestion) if has_bases else suggestion
 
 
 def _row(standing: _Standing, suggested: Suggestion, imported: Imported, accept: str) -> Row:

@@ -203,14 +203,18 @@ def _leaf_problems(leaf: Source, merged: Mapping[str, Any]) -> Iterator[Finding]
     spec = leaf.document["spec"]
     inherited = merged.get("values", {})
     for name, value in (spec.get("values") or {}).items() if spec.get("extends") else ():
-        if value and name not in inherited and not any(value.get(o) is not None for o in ORIGINS):
+        if value and name not in inherited and not _names_origin(value):
             close = shape.nearest(name, inherited)
-            hint = (
-                f"did you mean {close}?" if close else f"declare it in a base, or as {name}: {{}}"
-            )
+            declare = "declare it in a base, or say here that it is given: generate: null"
+            hint = f"did you mean {close}?" if close else declare
             message = "sets fields of a value that is not inherited and gives it no origin"
             yield Finding("recipe-origin", message, leaf.file, f"spec.values.{name}", hint)
     yield from _app_conflict(leaf, merged)
+
+
+def _names_origin(value: Mapping[str, Any]) -> bool:
+    """Whether it says where the value comes from; `generate: null` says that it is given."""
+    return "generate" in value or any(value.get(origin) is not None for origin in ORIGINS)
 
 
 def _app_conflict(source: Source, merged: Mapping[str, Any]) -> Iterator[Finding]:

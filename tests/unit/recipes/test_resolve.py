@@ -350,6 +350,17 @@ def test_seeds_are_refused_in_a_base() -> None:
     assert (found.code, found.file, found.field) == ("recipe-field", "a.yaml", "spec.seeds")
 
 
+def test_a_leaf_says_of_a_value_of_its_own_that_it_is_given() -> None:
+    spec = merged({"values": {}}, {"values": {"A": {"generate": None, "rotation": "never"}}})
+    assert spec["values"] == {"A": {"rotation": "never"}}
+    files: Files = {
+        "leaf.yaml": {"extends": "a.yaml", "values": {"A": {"rotation": "never"}}},
+        "a.yaml": {"values": {"POSTGRES_USER": {}}},
+    }
+    (found,) = refused(files)
+    assert found.code == "recipe-origin" and "generate: null" in (found.hint or "")
+
+
 def test_a_misspelt_value_in_a_leaf_is_named_with_the_nearest() -> None:
     files: Files = {
         "leaf.yaml": {"extends": "a.yaml", "values": {"POSTGRES_PASWORD": {"version": 2}}},
