@@ -565,6 +565,14 @@ CATALOGUE: dict[str, Entry] = {
         "Give it without them: `sopsmith set`.",
         'TOKEN="abc"', "warning",
     ),
+    "recipe-unlisted": Entry(
+        1, "a kustomization forgets the recipe beside it",
+        "The recipe declares the function, and no entry under `generators:` names it, so a build "
+        "succeeds without its Secrets.",
+        "Add the lines that the hint names; or take the annotation out of a recipe that "
+        "kustomize is not to run.",
+        "resources: [] beside a recipe.yaml",
+    ),
     "guard-missing": Entry(
         1, "an overlay would not notice that its function was skipped",
         "No patch in the kustomization names a Secret that its recipes emit, so a build without "

@@ -612,13 +612,52 @@ def test_a_missing_program_is_named_and_the_next_run_completes_it(new: Repo, mis
     assert keyring(new).read_text().count("AGE-SECRET-KEY-") == 2
 
 
-def test_a_clone_without_the_key_is_told_and_gets_the_merge_driver(new: Repo) -> None:
+@pytest.mark.parametrize("has_key", ["of dev", "none"])
+def test_a_clone_is_set_up_with_one_key_or_none(new: Repo, has_key: str) -> None:
     new.cli("init", *FLAGS, "--commit")
     clone = new.path.parent / "clone"
     subprocess.run(["git", "clone", "-q", str(new.path), str(clone)], check=True)
-    told = new.run("sopsmith", "init", "--yes", cwd="../clone", HOME=str(new.temp))
-    assert told.code == 3 and told.codes == {"no-key"}
+    (key, *_) = re.findall(r"AGE-SECRET-KEY-\S+", keyring(new).read_text())  # dev's was made first
+    new.env |= {"SOPS_AGE_KEY": key if has_key == "of dev" else "", "HOME": str(new.temp)}
+    told = new.run("sopsmith", "init", "--yes", cwd="../clone")
+    assert told.code == 0, told.err
+    without = ["production"] if has_key == "of dev" else ["dev", "production"]
+    assert re.findall(r"warning: secrets/(\w+)/shop.enc.yaml: .*keyless]", told.err) == without
+    assert "merge driver installed in this clone\n" in told.out
+    assert told.out.endswith("\nnext:\n  pre-commit install\n")
     assert "sopsmith merge" in new.run("git", "config", "merge.sopsmith.driver", cwd="../clone").out
+    again = new.run("sopsmith", "init", "--yes", cwd="../clone")
+    assert "merge driver" not in again.out and again.out.endswith("\nall is there\n")
+
+
+# --- an overlay that is there already ---------------------------------------------------------
+
+
+LINES = "add to it: generators: [recipe.yaml], patches: [{path: guard.yaml}]"
+
+
+@pytest.mark.parametrize("text", ["resources: []\n", "generators: [other.yaml]\n"])
+def test_a_kustomization_that_is_there_is_kept_and_its_lines_are_told(new: Repo, text: str) -> None:
+    new.write("overlays/dev/kustomization.yaml", text)
+    new.write("overlays/dev/other.yaml", "kind: ConfigMapGenerator\nmetadata: {name: a}\n")
+    done = new.cli("init", *FLAGS)
+    assert done.code == 1 and done.codes == {"recipe-unlisted"}
+    assert f"hint: {LINES}\n" in done.err
+    assert f"\n  in overlays/dev/kustomization.yaml, {LINES}\n" in done.out
+    assert (new.path / "overlays/dev/kustomization.yaml").read_text() == text
+    for paths in ((), ("overlays/dev",), ("overlays/dev/recipe.yaml",)):
+        found = new.cli("validate", *paths)
+        assert found.code == 1 and LINES in found.out and "overlays/production" not in found.out
+
+
+def test_with_these_lines_it_builds(new: Repo) -> None:
+    new.write("overlays/dev/kustomization.yaml", "resources: []\n")
+    new.cli("init", *FLAGS)
+    lines = LINES.partition(": ")[2].replace(", patches", "\npatches")
+    new.write("overlays/dev/kustomization.yaml", f"resources: []\n{lines}\n")
+    assert "shop-postgres" in new.kustomize("overlays/dev").built
+    done = new.cli("init", *FLAGS)
+    assert done.code == 0 and done.err == "" and new.cli("validate").code == 0
 
 
 # --- on a terminal ----------------------------------------------------------------------------

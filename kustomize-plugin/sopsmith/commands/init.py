@@ -38,6 +38,7 @@ class Outcome(NamedTuple):
     keys: tuple[Key, ...]
     findings: tuple[Finding, ...]
     commit: str | None
+    is_new_clone: bool  # whose git got the merge driver only now
 
 
 def init(session: Session, options: Options, *, commit: bool, output: str) -> int:
@@ -60,7 +61,7 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
     if unruled:
         written = writeback.write(root, session.env, [application.rules_edit(root, everyone)])
     written += writeback.write(root, session.env, edits)
-    _install_merge_driver(session, root)
+    is_new_clone = _install_merge_driver(session, root)
 
     findings = [*_warnings(session, root, options, everyone, written)]
     findings += _checked(session, root, app)
@@ -69,7 +70,8 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
         made, refused = _commit(session, root, app, written)
         findings += refused
     kept = tuple(file for file in before if file not in written)
-    _report(session, Outcome(app, written, kept, own_keys, tuple(findings), made), output)
+    outcome = Outcome(app, written, kept, own_keys, tuple(findings), made, is_new_clone)
+    _report(session, outcome, output)
     return exit_code(findings)
 
 
@@ -96,27 +98,43 @@ def _commit(
         return None, error.findings
 
 
-def _install_merge_driver(session: Session, root: str) -> None:
+def _install_merge_driver(session: Session, root: str) -> bool:
     """In this clone's own configuration: git takes no program's name from a repository."""
     here = git.Repository(root, session.env)
-    if git.setting(here, "merge.sopsmith.driver") is None:
-        git.change_setting(here, "merge.sopsmith.name", "sopsmith: key by key")
-        git.change_setting(here, "merge.sopsmith.driver", scaffold.MERGE_DRIVER)
+    if git.setting(here, "merge.sopsmith.driver") is not None:
+        return False
+    git.change_setting(here, "merge.sopsmith.name", "sopsmith: key by key")
+    git.change_setting(here, "merge.sopsmith.driver", scaffold.MERGE_DRIVER)
+    return True
 
 
 def _checked(session: Session, root: str, app: Application) -> Iterator[Finding]:
-    """Every finding about the application as it stands now."""
+    """Every finding about the application as it stands now.
+
+    Who has one environment's key has what most people have, so that the others are told alone.
+    """
     for environment in app.environments:
+        folder = os.path.join(root, scaffold.overlay(environment))
         try:
-            here = checkout.at(os.path.join(root, scaffold.overlay(environment)), session.env)
+            here = checkout.at(os.path.join(folder, "recipe.yaml"), session.env)
+            forgotten = tuple(checkout.unlisted(here))
+            yield from forgotten
+            here = here if forgotten else checkout.at(folder, session.env)
             rendered = checkout.rendered(here)
         except SopsmithError as error:
-            yield from error.findings
+            yield from map(_noted, error.findings)
             continue
         yield from (finding for each in rendered for finding in each.findings)
         if here.kustomization:
             recipes = [each.recipe for each in rendered]
             yield from guards.problems(here.kustomization, here.sources, recipes, here.read)
+
+
+def _noted(finding: Finding) -> Finding:
+    if finding.code != "no-key":
+        return finding
+    message = f"{finding.message}, so its values were not validated"
+    return finding._replace(code="validated-keyless", message=message)
 
 
 def _warnings(
@@ -154,6 +172,7 @@ def _report(session: Session, outcome: Outcome, output: str) -> None:
         return
     lines = [f"{word}  {file}\n" for word, paths in
              (("made", outcome.written), ("kept", outcome.kept)) for file in paths]  # fmt: skip
+    lines += ["merge driver installed in this clone\n"] if outcome.is_new_clone else []
     session.write("".join(lines) + report.committed(outcome.commit))
     if outcome.keys:
         rows = [(key.environment, key.recipient, key.file) for key in outcome.keys]
@@ -174,6 +193,7 @@ def _tree(outcome: Outcome) -> dict[str, object]:
         "keys": [key._asdict() for key in outcome.keys],
         "findings": report.findings_json(outcome.findings),
         "commit": outcome.commit,
+        "mergeDriverInstalled": outcome.is_new_clone,
         "next": _next(outcome),
     }
 
@@ -187,8 +207,11 @@ def _next(outcome: Outcome) -> list[str]:
         steps.append(
             "give each cluster its environment's key and no other: the comments there say whose"
         )
-    if outcome.written:
+    unlisted = [each for each in outcome.findings if each.code == "recipe-unlisted"]
+    steps += [f"in {each.file}, {each.hint}" for each in unlisted]
+    if outcome.written or outcome.is_new_clone:
         steps.append("pre-commit install")
+    if outcome.written:
         if outcome.commit is None:
             steps.append("git add --all && git commit")
         folder = scaffold.overlay(outcome.app.environments[0])

@@ -124,6 +124,8 @@ def _findings(target: Target, session: Session) -> Iterable[Finding]:
         findings += schedule.overdue(recipe, session.today)
     if here.kustomization and recipes:
         findings += guards.problems(here.kustomization, here.sources, recipes, here.read)
+    if not here.kustomization:
+        findings += checkout.unlisted(here)
     return located(findings, here.read)
 
 

@@ -94,11 +94,21 @@ def _elsewhere(source: Source, kustomization: Source) -> Finding:
     return Finding("recipe-extends", message, source.file, hint=hint)
 
 
+def declares_function(source: Source) -> bool:
+    """Whether the recipe asks kustomize to run a function."""
+    return any(name in FUNCTION for name in _annotations(source))
+
+
+def _annotations(source: Source) -> dict[str, Any]:
+    tree = source.document if isinstance(source.document, dict) else {}
+    metadata = tree.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return annotations if isinstance(annotations, dict) else {}
+
+
 def declaration(source: Source) -> Iterator[Finding]:
     """What the annotation that declares the function must not say, and must."""
-    metadata = source.document.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
-    declared = annotations if isinstance(annotations, dict) else {}
+    declared = _annotations(source)
     extra = [name for name in _CONTAINER if name in declared]
     programs = [_program(declared[name], extra) for name in FUNCTION if name in declared]
     field, hint = "metadata.annotations", f"write {FUNCTION[0]}: 'exec: {{path: {_PROGRAM}}}'"
