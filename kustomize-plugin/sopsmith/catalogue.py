@@ -669,6 +669,20 @@ CATALOGUE: dict[str, Entry] = {
         "`git fetch --unshallow`; in CI set the depth of the checkout to 0.",
         "git clone --depth 1", "warning",
     ),
+    "import-differs": Entry(
+        1, "a value was not imported: another one stands there",
+        "What stands in a component, or comes from the seed or from other values, is never "
+        "replaced unasked.",
+        "Import it with `--take NAME`, as the hint shows; or take it out of the source, if what "
+        "stands there is right.",
+        "POSTGRES_PASSWORD, which init generates",
+    ),
+    "imported-unsound": Entry(
+        1, "an imported value breaks a rule",
+        "Today's value is imported as it is, and `validate` and every render will refuse it.",
+        "Give a better one with `sopsmith set`, or change the rule; the message names the finding.",
+        "SMTP_PASSWORD=changeme", "warning",
+    ),
     "plaintext-left": Entry(
         1, "an import's source still holds the plaintext",
         "Import reads it and leaves it where it is.",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,13 @@ def test_a_namespace_goes_to_the_kustomization(repo: Repo) -> None:
     assert next(iter(built.manifests.values()))["metadata"]["namespace"] == "prod"
 
 
+def test_a_kustomization_that_is_there_is_kept_and_its_line_is_told(repo: Repo) -> None:
+    ruled(repo).write("overlays/production/kustomization.yaml", "resources: []\n")
+    run = imported(repo, dotenv({"TOKEN": repo.canary()}), "-e", "production", "--app", "shop")
+    assert run.code == 1 and run.codes == {"recipe-unlisted"}
+    assert "hint: add to it: generators: [recipe.yaml]\n" in run.err
+
+
 def test_a_file_is_read_by_its_name(repo: Repo, tmp_path: Path) -> None:
     token = repo.canary()
     source = tmp_path / "source"
@@ -199,7 +207,9 @@ def test_what_stands_there_is_never_replaced(repo: Repo) -> None:
     files = {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
     text = dotenv({"OLD": repo.canary(), "PG_PASSWORD": repo.canary()})
     run = imported(repo, text, "-e", "production", "--accept", "all")
-    assert run.code == 0 and "has another value here, which was kept" in run.out
+    assert run.code == 1 and run.codes == {"import-differs"}
+    for name in ("OLD", "PG_PASSWORD"):
+        assert f"… | sopsmith import - -e production --take {name}\n" in run.err
     assert "\nnothing was changed\n" in run.out
     assert files == {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
 
@@ -233,7 +243,40 @@ def test_a_url_is_not_derived_from_a_value_that_differs(repo: Repo) -> None:
     text = dotenv({"PG_PASSWORD": password, "DATABASE_URL": f"postgres://a:{password}@pg/a"})
     run = imported(repo, text, "--accept", "derived")
     assert run.code == 2 and "would not be derived as what was imported" in run.err
+    assert "hint: --take PG_PASSWORD, or import it without --accept" in run.err
     assert "DATABASE_URL" not in recipe(repo)
+    run = imported(repo, text, "--accept", "derived", "--take", "PG_PASSWORD")
+    assert run.code == 0 and '"DATABASE_URL": {"derive":' in recipe(repo)
+    assert repo.cli("get", "DATABASE_URL").out == f"postgres://a:{password}@pg/a"
+
+
+@pytest.mark.parametrize("name", ["OLD", "KEYS", "MQ_PASSWORD"])
+def test_a_value_is_taken_where_it_stands(repo: Repo, name: str) -> None:
+    """In the seed's component, as a file of its own, or under another key elsewhere."""
+    standing(repo, KEYS={}, MQ_PASSWORD={})
+    repo.component("secrets/production/keys.enc", repo.canary().encode())
+    repo.component("secrets/production/mq.enc.yaml", {"password": repo.canary(), "user": "mq"})
+    others = "../../secrets/production"
+    tree = json.loads(recipe(repo))
+    tree["spec"]["components"] = [
+        f"../../{COMPONENT}",
+        {"path": f"{others}/keys.enc", "as": "KEYS"},
+        {"path": f"{others}/mq.enc.yaml", "as": {"MQ_PASSWORD": "password"}},
+    ]
+    repo.write(RECIPE, json.dumps(tree))
+    new, before = repo.canary(), recipe(repo)
+    assert imported(repo, dotenv({name: new})).code == 1
+    run = imported(repo, dotenv({name: new}), "--take", name)
+    assert run.code == 0, run.err
+    assert repo.cli("get", name).out == new and recipe(repo) == before
+    assert imported(repo, dotenv({name: new})).code == 0
+
+
+def test_what_is_not_imported_can_not_be_taken(repo: Repo) -> None:
+    standing(repo)
+    run = imported(repo, dotenv({"NEW": repo.canary()}), "--take", "OLD")
+    assert run.code == 2 and "OLD: is not in what is imported" in run.err
+    assert "NEW" not in recipe(repo)
 
 
 # --- a repository that init made ------------------------------------------------------------------
@@ -275,6 +318,87 @@ def test_what_is_suggested_is_a_line_that_the_leaf_can_hold(repo: Repo) -> None:
     assert imported(repo, text, "-e", "production", "--accept", "all").code == 0
     assert "ENCRYPTION_KEY: {generate: null, rotation: never}" in recipe(repo)
     assert repo.cli("validate").code == 0
+
+
+def live(repo: Repo) -> dict[str, str]:
+    """What runs today, of which init knows nothing."""
+    password = repo.canary(after="/@")
+    return {
+        "POSTGRES_USER": "shop_live",
+        "POSTGRES_PASSWORD": password,
+        "DATABASE_URL": f"postgresql://shop_live:{quote(password, safe='')}@pg:5433/shop",
+        "JWT_SECRET": repo.canary(after="-long-enough-to-pass"),
+        "GOOGLE_CLIENT_ID": "1234.apps.example.com",
+        "GOOGLE_CLIENT_SECRET": repo.canary(before="GOCSPX-"),
+    }
+
+
+def test_no_value_that_differs_is_lost_in_silence(repo: Repo) -> None:
+    source = begun(repo).write(".env", dotenv(live(repo)))
+    run = repo.cli("import", ".env", "-e", "production")
+    assert run.code == 1 and run.codes == {"import-differs"}
+    commands = re.findall(r"hint: sopsmith (import .env -e production --take (\w+))\n", run.err)
+    assert [name for _, name in commands] == ["POSTGRES_PASSWORD", "DATABASE_URL", "JWT_SECRET"]
+    assert "keep it: what was not imported may stand nowhere else" in run.err
+    assert "shred" not in run.err + run.out
+    for command, name in commands:  # as they are printed, one after the other
+        last = repo.cli(*command.split())
+        assert f"--take {name}\n" not in last.err
+    assert last.code == 0 and "shred -u .env" in last.err
+    source.unlink()
+
+
+@pytest.mark.parametrize("accept", ["none", "derived", "all"])
+def test_what_is_taken_runs_on_as_it_is(repo: Repo, accept: str) -> None:
+    values = live(begun(repo))
+    takes = [f"--take={name}" for name in ("POSTGRES_PASSWORD", "DATABASE_URL", "JWT_SECRET")]
+    run = imported(repo, dotenv(values), "-e", "production", "--accept", accept, *takes)
+    assert run.code == 0, run.err
+    built = repo.kustomize("overlays/production").built
+    together = {key: text.decode() for data in built.values() for key, text in data.items()}
+    assert {key: together[key] for key in values} == values
+    text = recipe(repo)
+    assert "POSTGRES_PASSWORD: {stored: true}" in text and "JWT_SECRET: {stored: true}" in text
+    origin = {"none": "generate: null"}.get(accept, "derive: {url: {")
+    assert f"    DATABASE_URL: {{{origin}" in text
+    assert repo.cli("validate").code == 0
+    assert imported(repo, dotenv(values), "-e", "production").out.endswith("nothing was changed\n")
+
+
+def test_a_password_that_is_taken_reaches_what_is_derived_from_it(repo: Repo) -> None:
+    """So the URL that init's recipe makes of it is there already, and nothing is left out."""
+    password = repo.canary(after="/@")
+    url = f"postgresql://shop:{quote(password, safe='')}@postgres:5432/shop?sslmode=prefer"
+    text = dotenv({"POSTGRES_PASSWORD": password, "DATABASE_URL": url})
+    run = imported(begun(repo), text, "-e", "production", "--take", "POSTGRES_PASSWORD")
+    assert run.code == 0, run.err
+    assert re.search(r"^DATABASE_URL +there already ", run.out, re.MULTILINE)
+    assert repo.cli("get", "DATABASE_URL", "-e", "production").out == url
+    assert repo.cli("validate").code == 0
+
+
+# --- what validate will find ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_recipe", [True, False])
+def test_a_value_that_validate_refuses_is_imported_with_a_warning(
+    repo: Repo, has_recipe: bool
+) -> None:
+    ruled(repo) if not has_recipe else begun(repo)
+    text = dotenv({"SMTP_PASSWORD": "changeme", "TOKEN": repo.canary()})
+    run = imported(repo, text, "-e", "production", "--app", "shop")
+    assert run.code == 0
+    assert "SMTP_PASSWORD: reads like a placeholder; imported all the same" in run.err
+    assert "(placeholder) [imported-unsound]" in run.err and "TOKEN" not in run.err
+    found = repo.cli("validate", "overlays/production")
+    assert found.code == 1 and "SMTP_PASSWORD: reads like a placeholder [placeholder]" in found.out
+
+
+def test_half_of_a_group_is_told(repo: Repo) -> None:
+    run = imported(begun(repo), dotenv({"GOOGLE_CLIENT_ID": "1234"}), "-e", "production")
+    assert run.code == 0 and "GOOGLE_CLIENT_SECRET: is absent while others" in run.err
+    again = imported(repo, dotenv({"TOKEN": repo.canary()}), "-e", "production")
+    assert "imported-unsound" not in again.err  # it is not of this import
 
 
 # --- git ------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ EXAMPLES = {
     "import": (
         "sopsmith import .env -e production",
         "sopsmith import .env -e production --accept derived --commit",
+        "sopsmith import .env -e production --take POSTGRES_PASSWORD --take JWT_SECRET",
         "sopsmith import secret.yaml -e staging --recipe overlays/staging/recipe.yaml",
         "kubectl get secret shop -o json | sopsmith import - -e production",
         "sopsmith import --secret shop/app -e production",
@@ -65,7 +66,8 @@ def add_to(add: Add) -> None:
         "import", "Encrypt the values of a .env file, a Secret manifest or a live Secret.",
         lambda s, o: import_.import_values(
             s, o.source, secret=o.secret, where=o.environment, component=o.component,
-            recipe=o.recipe, app=o.app, accept=o.accept, commit=o.commit, output=o.output,
+            recipe=o.recipe, app=o.app, accept=o.accept, take=o.take, commit=o.commit,
+            output=o.output,
         ),
     )  # fmt: skip
     one.add_argument("source", nargs="?", metavar="SOURCE", help="a file; - for standard input")
@@ -78,6 +80,11 @@ def add_to(add: Add) -> None:
         "--accept", choices=("none", "derived", "all"), default="none",
         help="write suggestions into the recipe: derived, or also generated and never rotated "
         "ones; today's values are kept; default none",
+    )  # fmt: skip
+    one.add_argument(
+        "--take", action="append", default=[], metavar="KEY",
+        help="replace what stands there by what is imported; a generated value becomes a stored "
+        "one; may be repeated",
     )  # fmt: skip
     options.commit(one)
     options.output(one)

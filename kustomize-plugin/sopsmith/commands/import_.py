@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+import shlex
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith import report, writeback
+from sopsmith import checkout, report, writeback
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, one_line, text
+from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import trail
 from sopsmith.imports import destination, importing, intake
 from sopsmith.imports.destination import Target
@@ -53,10 +54,13 @@ class Outcome(NamedTuple):
 
 def import_values(
     session: Session, source: str | None, *, secret: str | None, where: str | None,
-    component: str | None, recipe: str | None, app: str | None, accept: str, commit: bool,
-    output: str,
+    component: str | None, recipe: str | None, app: str | None, accept: str, take: Sequence[str],
+    commit: bool, output: str,
 ) -> int:  # fmt: skip
-    """Write what is read into a component and a recipe, both made where they are missing."""
+    """Write what is read into a component and a recipe, both made where they are missing.
+
+    The exit code tells whether anything of it was left out.
+    """
     read = _source(session, source, secret)
     root = files.find_root(".", session.env)
     target = destination.target(root, session.env, where, recipe)
@@ -65,19 +69,28 @@ def import_values(
     named = [each._replace(name=each.name or name) for each in manifests]
     imported = importing.gather(named, read.name, hashed=not manifests[0].name)
     suggestions = suggest(imported.values)
-    plan = intake.plan(target, imported, suggestions, app=name, component=component, accept=accept)
+    plan = intake.plan(target, imported, suggestions, app=name, component=component,
+                       accept=accept, take=take)  # fmt: skip
     with writeback.written(root, session.env, plan.edits, commit=commit) as changed:
         written = [row.name for row in plan.rows if row.state in intake.WRITTEN]
         message = trail.message("import", target.environment, written, "import")
         made = writeback.finish(session, root, changed, message, commit=commit)
     outcome = Outcome(plan, target, (*notes, *imported.notes), changed, made)
-    findings = _plaintext_left(session, root, read)
+    again = [read.path or "-"] if secret is None else ["--secret", secret]
+    again += ["-e", where] if where else []
+    again += ["--recipe", recipe] if recipe else []
+    again += ["--component", component] if component else []
+    left = [*_left_out(outcome, ["sopsmith", "import", *again])]
+    findings = [*plan.findings, *left]
+    if target.leaf is None:
+        findings += checkout.unlisted(checkout.at(os.path.join(root, target.recipe), session.env))
+    findings += _plaintext_left(session, root, read, bool(left))
     if output == "json":
         session.write(report.as_json(_tree(outcome, findings)))
     else:
         _show(session, outcome, accept)
     session.say(text(findings, "sopsmith: ", session.colour))
-    return 0
+    return exit_code(findings)
 
 
 # --- what is read ---------------------------------------------------------------------------------
@@ -154,7 +167,18 @@ def _app(app: str | None, target: Target, manifests: Sequence[Manifest], root: s
 # --- what is told ---------------------------------------------------------------------------------
 
 
-def _plaintext_left(session: Session, root: str, read: Source) -> list[Finding]:
+def _left_out(outcome: Outcome, again: Sequence[str]) -> Iterator[Finding]:
+    """The values that stand there with another text, each with the command that takes it."""
+    for row in outcome.plan.rows:
+        if row.state == "differs":
+            command = shlex.join([*again, "--take", row.name])
+            hint = f"{'… | ' if '-' in again else ''}{command}"
+            message = "has another text here, which was kept: this one was not imported"
+            place = row.file or outcome.target.recipe
+            yield Finding("import-differs", message, place, row.name, hint)
+
+
+def _plaintext_left(session: Session, root: str, read: Source, is_needed: bool) -> list[Finding]:
     """The source still holds the plaintext; where git has seen it, it has leaked."""
     if read.path is None:
         return []
@@ -168,6 +192,9 @@ def _plaintext_left(session: Session, root: str, read: Source) -> list[Finding]:
         message = "is in git: treat every value in it as leaked, and rotate it"
         hint = f"git rm --cached {read.path}, add it to .gitignore, and give every value anew"
         return [Finding("plaintext-in-git", message, read.path, hint=hint)]
+    if is_needed:
+        hint = "keep it: what was not imported may stand nowhere else"
+        return [Finding("plaintext-left", "still holds the plaintext", read.path, hint=hint)]
     hint = f"when the Secrets are deployed from here, delete it: shred -u {read.path}"
     return [Finding("plaintext-left", "still holds the plaintext", read.path, hint=hint)]
 
@@ -212,9 +239,14 @@ def _show(session: Session, outcome: Outcome, accept: str) -> None:
         session.write("\nnothing was changed\n")
 
 
+def _was_made(outcome: Outcome, name: str) -> bool:
+    leaf = outcome.target.leaf
+    return leaf is not None and leaf.recipe.values[name].origin in ("generated", "derived")
+
+
 def _sections(outcome: Outcome, accept: str) -> list[tuple[str, list[str]]]:
     by_state = {state: [row.suggestion for row in outcome.plan.rows if row.state == state]
-                for state in ("stored", "derived", "differs")}  # fmt: skip
+                for state in ("stored", "derived", "taken")}  # fmt: skip
     new = by_state["stored"]
     accepted = importing.ACCEPTED[accept]
     public = [each.line for each in new if each.what == "public"]
@@ -230,8 +262,8 @@ def _sections(outcome: Outcome, accept: str) -> list[tuple[str, list[str]]]:
         ("keeps today's text until sopsmith rotate; without stored: true it comes from the seed:",
          drawn),
         ("is written otherwise now, and reads the same:", rewritten),
-        ("has another value here, which was kept; see sopsmith list for where it comes from:",
-         [each.name for each in by_state["differs"]]),
+        ("was generated or derived, and is stored with the imported text from here on:",
+         [each.name for each in by_state["taken"] if _was_made(outcome, each.name)]),
         ("is in no Secret yet; name it in one under spec.secrets:",
          [each.name for each in (*new, *by_state["derived"]) if outcome.target.leaf
           and each.name not in outcome.target.leaf.recipe.values]),

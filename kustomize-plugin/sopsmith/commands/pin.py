@@ -10,10 +10,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history import reopened, trail
 from sopsmith.model import Component, Sensitive
+from sopsmith.recipes import origins
 from sopsmith.repository import Leaf
 from sopsmith.voice import Session
-
-_OF_THE_SEED = ("version", "seed", "previous")
 
 
 def pin(
@@ -32,7 +31,9 @@ def pin(
         message = f"stands in {place.file} as well: remove it there first"
         hint = f"sopsmith unset {name} -e {leaf.recipe.environment}"
         raise SopsmithError(Finding("origin-conflict", message, place.file, name, hint))
-    edits: list[writeback.Edit] = [writeback.recipe_edit(leaf, lambda text: _stored(text, name))]
+    edits: list[writeback.Edit] = [
+        writeback.recipe_edit(leaf, lambda text: origins.stored(text, name))
+    ]
     if not place.exists:
         stored = writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),))
         edits.insert(0, stored)
@@ -60,11 +61,3 @@ def _is_begun(leaf: Leaf, place: Place, current: Sensitive) -> bool:
         raise content
     kept = reopened.held(content, place.key or "")
     return kept is not None and kept.data() == current.data()
-
-
-def _stored(text: str, name: str) -> str:
-    from sopsmith.text import layout
-
-    for field in _OF_THE_SEED:
-        text = layout.remove_field(text, ("spec", "values", name, field))
-    return layout.set_field(text, ("spec", "values", name, "stored"), True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sopsmith import checkout, repository, settings
@@ -13,14 +13,14 @@ from sopsmith.components.change import Change
 from sopsmith.components.sealed import ENVIRONMENT, SEED, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.imports import importing
+from sopsmith.imports import foreseen, importing
 from sopsmith.imports.destination import Target, inside
 from sopsmith.imports.importing import Imported
 from sopsmith.imports.suggest import Suggestion
 from sopsmith.model import Component, Recipe, Sealed, Sensitive, Values
 from sopsmith.pipeline.derive import derive
-from sopsmith.recipes.recipe import parse
-from sopsmith.recipes.resolve import read_source, resolve
+from sopsmith.recipes import origins
+from sopsmith.repository import Leaf
 from sopsmith.setup import scaffold
 from sopsmith.text import layout, notation
 from sopsmith.tools import files
@@ -33,8 +33,8 @@ from sopsmith.writeback import (
     recipe_edit,
 )
 
-State = Literal["stored", "derived", "there already", "differs"]
-WRITTEN: tuple[State, ...] = ("stored", "derived")
+State = Literal["stored", "derived", "taken", "there already", "differs"]
+WRITTEN: tuple[State, ...] = ("stored", "derived", "taken")
 
 
 class Row(NamedTuple):
@@ -43,7 +43,7 @@ class Row(NamedTuple):
     suggestion: Suggestion
     state: State
     file: str | None  # the component that holds it
-    is_whole: bool = False  # the value is all of that file
+    key: str | None = None  # in that component; None where the file is the value, or none holds it
 
     @property
     def name(self) -> str:
@@ -56,6 +56,7 @@ class Plan(NamedTuple):
 
     rows: tuple[Row, ...]
     edits: tuple[Edit, ...]
+    findings: tuple[Finding, ...]  # warnings: what `validate` will say of what is imported
 
 
 class _Standing(NamedTuple):
@@ -64,26 +65,39 @@ class _Standing(NamedTuple):
     recipe: Recipe | None
     sealed: tuple[Sealed, ...]
     values: Values  # as they render now
+    previous: Values
+    findings: tuple[Finding, ...]  # of today
+    places: Mapping[str, str]
     home: str  # the component of new values
+
+    @property
+    def files(self) -> set[str]:
+        """The components that are there."""
+        return {each.component.file for each in self.sealed}
 
 
 def plan(
     target: Target, imported: Imported, suggestions: Sequence[Suggestion], *, app: str,
-    component: str | None, accept: str,
+    component: str | None, accept: str, take: Collection[str],
 ) -> Plan:  # fmt: skip
-    """What is to be written; values that stand somewhere already are never replaced.
+    """What is to be written; values that stand somewhere are replaced where `take` names them.
 
     Raises SopsmithError: usage, layout-unsafe, what components and recipes raise.
     """
+    for name in take:
+        if name not in imported.values:
+            hint = "sopsmith import --help"
+            raise SopsmithError(Finding("usage", "is not in what is imported", None, name, hint))
     standing = _standing(target, app, component)
-    rows = tuple(
-        _row(standing, _declarable(target, each), imported, accept) for each in suggestions
-    )
+    said = [_declarable(target, each) for each in suggestions]
+    after = _after(standing, imported, take)
+    rows = tuple(_row(standing, after, each, imported, accept, take) for each in said)
     edits = [*_component_edits(target, standing, rows, imported.values)]
     edits += [_recipe_edit(target, standing, rows, imported, app, accept)]
     edits += _overlay_edits(target, imported)
-    _verify(target, rows, {**imported.values, **standing.values}, edits)
-    return Plan(rows, tuple(edits))
+    taken = {row.name: imported.values[row.name] for row in rows if row.state == "taken"}
+    values = {**imported.values, **after, **taken}
+    return Plan(rows, tuple(edits), _foreseen(target, standing, rows, values, edits))
 
 
 def _standing(target: Target, app: str, component: str | None) -> _Standing:
@@ -94,10 +108,26 @@ def _standing(target: Target, app: str, component: str | None) -> _Standing:
         home = wanted or _home(target.leaf.recipe, sealed) or default
         if home not in {each.component.file for each in sealed}:
             sealed += _sealed(target, home)
-        values = repository.rendered(target.leaf).values
-        return _Standing(target.leaf.recipe, sealed, values, home)
+        now = repository.rendered(target.leaf)
+        return _Standing(
+            now.recipe, sealed, now.values, now.previous, now.findings, now.places, home
+        )
     home = wanted or default
-    return _Standing(None, _sealed(target, home), {}, home)
+    return _Standing(None, _sealed(target, home), {}, {}, (), {}, home)
+
+
+def _after(standing: _Standing, imported: Imported, take: Collection[str]) -> Values:
+    """What the values that are there will be; derived ones follow what they are derived from."""
+    if standing.recipe is None:
+        return {}
+    new = {}
+    for name, value in imported.values.items():
+        declared = standing.recipe.values.get(name)
+        origin = declared.origin if declared else "given"
+        is_there = origin == "generated" or placement.standing(standing.sealed, name)
+        if origin != "derived" and (name in take or not is_there):
+            new[name] = value
+    return foreseen.rederived(standing.recipe, standing.values, new, standing.previous)
 
 
 def _home(recipe: Recipe, sealed: Sequence[Sealed]) -> str | None:
@@ -129,26 +159,33 @@ def _declarable(target: Target, suggestion: Suggestion) -> Suggestion:
     return importing.undeclared(suggestion) if has_bases else suggestion
 
 
-def _row(standing: _Standing, suggested: Suggestion, imported: Imported, accept: str) -> Row:
+def _row(
+    standing: _Standing, after: Values, suggested: Suggestion, imported: Imported, accept: str,
+    take: Collection[str],
+) -> Row:  # fmt: skip
     name = suggested.name
     declared = standing.recipe.values.get(name) if standing.recipe else None
-    holder = next(
-        (each.component.file for each in standing.sealed if name in placement.names_of(each)), None
-    )
-    if holder or (declared and declared.origin in ("generated", "derived")):
-        state: State = "there already" if _is_known(standing, suggested, imported) else "differs"
-        return Row(suggested, state, holder)
-    is_accepted = suggested.what in importing.ACCEPTED[accept]
-    if declared is None and is_accepted and suggested.what == "derived":
+    place = next(iter(placement.standing(standing.sealed, name)), None)
+    is_made = declared is not None and declared.origin in ("generated", "derived")
+    is_derived = suggested.what == "derived" and suggested.what in importing.ACCEPTED[accept]
+    if place or is_made:
+        is_derived_now = declared is not None and declared.origin == "derived"
+        if _is_known(after if is_derived_now else standing.values, suggested, imported):
+            return Row(suggested, "there already", place and place.file)
+        if name not in take:
+            return Row(suggested, "differs", place and place.file)
+        if place:
+            return Row(suggested, "taken", place.file, place.key)
+    if is_derived and (declared is None or declared.origin == "derived"):
         return Row(suggested, "derived", None)
     is_bytes = not _is_text(imported.values[name])
     file = importing.whole_file(standing.home, name) if is_bytes else standing.home
-    return Row(suggested, "stored", file, is_bytes)
+    return Row(suggested, "taken" if is_made else "stored", file, None if is_bytes else name)
 
 
-def _is_known(standing: _Standing, suggested: Suggestion, imported: Imported) -> bool:
+def _is_known(values: Values, suggested: Suggestion, imported: Imported) -> bool:
     """Whether the value renders as what was imported, or as a URL that reads the same."""
-    known = standing.values.get(suggested.name)
+    known = values.get(suggested.name)
     same = [imported.values[suggested.name]]
     same += [suggested.proposal.composed] if suggested.proposal else []
     return known is not None and known.data() in [each.data() for each in same]
@@ -165,21 +202,24 @@ def _is_text(value: Sensitive) -> bool:
 def _component_edits(
     target: Target, standing: _Standing, rows: Sequence[Row], values: Values
 ) -> Iterator[Edit]:
-    stored = {row.name: row.file for row in rows if row.state == "stored"}
-    entries = {name: values[name] for name, file in stored.items() if file == standing.home}
-    if any(each.component.file == standing.home for each in standing.sealed):
-        if entries:
-            changes = tuple(Change(name, value) for name, value in entries.items())
-            yield ComponentEdit(standing.home, changes)
-    elif entries or standing.recipe is None:
-        stated = {ENVIRONMENT: Sensitive(target.environment)}
-        yield NewComponent(standing.home, {**stated, **entries})
-    for name, file in stored.items():
-        if file is not None and file != standing.home:
-            if os.path.lexists(os.path.join(target.root, file)):
+    stored = [(row, row.file) for row in rows if row.state in ("stored", "taken") and row.file]
+    maps: dict[str, list[Change]] = {} if standing.recipe else {standing.home: []}
+    for row, file in stored:
+        if row.key is not None:
+            maps.setdefault(file, []).append(Change(row.key, values[row.name]))
+    for file, changes in maps.items():
+        if file not in standing.files:
+            new = {each.key: each.value for each in changes if each.value is not None}
+            yield NewComponent(file, {ENVIRONMENT: Sensitive(target.environment), **new})
+        elif changes:
+            yield ComponentEdit(file, tuple(changes))
+    for row, file in stored:
+        if row.key is None:
+            is_there = os.path.lexists(os.path.join(target.root, file))
+            if is_there and file not in standing.files:
                 message = "is there already; name another place with --component"
-                raise SopsmithError(Finding("usage", message, file, name))
-            yield WholeFile(file, values[name])
+                raise SopsmithError(Finding("usage", message, file, row.name))
+            yield WholeFile(file, values[row.name])
 
 
 def _recipe_edit(
@@ -195,16 +235,35 @@ def _recipe_edit(
         paths = _paths(target, rows, standing.home)
         text = importing.new_leaf(app, target.environment, paths, said, imported.secrets)
         return TextEdit(target.recipe, None, text.encode("utf-8"))
-    known = {each.file for each in target.leaf.recipe.components}
+    leaf = target.leaf
+    replaced = [row for row in rows if row.state in WRITTEN and row.name not in said]
+    known = {each.file for each in leaf.recipe.components}
     written = [row for row in rows if row.file is not None and row.file not in known]
 
     def edit(text: str) -> str:
         for path in _paths(target, written, None):
             text = layout.append_item(text, ("spec", "components"), path)
         fields = [(("spec", "values", name), dict(each)) for name, each in said.items()]
-        return layout.set_fields(text, fields)
+        text = layout.set_fields(text, fields)
+        for row in replaced:
+            text = _replaced(leaf, row, text)
+        return text
 
-    return recipe_edit(target.leaf, edit)
+    return recipe_edit(leaf, edit)
+
+
+def _replaced(leaf: Leaf, row: Row, text: str) -> str:
+    """What the recipe says of a value that it declares and that is another from here on."""
+    if row.state == "stored":
+        return text
+    text = origins.of_unknown_age(text, row.name)
+    declared = leaf.recipe.values[row.name]
+    if row.state == "derived":
+        inherited = leaf.resolved.spec["values"][row.name]["derive"]
+        return origins.derived(text, row.name, inherited, row.suggestion.fields["derive"])
+    if declared.origin == "generated":
+        return origins.stored(text, row.name)
+    return origins.given(text, row.name) if declared.origin == "derived" else text
 
 
 def _paths(target: Target, rows: Sequence[Row], home: str | None) -> list[str | dict[str, str]]:
@@ -214,7 +273,7 @@ def _paths(target: Target, rows: Sequence[Row], home: str | None) -> list[str | 
     for row in rows:
         if row.file is None:
             continue
-        if row.is_whole:
+        if row.file is not None and row.key is None:
             path = importing.relative(row.file, target.recipe)
             whole.append({"path": path, "as": row.name})
         else:
@@ -240,26 +299,27 @@ def _overlay_edits(target: Target, imported: Imported) -> Iterator[TextEdit]:
         yield TextEdit(posixpath.join(folder, "guard.yaml"), None, guard.encode())
 
 
-# --- what is derived is what was imported ---------------------------------------------------------
+# --- what will come of it ---------------------------------------------------------------------
 
 
-def _verify(target: Target, rows: Sequence[Row], values: Values, edits: Sequence[Edit]) -> None:
-    """Read the new recipe as a render would, and compose what it derives from what was imported."""
+def _foreseen(
+    target: Target, standing: _Standing, rows: Sequence[Row], values: Values, edits: Sequence[Edit]
+) -> tuple[Finding, ...]:
+    """What the new recipe says of the values; what it derives has to be what was imported."""
     texts = {each.file: each.after for each in edits if isinstance(each, TextEdit)}
-    read_now = files.reader(target.root)
-
-    def read(file: str) -> bytes:
-        return texts[file] if file in texts else read_now(file)
-
-    (resolved,) = resolve(read_source(target.recipe, read), read)
-    recipe = parse(resolved)
+    recipe = foreseen.recipe(target.recipe, files.reader(target.root), texts)
     derived = {row.name for row in rows if row.state == "derived"}
     known = {name: value for name, value in values.items() if name not in derived}
-    composed = derive(recipe, known, {}).values if derived else {}
+    composed = derive(recipe, known, standing.previous)
+    differing = {row.name for row in rows if row.state == "differs"}
     for row in rows:
-        if row.state == "derived" and row.suggestion.proposal is not None:
-            meant = row.suggestion.proposal.composed.data()
-            if row.name not in composed or composed[row.name].data() != meant:
+        proposal = row.suggestion.proposal
+        if row.state == "derived" and proposal is not None:
+            made = composed.values.get(row.name)
+            if made is None or made.data() != proposal.composed.data():
+                takes = " ".join(f"--take {name}" for name in proposal.names if name in differing)
+                hint = f"{takes}, or import it without --accept" if takes else "leave out --accept"
                 message = "would not be derived as what was imported"
-                hint = "import it without --accept"
                 raise SopsmithError(Finding("usage", message, target.recipe, row.name, hint))
+    places = {row.name: row.file for row in rows if row.file and row.state in WRITTEN}
+    return foreseen.findings(recipe, composed, {**standing.places, **places}, standing.findings)
