@@ -80,7 +80,7 @@ def import_values(
     again += ["-e", where] if where else []
     again += ["--recipe", recipe] if recipe else []
     again += ["--component", component] if component else []
-    left = [*_left_out(outcome, ["sopsmith", "import", *again])]
+    left = [*_left_out(outcome, ["sopsmith", "import", *again], accept)]
     findings = [*plan.findings, *left]
     if target.leaf is None:
         findings += checkout.unlisted(checkout.at(os.path.join(root, target.recipe), session.env))
@@ -167,11 +167,16 @@ def _app(app: str | None, target: Target, manifests: Sequence[Manifest], root: s
 # --- what is told ---------------------------------------------------------------------------------
 
 
-def _left_out(outcome: Outcome, again: Sequence[str]) -> Iterator[Finding]:
-    """The values that stand there with another text, each with the command that takes it."""
+def _left_out(outcome: Outcome, again: Sequence[str], accept: str) -> Iterator[Finding]:
+    """The values that stand there with another text, each with the command that takes it.
+
+    What is derived stays so: as text it would not follow its parts any more.
+    """
     for row in outcome.plan.rows:
         if row.state == "differs":
-            command = shlex.join([*again, "--take", row.name])
+            wanted = "derived" if (accept, row.suggestion.what) == ("none", "derived") else accept
+            accepting = [] if wanted == "none" else ["--accept", wanted]
+            command = shlex.join([*again, *accepting, "--take", row.name])
             hint = f"{'… | ' if '-' in again else ''}{command}"
             message = "has another text here, which was kept: this one was not imported"
             place = row.file or outcome.target.recipe
