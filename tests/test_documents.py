@@ -57,6 +57,15 @@ def test_the_demo_is_shown_by_line_25() -> None:
     assert "$ make demo" in lines[:25] and any("***" in line for line in lines[:25])
 
 
+def test_every_page_and_hint_installs_it_alike() -> None:
+    """From a checkout: no index has it, so a bare name would bring nothing, or another's."""
+    code = "".join(path.read_text() for path in (ROOT / "kustomize-plugin/sopsmith").rglob("*.py"))
+    named = re.findall(r"pip install '([^']+)'", README + PLUGIN + code)
+    assert len(named) >= 4 and {each.partition("[")[0] for each in named} == {
+        "PATH_OF_THE_CHECKOUT"
+    }
+
+
 def test_every_make_target_that_the_readme_names_exists() -> None:
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"`make ([a-z]+)", README)) <= set(targets)

@@ -180,7 +180,8 @@ def _check_reading(file: str, text: str) -> None:
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
     except ImportError:
-        hint = "pip install 'sopsmith[cli]' brings what commands that change files need"
+        pip = "pip install 'PATH_OF_THE_CHECKOUT[cli]'"
+        hint = f"{pip} brings what commands that change files need"
         message = "the package ruamel.yaml is not installed"
         raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
     try:

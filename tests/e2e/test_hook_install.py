@@ -9,7 +9,6 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-from sopsmith import __version__
 from tests import hooked
 from tests.repository import ROOT, Repo
 
@@ -40,7 +39,7 @@ def configuration(repo: Repo) -> str:
     shown = re.search(r"^```yaml\n(repos:.*?)^```$", README, re.MULTILINE | re.DOTALL)
     assert shown
     place, revision = published(repo)
-    named = {"URL_OF_THIS_REPOSITORY": place, f"v{__version__}": revision}
+    named = {"URL_OF_THIS_REPOSITORY": place, "REVISION": revision}
     return re.sub("|".join(map(re.escape, named)), lambda match: named[match[0]], shown[1])
 
 

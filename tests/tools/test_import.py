@@ -486,7 +486,7 @@ def test_without_the_package_a_live_secret_says_how_else(repo: Repo) -> None:
     blocked = repo.write("blocked/kubernetes/__init__.py", "raise ImportError")
     run = ruled(repo).cli("import", "--secret", "shop/app", PYTHONPATH=str(blocked.parent.parent))
     assert run.code == 3 and run.codes == {"program-missing"}
-    assert "kubectl get secret -o json | sopsmith import -" in run.err
+    assert "pip install 'PATH_OF_THE_CHECKOUT[cluster]', or kubectl get secret" in run.err
 
 
 def test_without_a_kubeconfig_a_live_secret_says_so(repo: Repo) -> None:

@@ -38,7 +38,8 @@ def _core() -> Any:
     try:
         from kubernetes import client, config
     except ImportError:
-        hint = "pip install 'sopsmith[cluster]', or kubectl get secret -o json | sopsmith import -"
+        pip = "pip install 'PATH_OF_THE_CHECKOUT[cluster]'"
+        hint = f"{pip}, or kubectl get secret -o json | sopsmith import -"
         message = "the kubernetes package is not installed"
         raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
     try:
