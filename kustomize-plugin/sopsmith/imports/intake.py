@@ -273,7 +273,7 @@ def _paths(target: Target, rows: Sequence[Row], home: str | None) -> list[str | 
     for row in rows:
         if row.file is None:
             continue
-        if row.file is not None and row.key is None:
+        if row.key is None:
             path = importing.relative(row.file, target.recipe)
             whole.append({"path": path, "as": row.name})
         else:
