@@ -262,6 +262,9 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
         "a.enc.ini", "recipients-differ", 5),
     "no MAC": (drop(COMPONENT, "    mac:"), f"{COMPONENT}:4", "tampered", 5),
     "no time stamp": (drop(COMPONENT, "    lastmodified:"), f"{COMPONENT}:4", "tampered", 5),
+    "no version": (drop(COMPONENT, "    version:"), f"{COMPONENT}:4", "tampered", 5),
+    "a version that is none": (
+        edit(COMPONENT, "    version: ", "    version: x"), f"{COMPONENT}:18", "tampered", 5),
     "metadata without its head": (drop(COMPONENT, "sops:"), f"{COMPONENT}:4", "tampered", 5),
     "text behind a ciphertext": (
         edit(COMPONENT, "type:str]", "type:str]x"), f"{COMPONENT}:1", "tampered", 5),

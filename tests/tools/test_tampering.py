@@ -294,3 +294,17 @@ def test_no_whole_mac_or_time_stamp(repo: Repo, field: str, text: Any) -> None:
     file = app(repo, "a.json", TOKEN="$")
     metadata(repo, file, lambda sops: sops.update({field: text}))
     refused(repo, "tampered", f"{file}: sops.{field}: ")
+
+
+@pytest.mark.parametrize("text", [None, "", "banana", "3", "3.13", "03.1.1", "3.9.0.1", 3], ids=str)
+def test_a_version_that_sops_can_not_read(repo: Repo, text: Any) -> None:
+    file = app(repo, "a.json", TOKEN="$")
+    metadata(repo, file, lambda sops: sops.update({"version": text}))
+    refused(repo, "tampered", f"{file}: sops.version: ")
+
+
+@pytest.mark.parametrize("text", ["v3.9.0", "3.9.0-rc.1", "3.9.0+x", "4.0.0"])
+def test_a_version_that_sops_reads(repo: Repo, text: str) -> None:
+    file = app(repo, "a.json", TOKEN="$")
+    metadata(repo, file, lambda sops: sops.update({"version": text}))
+    assert repo.function().code == 0

@@ -17,6 +17,8 @@ KEY_TYPES = ("age", "pgp", "kms", "gcp_kms", "azure_kv", "hc_vault", "hckms")
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)\Z")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+# What blang/semver reads. A newer sops may come to other formats, and then it names them itself.
+_VERSION = re.compile(r"v?(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}([-+][0-9A-Za-z.+-]+)?\Z", re.ASCII)
 
 
 class Metadata(NamedTuple):
@@ -37,6 +39,11 @@ def read_metadata(section: Mapping[str, Any], file: str) -> Metadata:
         raise _tampered("carries no whole time stamp", file, "sops.lastmodified")
     if not isinstance(mac, str):
         raise _tampered("carries no whole MAC", file, "sops.mac")
+    version = section.get("version")
+    if not isinstance(version, str) or not _VERSION.match(version):
+        raise _tampered(
+            "carries no version, without which sops reads nothing", file, "sops.version"
+        )
     groups = [section, *_maps(section.get("key_groups"), file, "sops.key_groups")]
     keys_of = [
         [(kind, key) for kind in KEY_TYPES for key in _maps(group.get(kind), file, f"sops.{kind}")]
