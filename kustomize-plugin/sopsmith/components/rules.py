@@ -11,9 +11,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from sopsmith.components import rules_shape
 from sopsmith.components.recipient import problem as problem_of_recipient
 from sopsmith.components.sealed import DEMO_RECIPIENT, Trust
-from sopsmith.components.selection import COMMENT_KINDS, KINDS, Selection, read_selection
+from sopsmith.components.selection import Selection, read_selection
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.recipes import shape
@@ -56,7 +57,7 @@ def parse_rules(data: bytes, file: str) -> Rules:
     findings = [*_top_problems(entries.top, file)]
     rules = []
     for field, raw in entries.rules:
-        found = [*_shape_problems(_RULE, raw, file, field)] or [*_text_problems(raw, file, field)]
+        found = _rule_problems(raw, file, field)
         findings += found
         if not found:
             rules.append(_rule(raw, file, field))
@@ -130,61 +131,20 @@ def _entries(data: bytes, file: str) -> _Entries:
     )
 
 
-# `keys` is no field of sops: people anchor their recipients there.
-_TOP = {"creation_rules": 0, "destination_rules": 0, "stores": 0, "keys": 0}
-
-
 def _top_problems(top: Mapping[str, Any], file: str) -> Iterator[Finding]:
-    for name in top:
-        if name not in _TOP:
-            message = "unknown field, which sops ignores"
-            yield Finding("rules-field", message, file, name, shape.unknown(name, _TOP))
+    for problem in rules_shape.TOP.check(top, ""):
+        yield _misshapen(problem, file)
 
 
-_KEYS = shape.list_of(shape.text(), or_one=True)
-_LIST = shape.list_of(shape.text())
-_TEXT = shape.text()
-_FLAT = ("age", "pgp", "kms", "gcp_kms", "azure_keyvault", "hc_vault_transit_uri")
+def _rule_problems(raw: Any, file: str, field: str) -> list[Finding]:
+    found = [_misshapen(problem, file) for problem in rules_shape.RULE.check(raw, field)]
+    return found or [*_text_problems(raw, file, field)]
 
 
-def _check_merged(value: Any, path: str) -> Iterator[shape.Problem]:
-    return shape.list_of(_GROUP).check(value, path)
-
-
-_MERGED = shape.Shape(_check_merged, {})
-_GROUP: shape.Shape = shape.record(
-    merge=(_MERGED, "groups whose keys are this one's too"),
-    age=(_LIST, "recipients"),
-    pgp=(_LIST, "fingerprints"),
-    kms=(shape.list_of(shape.record(
-        ("arn",),
-        arn=(_TEXT, ""), role=(_TEXT, ""), aws_profile=(_TEXT, ""),
-        context=(shape.map_of(_TEXT), ""),
-    )), "AWS keys"),
-    gcp_kms=(shape.list_of(shape.record(("resource_id",), resource_id=(_TEXT, ""))), ""),
-    hckms=(shape.list_of(shape.record(("key_id",), key_id=(_TEXT, ""))), ""),
-    azure_keyvault=(shape.list_of(shape.record(
-        ("vaultUrl", "key"), vaultUrl=(_TEXT, ""), key=(_TEXT, ""), version=(_TEXT, ""),
-    )), ""),
-    hc_vault=(_LIST, "URIs of Vault transit keys"),
-)  # fmt: skip
-_RULE = shape.record(
-    path_regex=(_TEXT, ""),
-    aws_profile=(_TEXT, ""),
-    hckms=(_LIST, ""),
-    key_groups=(shape.list_of(_GROUP), ""),
-    shamir_threshold=(shape.integer(0, 100), ""),
-    mac_only_encrypted=(shape.flag(), ""),
-    **dict.fromkeys(_FLAT, (_KEYS, "")),
-    **dict.fromkeys((*KINDS, *COMMENT_KINDS), (_TEXT, "")),
-)
-
-
-def _shape_problems(of: shape.Shape, raw: Any, file: str, field: str) -> Iterator[Finding]:
-    for problem in of.check(raw, field):
-        code = "rules-field" if problem.code == "recipe-field" else "rules-value"
-        message = problem.message + (", which sops ignores" if code == "rules-field" else "")
-        yield Finding(code, message, file, problem.path, problem.hint)
+def _misshapen(problem: shape.Problem, file: str) -> Finding:
+    code = "rules-field" if problem.code == "recipe-field" else "rules-value"
+    message = problem.message + (", which sops ignores" if code == "rules-field" else "")
+    return Finding(code, message, file, problem.path, problem.hint)
 
 
 def _text_problems(raw: Mapping[str, Any], file: str, field: str) -> Iterator[Finding]:
@@ -276,7 +236,7 @@ def _unreachable(rules: tuple[Rule, ...], file: str) -> Iterator[Finding]:
 
 def _group_problems(rule: Rule, file: str, field: str) -> Iterator[Finding]:
     if rule.raw.get("key_groups"):
-        for name in (*_FLAT, "hckms"):
+        for name in (*rules_shape.FLAT, "hckms"):
             if rule.raw.get(name):
                 message = "is ignored by sops, because key_groups stands beside it"
                 yield Finding("rules-field", message, file, f"{field}.{name}")

@@ -220,4 +220,29 @@ def test_a_file_that_is_none(data: bytes, code: str) -> None:
 
 
 def test_what_is_not_about_creation_is_left_to_sops() -> None:
-    assert parse_rules(b"stores: {yaml: {indent: 2}}\ndestination_rules: []", FILE).rules == ()
+    destination = {
+        "path_regex": "x", "s3_bucket": "b", "vault_kv_version": 2, "omit_extensions": True,
+        "recreation_rule": {"age": AGE},
+    }  # fmt: skip
+    stores = {"yaml": {"indent": 2}, "json": {"indent": -1}, "dotenv": {}, "ini": None}
+    tree = {"stores": stores, "destination_rules": [destination], "keys": [{"any": "thing"}]}
+    assert parse_rules(json.dumps(tree).encode(), FILE).rules == ()
+
+
+@pytest.mark.parametrize(
+    ("tree", "code", "field"),
+    [
+        ({"stores": {"yml": {"indent": 2}}}, "rules-field", "stores.yml"),
+        ({"stores": {"yaml": {"indnet": 2}}}, "rules-field", "stores.yaml.indnet"),
+        ({"stores": {"yaml": {"indent": "2"}}}, "rules-value", "stores.yaml.indent"),
+        ({"stores": {"dotenv": {"indent": 2}}}, "rules-field", "stores.dotenv.indent"),
+        ({"destination_rules": {}}, "rules-value", "destination_rules"),
+        ({"destination_rules": [{"path_rgex": "x"}]}, "rules-field",
+         "destination_rules[0].path_rgex"),
+        ({"destination_rules": [{"recreation_rule": {"pgpp": "A"}}]}, "rules-field",
+         "destination_rules[0].recreation_rule.pgpp"),
+    ],
+)  # fmt: skip
+def test_fields_beside_the_creation_rules_are_spelt_right(tree: Any, code: str, field: str) -> None:
+    (finding,) = problems(json.dumps(tree).encode(), FILE)
+    assert (finding.code, finding.field) == (code, field)
