@@ -26,6 +26,16 @@ def test_every_overdue_value_of_the_repository_is_a_warning_and_no_failure(repo:
     assert "dev/recipe.yaml" not in run.out
 
 
+def test_a_value_that_only_the_base_speaks_of_is_shown_there(repo: Repo) -> None:
+    """An annotation without a line stands nowhere in a review."""
+    head = "apiVersion: sopsmith.dev/v1alpha1\nkind: SecretRecipe\nmetadata: {name: shop}\n"
+    value = "    TOKEN: {generate: {password: {}}, maxAge: 90d}\n"
+    repo.write("base.yaml", f"{head}spec:\n  app: shop\n  values:\n{value}")
+    repo.leaf(app=None, extends="../base.yaml", secrets={"shop": {"keys": ["TOKEN"]}})
+    run = repo.cli("due", "--output", "github")
+    assert run.out.startswith("::warning file=base.yaml,line=7,") and "-e production" in run.out
+
+
 def test_where_nothing_is_due_nothing_is_said(repo: Repo) -> None:
     leaf(repo, "dev", rotated="2999-01-01")
     run = repo.cli("due")

@@ -23,12 +23,11 @@ def overdue(recipe: Recipe, today: date) -> Iterator[Finding]:
     """A finding for every value past its maxAge, or whose age nobody knows."""
     for value in recipe.values.values():
         day = due(value)
+        verb = "set" if value.origin == "given" else "rotate"
+        hint = f"sopsmith {verb} {value.name} -e {recipe.environment}"
         if value.max_age is not None and value.rotated is None:
+            # The leaf may say nothing of the value, and then there would be no line to point at.
             message = "has a maxAge and no rotated date to count from"
-            hint = f"sopsmith rotate {value.name} -e {recipe.environment}, or set rotated"
-            yield Finding("overdue", message, recipe.file, value.name, hint)
+            yield Finding("overdue", message, value.file, value.name, f"{hint}, or set rotated")
         elif day is not None and day <= today:
-            message = f"was due on {day}"
-            verb = "set" if value.origin == "given" else "rotate"
-            hint = f"sopsmith {verb} {value.name} -e {recipe.environment}"
-            yield Finding("overdue", message, recipe.file, value.name, hint)
+            yield Finding("overdue", f"was due on {day}", recipe.file, value.name, hint)
