@@ -131,6 +131,17 @@ def test_scripts_get_json(shop: Repo) -> None:
     assert (run.code, run.document["findings"][0]["code"]) == (2, "recipe-name")
 
 
+def test_a_value_is_data_for_who_asks_so(shop: Repo) -> None:
+    fresh = shop.canary(after='"\n')
+    assert set_(shop, "API_TOKEN", fresh, "--exact").code == 0
+    run = shop.cli("get", "API_TOKEN", "--output", "json")
+    assert run.document == {"value": "API_TOKEN", "environment": "production", "text": fresh}
+    assert set_(shop, "KEYSTORE", b"\0\xff", "--exact").code == 0
+    assert shop.cli("get", "KEYSTORE", "--output", "json").document["base64"] == "AP8="
+    run = shop.cli("get", "API_TOKN", "--output", "json")
+    assert (run.code, run.document["findings"][0]["code"]) == (2, "recipe-name")
+
+
 @pytest.mark.parametrize("ending", ["\n", "\r\n", ""])
 def test_one_line_break_at_the_end_is_what_echo_adds(shop: Repo, ending: str) -> None:
     fresh = shop.canary()

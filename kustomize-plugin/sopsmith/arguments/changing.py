@@ -135,10 +135,11 @@ def add_to(add: Add) -> None:
 
     one = add(
         "get", "Print one value, as it is, to standard output.",
-        lambda s, o: get.get(s, o.key, where=o.environment),
+        lambda s, o: get.get(s, o.key, where=o.environment, output=o.output),
     )  # fmt: skip
     options.key(one)
     options.environment(one)
+    options.output(one)
 
     one = add(
         "fill", "Draw every stored value that is missing, and keep it in its component.",
