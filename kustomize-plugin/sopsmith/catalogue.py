@@ -238,6 +238,14 @@ CATALOGUE: dict[str, Entry] = {
         "Treat what it holds as leaked: replace it, then encrypt the file with `sops encrypt -i`.",
         "PASSWORD: hello",
     ),
+    "clear-comment": Entry(
+        5, "a comment stands in plaintext in an encrypted file",
+        "Where sops encrypts values it encrypts comments too, so this one was put there by other "
+        "hands. sops decrypts the file all the same, and its MAC covers no comment.",
+        "Take it out; what explains a value belongs in the recipe. Replace a secret that stood in "
+        "it: git has seen it.",
+        "# SMTP_PASSWORD=hunter2",
+    ),
     "tampered": Entry(
         5, "a component is not what sops wrote",
         "A ciphertext, the MAC, the time stamp or the shape was changed outside sops.",

@@ -158,6 +158,11 @@ def other() -> str:
     return made.stderr.split()[-1]
 
 
+def commented_dotenv(repo: Repo) -> None:
+    repo.component("secrets/x.enc.env", {"A": repo.canary()})
+    repo.edit("secrets/x.enc.env", lambda text: f"{text}# A={PLAIN}\n")
+
+
 def second_recipient(repo: Repo) -> None:
     values = {"SOPSMITH_SEED_1": repo.seed, "TOKEN": repo.canary()}
     repo.component(COMPONENT, values, recipient=f"{repo.recipient},{other()}")
@@ -260,6 +265,16 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
         both(encrypted_then("a.enc.ini", "[a]\nb = x\n", ""),
              lambda repo: recipient_of(repo, other())),
         "a.enc.ini", "recipients-differ", 5),
+    "a comment above a value": (
+        lambda repo: repo.edit(COMPONENT, lambda text: f"# PASSWORD={PLAIN}\n{text}"),
+        f"{COMPONENT}:1", "clear-comment", 5),
+    "a comment behind a ciphertext": (
+        edit(COMPONENT, "type:str]", f"type:str] # {PLAIN}"), f"{COMPONENT}:1", "clear-comment", 5),
+    "a comment among the metadata": (
+        edit(COMPONENT, "    lastmodified", f"    # {PLAIN}\n    lastmodified"),
+        f"{COMPONENT}:15", "clear-comment", 5),
+    "a comment in a .env": (
+        commented_dotenv, "secrets/x.enc.env:9", "clear-comment", 5),
     "no MAC": (drop(COMPONENT, "    mac:"), f"{COMPONENT}:4", "tampered", 5),
     "no time stamp": (drop(COMPONENT, "    lastmodified:"), f"{COMPONENT}:4", "tampered", 5),
     "no version": (drop(COMPONENT, "    version:"), f"{COMPONENT}:4", "tampered", 5),

@@ -113,6 +113,14 @@ def test_a_path_that_nothing_reads_is_wrong_usage(two: Repo) -> None:
     assert "error: README.md: no recipe reads it [usage]" in run.out
 
 
+def test_a_clear_comment_in_a_component_is_found_with_a_key(two: Repo) -> None:
+    two.edit(SHARED, lambda text: f"# {two.canary()}\n{text}")
+    run = two.cli("validate", "overlays/staging")
+    assert run.code == 5
+    assert f"error: {SHARED}:1: is a comment in plaintext" in run.out
+    two.canaries.pop()  # it stands in the file
+
+
 def test_a_change_that_breaks_one_environment_is_found_through_the_base(two: Repo) -> None:
     two.component("secrets/staging.enc.yaml", {}, environment="staging")
     run = two.cli("validate", "--changed", BASE)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sopsmith import checkout, report, settings
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.guard import affected, check
+from sopsmith.guard import affected, check, covered
 from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
 from sopsmith.recipes import guards, schedule
@@ -122,6 +122,8 @@ def _findings(target: Target, session: Session) -> Iterable[Finding]:
             recipes = checkout.recipes(here)
     for recipe in recipes:
         findings += schedule.overdue(recipe, session.today)
+    for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
+        findings += covered.comment_problems(component, here.read(component.file))
     if here.kustomization and recipes:
         findings += guards.problems(here.kustomization, here.sources, recipes, here.read)
     if not here.kustomization:

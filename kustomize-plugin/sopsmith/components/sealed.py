@@ -23,7 +23,7 @@ DEMO_RECIPIENT = "age1a5lt4xfmz8hk7cuwy84v870hm9m3la2ya7c4c4yeuc2d3tdmqqhqyg608r
 
 _CIPHERTEXT = re.compile(
     r"ENC\[AES256_GCM,data:([A-Za-z0-9+/=]+),iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+)"
-    r",type:(str|int|float|bool|time)\]\Z"
+    r",type:(str|int|float|bool|time|comment)\]\Z"
 )
 _FORMATS: dict[str, Format] = {
     "yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv",
@@ -75,7 +75,7 @@ def seal(
         if len(findings) == MOST_FINDINGS:
             break
         is_ours = path == (CLEAR_ENVIRONMENT,) or (is_secret and path[0] in SECRET_CLEAR)
-        problem = _leaf_problem(leaf)
+        problem = _leaf_problem(leaf, path)
         if any(":" in key for key in path):  # for sops `a:b` is the same path as b inside a
             problem = "tampered"
         if problem is None:
@@ -188,20 +188,32 @@ def leaves_of(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
         yield path, node
 
 
-def _leaf_problem(leaf: Any) -> Literal["not-encrypted", "tampered"] | None:
+def _leaf_problem(leaf: Any, path: Path = ()) -> Literal["not-encrypted", "tampered"] | None:
     """None for "" and null (which sops leaves clear), empty nodes, and a whole canonical ENC[…]."""
     if leaf is None or leaf == "" or leaf == {} or leaf == []:
         return None
     if not isinstance(leaf, str) or not leaf.startswith("ENC["):
         return "not-encrypted"
-    match = _CIPHERTEXT.match(leaf)
+    kind = _kind(leaf)
+    is_item = path[-1:] != () and path[-1].isdecimal()  # comments in a list become items of it
+    return "tampered" if kind is None or (kind == "comment" and not is_item) else None
+
+
+def is_encrypted_comment(text: str) -> bool:
+    """Whether the text of a comment is what sops makes of one."""
+    return _kind(text) == "comment"
+
+
+def _kind(text: str) -> str | None:
+    """The type of a whole canonical ENC[…]; None for anything else."""
+    match = _CIPHERTEXT.match(text)
     if match is None:
-        return "tampered"
+        return None
     try:
         sizes = [_canonical_length(match[index]) for index in (1, 2, 3)]
     except (ValueError, binascii.Error):
-        return "tampered"
-    return None if sizes[1:] == [32, 16] else "tampered"
+        return None
+    return match[4] if sizes[1:] == [32, 16] else None
 
 
 def _canonical_length(text: str) -> int:

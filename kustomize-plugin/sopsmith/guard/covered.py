@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from sopsmith.components import change, ini
+from sopsmith.components.comments import clear_comments
 from sopsmith.components.rules import Rule, covers_everything
 from sopsmith.components.sealed import (
+    MOST_FINDINGS,
     SECRET_CLEAR,
     Path,
     Trust,
@@ -96,15 +99,30 @@ def sealing_problems(
         return [Finding("file-unreadable", "is 8 MiB or more", component.file)]
     if component.file.endswith(".ini") and data[:1] != b"{":
         return _ini_problems(component, data, rule, trust)
+    found = list(comment_problems(component, data))
     documents = [data] if is_ours else _documents(component.file, data)
     try:
-        return [
-            finding
-            for document in documents
-            for finding in _document_problems(component, document, rule, trust, is_ours)
-        ]
+        for document in documents:
+            found += _document_problems(component, document, rule, trust, is_ours)
     except SopsmithError as error:
-        return list(error.findings)
+        found += error.findings
+    return found
+
+
+def comment_problems(component: Component, data: bytes) -> Iterator[Finding]:
+    """Comments in plaintext where the file's own crypt rule has them encrypted."""
+    try:
+        section = unpacked(component, _documents(component.file, data)[0])[1]
+        selection = read_selection(section, component.file, "sops")
+    except SopsmithError:  # then more than its comments is wrong, and told
+        return
+    lines = clear_comments(data, format_of(component), selection)
+    hint = (
+        "take it out, and replace a secret in it: git has seen it; the recipe may explain a value"
+    )
+    for line in islice(lines, MOST_FINDINGS):
+        message = "is a comment in plaintext, where sops encrypts comments"
+        yield Finding("clear-comment", message, component.file, hint=hint, line=line)
 
 
 def _ini_problems(
