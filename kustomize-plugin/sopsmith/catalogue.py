@@ -427,9 +427,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "merge-conflict": Entry(
         1, "two branches changed one value of a component",
-        "Both set the same key, or both changed who can read the file; ours was kept, and git "
-        "marks the file as in conflict.",
-        "Set what is right with `sopsmith set`, then `git add` the file.",
+        "Both set the same key, or both changed who can read the file. The file holds git's marks, "
+        "and is no component until somebody chose.",
+        "`sopsmith merge FILE --ours KEY… --theirs KEY…`, then `git add FILE`.",
         "SMTP_PASSWORD set on two branches",
     ),
     "min-length": Entry(
@@ -526,7 +526,8 @@ CATALOGUE: dict[str, Entry] = {
     "conflict-marker": Entry(
         1, "a merge was left unresolved",
         "The file holds <<<<<<< and >>>>>>> lines.",
-        "Resolve it; `sopsmith merge` joins two sides of a component key by key.",
+        "Resolve it; for a component `sopsmith merge FILE --ours KEY… --theirs KEY…` does, since "
+        "picked lines have no MAC.",
         "<<<<<<< HEAD",
     ),
     "leftover": Entry(

@@ -82,7 +82,8 @@ class Branches(NamedTuple):
 
 def prepared(repo: Repo, file: str) -> Branches:
     """A component with three values, and the driver that `init` installs."""
-    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    crypt = "    encrypted_regex: ^data$\n" if file.startswith("secret") else ""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n{crypt}")
     repo.write(".gitattributes", "*.enc.* merge=sopsmith\n")
     for key, text in (("user.name", "n"), ("user.email", "n@example.org"),
                       ("merge.sopsmith.name", "sopsmith"),
@@ -216,21 +217,43 @@ def test_in_a_folder_with_spaces(one: Branches) -> None:
 
 
 def conflict(branches: Branches, run: Run, *said: str) -> None:
-    """git shows the file as unmerged; nothing in it is a half of something."""
+    """git shows the file as unmerged, and it holds the marks of both sides."""
     assert run.code == 1, run.err
     assert [text for text in said if text not in run.err] == []
     assert branches.unmerged() == [branches.file]
     assert branches.git("status", "--short").out.startswith(("UU", "AA"))
+    is_marked(branches)
+
+
+def is_marked(branches: Branches) -> None:
+    """Nobody takes it for a component: check stops it, and nothing renders it or writes to it."""
+    text = (branches.repo.path / branches.file).read_text()
+    assert re.findall("^(<{7} ours|={7}|>{7} theirs)$", text, re.MULTILINE)[:1] == ["<<<<<<< ours"]
+    run = branches.repo.cli("check")
+    assert (run.code, "[conflict-marker]" in run.out) == (1, True)
+    assert f"sopsmith merge {branches.file}" in run.out
+
+
+def settled(branches: Branches, *choice: str) -> dict[str, str]:
+    """What the file holds when a person has chosen; git takes it, and check has nothing to say."""
+    run = branches.repo.cli("merge", branches.file, *choice)
+    assert run.code == 0, run.err
+    assert branches.unmerged() == [branches.file]  # until a person adds it
+    assert branches.repo.cli("check").out.count("error") == 1  # "0 errors"
+    return branches.held()
 
 
 def test_one_key_changed_on_both_sides_is_a_conflict(each: Branches) -> None:
     mine, theirs, both = (each.repo.canary() for _ in range(3))
     each.on("ours", each.set(ONE=mine))
     each.on("theirs", each.set(ONE=theirs, TWO=both))
-    run = each.merge()
-    conflict(each, run, "both sides changed", "ONE", "then git add")
-    held = each.held()  # ours, with what joined, and it decrypts
+    conflict(each, each.merge(), "both sides changed", "ONE", "--ours, or --theirs")
+    held = settled(each, "--ours")  # with what joined, and under a MAC
     assert (held["ONE"], held["TWO"]) == (mine, both)
+    held = settled(each, "--theirs")  # nobody added it, so it can still be chosen otherwise
+    assert (held["ONE"], held["TWO"]) == (theirs, both)
+    assert each.git("commit", "-qam", "merged").code == 0
+    assert each.git("status", "--short").out == ""
 
 
 def test_a_number_that_becomes_true_is_a_conflict(repo: Repo) -> None:
@@ -240,18 +263,101 @@ def test_a_number_that_becomes_true_is_a_conflict(repo: Repo) -> None:
         one.on(branch, run)
     one.on("ours", one.set(ONE="another"))
     conflict(one, one.merge(), "THREE")
-    assert dict[str, object](one.held())["THREE"] == 1
+    assert dict[str, object](settled(one, "--ours"))["THREE"] == 1
 
 
-def test_a_conflict_is_solved_by_set_and_add(one: Branches) -> None:
+def test_of_each_key_one_side_is_taken(one: Branches) -> None:
+    mine, theirs = ([one.repo.canary() for _ in range(3)] for _ in "ab")
+    one.on("ours", one.set(ONE=mine[0], TWO=mine[1], THREE=mine[2]))
+    one.on("theirs", one.set(ONE=theirs[0], TWO=theirs[1], THREE=theirs[2]))
+    conflict(one, one.merge())
+    held = settled(one, "--ours", "ONE", "--theirs", "TWO", "THREE")
+    assert [held[key] for key in ("ONE", "TWO", "THREE")] == [mine[0], theirs[1], theirs[2]]
+    held = settled(one, "--theirs", "--ours", "TWO")
+    assert [held[key] for key in ("ONE", "TWO", "THREE")] == [theirs[0], mine[1], theirs[2]]
+
+
+def test_a_key_of_a_secret_is_named_without_its_section(repo: Repo) -> None:
+    branches = prepared(repo, "secret.enc.yaml")
+    theirs = repo.canary()
+    branches.on("ours", branches.set(ONE=repo.canary()))
+    branches.on("theirs", branches.set(ONE=theirs))
+    conflict(branches, branches.merge(), "data.ONE")
+    assert settled(branches, "--theirs", "ONE")["ONE"] == theirs
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        ((), "both sides changed ONE, TWO"),
+        (("--ours", "ONE"), "both sides changed TWO"),
+        (("--ours", "ON"), "ON: is in no conflict"),
+        (("--ours", "THREE", "--theirs"), "these are: ONE, TWO"),
+        (("--ours", "ONE", "--theirs", "ONE", "TWO"), "from one side"),
+        (("--ours", "--theirs"), "from one side"),
+    ],
+)
+def test_what_is_not_chosen_stays_a_conflict(
+    one: Branches, choice: tuple[str, ...], said: str
+) -> None:
+    one.on("ours", one.set(ONE=one.repo.canary(), TWO=one.repo.canary()))
+    one.on("theirs", one.set(ONE=one.repo.canary(), TWO=one.repo.canary()))
+    conflict(one, one.merge())
+    before = (one.repo.path / one.file).read_bytes()
+    run = one.repo.cli("merge", one.file, *choice)
+    assert (run.code in (1, 2), said in run.err) == (True, True), run.err
+    assert (one.repo.path / one.file).read_bytes() == before
+
+
+def test_neither_side_is_right(one: Branches) -> None:
     one.on("ours", one.set(ONE=one.repo.canary()))
     one.on("theirs", one.set(ONE=one.repo.canary()))
     conflict(one, one.merge())
+    settled(one, "--ours")
     right = one.repo.canary()
     one.set(ONE=right)()
-    one.git("add", one.file)
-    assert one.git("commit", "-q", "--no-edit").code == 0
+    assert one.git("commit", "-qam", "merged").code == 0
     assert one.held()["ONE"] == right
+
+
+def test_a_conflict_can_not_be_committed_by_accident(one: Branches) -> None:
+    """As git users know it: `commit -a` with the marks in the file, and the hook."""
+    one.repo.write(".git/hooks/pre-commit", "#!/bin/sh\nexec sopsmith check\n").chmod(0o755)
+    theirs = one.repo.canary()
+    one.on("ours", one.set(ONE=one.repo.canary()))
+    one.on("theirs", one.set(ONE=theirs))
+    conflict(one, one.merge())
+    stopped = one.git("commit", "-qam", "merged")
+    assert (stopped.code, "[conflict-marker]" in stopped.out + stopped.err) == (1, True)
+    one.git("add", one.file)  # and a person who said that it is resolved gets the sides back
+    run = one.repo.cli("merge", one.file, "--theirs")
+    assert (run.code, "git knows of no conflict" in run.err) == (2, True)
+    one.git("checkout", "-m", "--", one.file)
+    assert settled(one, "--theirs")["ONE"] == theirs
+    assert one.git("commit", "-qam", "merged").code == 0
+
+
+@pytest.mark.parametrize("command", ["rebase", "cherry-pick", "stash"])
+def test_a_conflict_of_other_commands_is_settled_alike(one: Branches, command: str) -> None:
+    theirs = one.repo.canary()
+    one.on("ours", one.set(ONE=one.repo.canary()))
+    if command == "stash":
+        one.git("checkout", "-q", "base")
+        one.set(ONE=theirs)()
+        one.git("stash")
+        one.git("checkout", "-q", "ours")
+        run = one.git("stash", "pop")
+    else:
+        one.on("theirs", one.set(ONE=theirs))
+        one.git("checkout", "-q", {"rebase": "theirs", "cherry-pick": "ours"}[command])
+        run = one.git(command, {"rebase": "ours", "cherry-pick": "theirs"}[command])
+    conflict(one, run)
+    assert settled(one, "--theirs")["ONE"] == theirs
+    if command != "stash":
+        one.git("add", one.file)
+        done = one.repo.run("git", command, "--continue", GIT_EDITOR="true")
+        assert done.code == 0, done.err
+        assert one.held()["ONE"] == theirs and one.git("status", "--short").out == ""
 
 
 @pytest.mark.parametrize("gone", ["ours", "theirs"])
@@ -260,7 +366,8 @@ def test_removed_here_and_changed_there_is_a_conflict(one: Branches, gone: str) 
     one.on("ours", one.set(ONE="" if gone == "ours" else fresh))
     one.on("theirs", one.set(ONE="" if gone == "theirs" else fresh))
     conflict(one, one.merge(), "ONE")
-    assert one.held().get("ONE") == (None if gone == "ours" else fresh)
+    assert settled(one, "--ours").get("ONE") == (None if gone == "ours" else fresh)
+    assert settled(one, "--theirs").get("ONE") == (None if gone == "theirs" else fresh)
 
 
 def test_added_on_both_sides_otherwise_is_a_conflict(one: Branches) -> None:
@@ -268,7 +375,7 @@ def test_added_on_both_sides_otherwise_is_a_conflict(one: Branches) -> None:
     one.on("ours", one.set(FOUR=mine))
     one.on("theirs", one.set(FOUR=one.repo.canary()))
     conflict(one, one.merge(), "FOUR")
-    assert one.held()["FOUR"] == mine
+    assert settled(one, "--ours", "FOUR")["FOUR"] == mine
 
 
 def renamed(branches: Branches) -> Callable[[], object]:
@@ -283,7 +390,9 @@ def test_a_clear_field_changed_on_their_side_is_a_conflict(repo: Repo) -> None:
     branches.on("ours", branches.set(ONE=mine))
     branches.on("theirs", renamed(branches))
     conflict(branches, branches.merge(), "clear fields")
-    assert branches.held()["ONE"] == mine
+    run = repo.cli("merge", branches.file, "--theirs")
+    assert (run.code, "can't be taken by themselves" in run.err) == (1, True)
+    assert settled(branches, "--ours")["ONE"] == mine
 
 
 def test_a_clear_field_changed_on_our_side_stays(repo: Repo) -> None:
@@ -313,8 +422,12 @@ def test_a_whole_file_changed_on_both_sides_is_a_conflict(repo: Repo) -> None:
     branches.on("ours", lambda: repo.component("k.enc.p12", b"\0two"))
     branches.on("theirs", lambda: repo.component("k.enc.p12", b"\0three"))
     run = branches.merge()
-    assert (run.code, branches.unmerged()) == (1, ["k.enc.p12"])
-    assert "the one value that it is" in run.err
+    conflict(branches._replace(file="k.enc.p12"), run, "the one value that it is")
+    assert repo.cli("merge", "k.enc.p12", "--theirs").code == 1
+    branches.git("checkout", "--theirs", "k.enc.p12")
+    sops = ("sops", "--config", "/dev/null", "decrypt", "--input-type", "binary", "k.enc.p12")
+    assert repo.run(*sops, "--output-type", "binary").code == 0
+    assert repo.cli("check").code == 0
 
 
 # --- who reads it ---------------------------------------------------------------------------------
@@ -372,7 +485,7 @@ def test_a_reader_removed_on_one_side_stays_removed(
 def test_in_a_conflict_with_new_readers_on_their_side_our_value_stays(
     repo: Repo, other: tuple[Path, str]
 ) -> None:
-    """The hint says that ours was kept, whoever's text the result started from."""
+    """Whoever's text the result started from."""
     branches = prepared(repo, FORMATS[0])
     mine = repo.canary()
     branches.on("ours", branches.set(ONE=mine))
@@ -383,7 +496,9 @@ def test_in_a_conflict_with_new_readers_on_their_side_our_value_stays(
         branches.git("checkout", "--", ".sops.yaml")
 
     branches.on("theirs", change)
-    conflict(branches, branches.merge(), "ONE", "ours was kept")
+    conflict(branches, branches.merge(), "ONE")
+    run = repo.cli("merge", branches.file, "--ours")
+    assert run.code == 0, run.err
     assert branches.held()["ONE"] == mine
 
 
@@ -395,26 +510,23 @@ def test_readers_changed_otherwise_on_both_sides_is_a_conflict(
     repo.run("age-keygen", "-o", str(third))
     recipient = repo.run("age-keygen", "-y", str(third)).out.strip()
     branches.on("ours", rotated(branches, "--add-age", other[1]))
-    mine = (repo.path / branches.file).read_bytes()
     branches.on("theirs", rotated(branches, "--add-age", recipient))
-    conflict(branches, branches.merge(), "both sides changed who can read it")
-    assert (repo.path / branches.file).read_bytes() == mine
+    conflict(branches, branches.merge(), "both sides changed who can read it", "git checkout")
 
 
 # --- what can't be merged -------------------------------------------------------------------------
 
 
 def kept(branches: Branches, change: Callable[[], object], *said: str, **env: Any) -> None:
-    """The driver fails: git shows a conflict, and ours is byte for byte what it was."""
+    """The driver fails: git shows a conflict, with marks, and keeps both sides."""
     branches.on("theirs", branches.set(TWO=branches.repo.canary()))
     change()
     branches.commit("spoilt")
     branches.on("ours", branches.set(ONE=branches.repo.canary()))
     mine = (branches.repo.path / branches.file).read_bytes()
     run = branches.merge(**env)
-    assert run.code == 1
-    assert [text for text in said if text not in run.err] == []
-    assert branches.unmerged() == [branches.file]
+    conflict(branches, run, *said)
+    branches.git("checkout", "--ours", branches.file)
     assert (branches.repo.path / branches.file).read_bytes() == mine
 
 
@@ -422,7 +534,7 @@ def spoil(branches: Branches, old: str, new: str) -> Callable[[], None]:
     return lambda: branches.repo.edit(branches.file, lambda text: text.replace(old, new))
 
 
-def test_without_a_key_ours_stays(one: Branches) -> None:
+def test_without_a_key_both_sides_are_marked(one: Branches) -> None:
     kept(one, lambda: None if one.repo.write("more", "x") else None, "[no-key]",
          SOPS_AGE_KEY_FILE=None)  # fmt: skip
 
@@ -444,7 +556,7 @@ def test_a_side_that_was_emptied_is_not_merged(one: Branches) -> None:
     kept(one, lambda: one.repo.write(one.file, ""))
 
 
-def test_without_sops_ours_stays(one: Branches) -> None:
+def test_without_sops_both_sides_are_marked(one: Branches) -> None:
     """No merge without a MAC of its own."""
     folder = one.repo.path.parent / "only"
     folder.mkdir()
@@ -457,7 +569,9 @@ def test_without_sops_ours_stays(one: Branches) -> None:
 def test_outside_of_git_the_driver_says_what_it_is(repo: Repo) -> None:
     run = repo.cli("merge", "a", "b", "c", "d")
     assert (run.code, run.codes) == (3, {"file-unreadable"})
-    assert repo.cli("merge", "a").code == 2
+    assert repo.cli("merge", "a", "b").code == 2
+    run = repo.cli("merge", "a")
+    assert (run.code, run.codes) == (2, {"usage"})
 
 
 def replaced(one: Branches, stranger: tuple[Path, str], *, hide: bool) -> Callable[[], None]:
@@ -532,8 +646,5 @@ def test_a_new_file_for_new_readers_is_for_a_person_to_judge(
     one: Branches, stranger: tuple[Path, str]
 ) -> None:
     one.on("ours", one.set(NEW=one.repo.canary()))
-    before = (one.repo.path / one.file).read_bytes()
     one.on("theirs", replaced(one, stranger, hide=False))
-    run = one.merge()
-    assert run.code == 1 and "new file for new readers" in run.err
-    assert (one.repo.path / one.file).read_bytes() == before
+    conflict(one, one.merge(), "new file for new readers")

@@ -19,7 +19,10 @@ from sopsmith.commands import (
     unset,
 )
 from sopsmith.commands import set as set_command
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
 from sopsmith.setup.interview import Options
+from sopsmith.voice import Session
 
 EXAMPLES = {
     "import": (
@@ -56,7 +59,11 @@ EXAMPLES = {
         "sopsmith recipients remove age1… --commit",
         "sopsmith recipients sync",
     ),
-    "merge": ("git config merge.sopsmith.driver 'sopsmith merge -- %O %A %B %P'",),
+    "merge": (
+        "sopsmith merge secrets/production/shop.enc.yaml --theirs",
+        "sopsmith merge shop.enc.yaml --ours SMTP_PASSWORD --theirs API_TOKEN",
+        "git config merge.sopsmith.driver 'sopsmith merge -- %O %A %B %P'",
+    ),
 }
 
 
@@ -219,11 +226,26 @@ def add_to(add: Add) -> None:
     options.output(one)
 
     one = add(
-        "merge", "Join two branches' changes of a component: git's merge driver.",
-        lambda s, o: merge.merge_files(s, o.base, o.ours, o.theirs, o.path),
+        "merge", "Join two branches' changes of a component: git's merge driver.", _merge
     )  # fmt: skip
-    for name, letter in (("base", "O"), ("ours", "A"), ("theirs", "B"), ("path", "P")):
-        one.add_argument(name, metavar=name.upper(), help=f"what git gives as %%{letter}")
+    one.add_argument(
+        "file", nargs="+", metavar="FILE",
+        help="one in conflict; or what git gives its driver: %%O %%A %%B %%P",
+    )  # fmt: skip
+    for side in ("ours", "theirs"):
+        one.add_argument(
+            f"--{side}", nargs="*", metavar="KEY",
+            help=f"take {side} of these keys; without any, of all that are left",
+        )  # fmt: skip
+
+
+def _merge(session: Session, given: argparse.Namespace) -> int:
+    if len(given.file) == 4 and given.ours is given.theirs is None:
+        return merge.drive(session, *given.file)
+    if len(given.file) == 1:
+        return merge.settle(session, given.file[0], given.ours, given.theirs)
+    hint = "sopsmith merge --help"
+    raise SopsmithError(Finding("usage", "name one FILE, or four as git does", hint=hint))
 
 
 def _init_options(given: argparse.Namespace) -> Options:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
+from sopsmith.components.conflict import conflict
 from sopsmith.components.metadata import Metadata, read_metadata, unflatten
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -122,7 +123,10 @@ def _read(component: Component, data: bytes, form: Format) -> tuple[dict[str, An
     try:
         tree = _PARSERS[form](data)
     except document.DocumentError as error:
-        if b"ENC[AES256_GCM," not in data:
+        torn = conflict(data, component.file, encrypted=True)
+        if torn:
+            finding = torn
+        elif b"ENC[AES256_GCM," not in data:
             message = f"is not encrypted: {error}"
             finding = Finding("not-encrypted", message, component.file, hint=_ENCRYPT)
         else:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith.components import rules
+from sopsmith.components.conflict import conflict
 from sopsmith.components.rules import ANY, Rule, Rules, governing, parse_rules, rule_for
 from sopsmith.components.sealed import Trust, component_of
 from sopsmith.errors import SopsmithError
@@ -152,9 +153,9 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
         or covered.is_covered(_by_name(rule), file, data)
     )
     if is_sealed or _is_rules(file) or file in tree.recipes:
-        conflict = leaks.conflict(data, file)
-        if conflict:
-            yield conflict
+        torn = conflict(data, file, encrypted=is_sealed)
+        if torn:
+            yield torn
             return
     if _is_rules(file):
         yield from rules.problems(data, file, tree.trust)

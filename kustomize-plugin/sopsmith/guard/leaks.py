@@ -27,7 +27,6 @@ _PEM_KEY = re.compile(
     rb"-----BEGIN (?:[A-Z0-9]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----"
     rb"(?:\\[rn]|[\s|>])*(?:[A-Z][A-Za-z-]+: |[A-Za-z0-9+/=]{16})"
 )
-_CONFLICT = (re.compile(rb"^<<<<<<< ", re.MULTILINE), re.compile(rb"^>>>>>>> ", re.MULTILINE))
 _SECRET = re.compile(rb"Secret(?:List)?\b|\\[uUx]")  # a quoted text may spell it in escapes
 _INSIDE = re.compile(r"\bkind['\"]?\s*:\s*['\"]?Secret\b")
 # What another tool puts in later: Flux ${NAME}, argocd-vault-plugin <path:…>, Helm {{ … }}.
@@ -64,16 +63,6 @@ def private_keys(data: bytes, file: str, *, demo_key: bool) -> Iterator[Finding]
     for match in _PEM_KEY.finditer(data):
         line = _line(data, match.start())
         yield Finding("private-key", "holds a private key", file, hint=hint, line=line)
-
-
-def conflict(data: bytes, file: str) -> Finding | None:
-    """The first mark that a merge left behind."""
-    first, last = (mark.search(data) for mark in _CONFLICT)
-    if first is None or last is None:
-        return None
-    hint = "resolve it: sopsmith merge joins two sides of a component"
-    line = _line(data, first.start())
-    return Finding("conflict-marker", "holds the marks of a merge", file, hint=hint, line=line)
 
 
 def _line(data: bytes, at: int) -> int:

@@ -212,6 +212,21 @@ def _spelled(here: Repository, commit: str, path: str) -> bytes:
     return result.stdout.strip() or f"{commit}:".encode()  # a folder, which nobody asks for
 
 
+def sides(here: Repository, file: str) -> tuple[bytes | None, bytes | None, bytes | None]:
+    """What the index holds of a file in conflict: base, ours and theirs, as far as it does."""
+    stages = [(f":{number}", file) for number in (1, 2, 3)]
+    found = blobs(here, stages)
+    base, ours, theirs = (found.get(stage) for stage in stages)
+    return base, ours, theirs
+
+
+def marked(here: Repository, ours: str, base: str, theirs: str) -> bytes | None:
+    """Three files joined line by line, with git's marks where they clash; None where none do."""
+    labels = ("-L", "ours", "-L", "base", "-L", "theirs")
+    result = call(here, "merge-file", "-p", *labels, "--", ours, base, theirs)
+    return result.stdout if 0 < result.status < 128 else None  # their number; 255: it failed
+
+
 def reader(here: Repository, commit: str) -> Read:
     """The function that reads a file as it was in a commit, like files.reader does now.
 

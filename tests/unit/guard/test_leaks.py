@@ -7,7 +7,6 @@ import pytest
 from sopsmith.components.sealed import MOST_FINDINGS
 from sopsmith.guard.leaks import (
     as_utf8,
-    conflict,
     plaintext_secrets,
     private_keys,
 )
@@ -126,14 +125,6 @@ def test_a_private_key_is_found(text: str) -> None:
 )
 def test_what_is_no_private_key_passes(text: str) -> None:
     assert key_lines(text) == []
-
-
-def test_a_merge_leaves_two_marks() -> None:
-    found = conflict(b"a\n<<<<<<< HEAD\nb\n=======\nc\n>>>>>>> x\n", "f")
-    assert found
-    assert (found.code, found.line) == ("conflict-marker", 2)
-    for text in (b"<<<<<<< HEAD\n", b">>>>>>> x\n", b"# <<<<<<< a\n# >>>>>>> b\n", b"=======\n"):
-        assert conflict(text, "f") is None
 
 
 def test_a_merge_key_hides_no_kind() -> None:
