@@ -333,6 +333,10 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
     "a rule behind a catch-all": (
         edit(".sops.yaml", "creation_rules:\n",
              f"creation_rules:\n  - age: {DEMO[:-1]}x\n"), ".sops.yaml:3", "rule-unreachable", 5),
+    "a broad rule that takes a file made for others": (
+        edit(".sops.yaml", "creation_rules:\n",
+             f"creation_rules:\n  - path_regex: yaml\n    age: {DEMO[:-1]}x\n"),
+        ".sops.yaml:4", "rule-unreachable", 5),
     "no recipient": (
         drop(".sops.yaml", "    age:"), ".sops.yaml:2", "rules-value", 5),
     "a mistyped recipient": (

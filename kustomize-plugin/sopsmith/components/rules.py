@@ -43,6 +43,7 @@ class Rules(NamedTuple):
     rules: tuple[Rule, ...]
 
 
+_PATHS = ("7", "q", "\u00bf", "q/7.\u00bf", "\u00bf/" * 200 + "q")  # with nothing in common
 ANY = Rule(None, (), None, Selection(), {})
 """A rule that takes every file and says nothing of it."""
 
@@ -69,15 +70,17 @@ def parse_rules(data: bytes, file: str) -> Rules:
 def rule_for(rules: Rules, path: str) -> Rule | None:
     """The first rule that covers a file, by its path relative to the root; None: no rule does."""
     inside = path.removeprefix(f"{rules.folder}/") if rules.folder else path
-    for rule in rules.rules:
-        if not rule.path_regex or compile_search(rule.path_regex)(inside):
-            return rule
-    return None
+    return next((rule for rule in rules.rules if matches(rule, inside)), None)
+
+
+def matches(rule: Rule, inside: str) -> bool:
+    """Whether a rule's own expression takes a path relative to the folder of the rules."""
+    return not rule.path_regex or compile_search(rule.path_regex)(inside)
 
 
 def covers_everything(rule: Rule) -> bool:
     """Whether no file in the folder or below escapes the rule."""
-    return rule.path_regex is None or bool(_EVERYTHING.match(rule.path_regex))
+    return all(matches(rule, path) for path in _PATHS)
 
 
 def governing(path: str, known: Collection[str]) -> str | None:
@@ -93,12 +96,12 @@ def governing(path: str, known: Collection[str]) -> str | None:
 
 
 def problems(data: bytes, file: str, trust: Trust = _STRICT) -> list[Finding]:
-    """Everything that is wrong with a `.sops.yaml`."""
+    """What is wrong with each rule of a `.sops.yaml`; of their order rules_order.py speaks."""
     try:
         rules = parse_rules(data, file).rules
     except SopsmithError as error:
         return list(error.findings)
-    findings = [*_unreachable(rules, file)]
+    findings: list[Finding] = []
     for index, rule in enumerate(rules):
         field = f"creation_rules[{index}]"
         findings += _group_problems(rule, file, field)
@@ -217,21 +220,7 @@ def _listed(keys: Any) -> list[Any]:
 
 # --- judging --------------------------------------------------------------------------------------
 
-_EVERYTHING = re.compile(r"\^?(\.\*)?\$?\Z")
 _SSH = re.compile(r"ssh-(ed25519|rsa) [A-Za-z0-9+/]+=*( .*)?")
-
-
-def _unreachable(rules: tuple[Rule, ...], file: str) -> Iterator[Finding]:
-    """Rules that no file reaches: the first that matches is taken."""
-    seen: dict[str | None, int] = {}
-    for index, rule in enumerate(rules):
-        text = None if covers_everything(rule) else rule.path_regex
-        earlier = seen.get(None, seen.get(text))
-        if earlier is not None:
-            message = f"never covers a file: creation_rules[{earlier}] takes all of its files"
-            hint = "put the narrower rule first, or remove one of them"
-            yield Finding("rule-unreachable", message, file, f"creation_rules[{index}]", hint)
-        seen.setdefault(text, index)
 
 
 def _group_problems(rule: Rule, file: str, field: str) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith.components import rules
+from sopsmith.components import rules, rules_order
 from sopsmith.components.conflict import conflict
 from sopsmith.components.rules import ANY, Rule, Rules, governing, parse_rules, rule_for
 from sopsmith.components.sealed import Trust, component_of
@@ -159,6 +159,7 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
             return
     if _is_rules(file):
         yield from rules.problems(data, file, tree.trust)
+        yield from _order_problems(file, tree)
         return
     if isinstance(rule, SopsmithError):  # so nobody can say what the file has to be
         yield from rule.findings
@@ -166,6 +167,19 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
     yield from found
     if not any(finding.severity == "error" for finding in found):
         yield from leaks.plaintext_secrets(text, file)
+
+
+def _order_problems(file: str, tree: _Tree) -> Iterator[Finding]:
+    """Rules in each other's way, by what they say and by the files that are encrypted."""
+    known = tree.rules[file]
+    if isinstance(known, SopsmithError) or len(known.rules) < 2:
+        return
+    start = f"{known.folder}/" if known.folder else ""
+    governed = (each for each in tree.known if governing(each, tree.rules) == file)
+    sealed = [
+        each for each in governed if covered.has_metadata(each, _text(each, tree.read) or b"")
+    ]
+    yield from rules_order.problems(known, {each.removeprefix(start) for each in sealed})
 
 
 def _rule(file: str, tree: _Tree) -> Rule | SopsmithError | None:

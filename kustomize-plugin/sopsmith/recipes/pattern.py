@@ -112,14 +112,19 @@ def compile_search(text: str) -> Callable[[str], bool]:
 
     `^` and `$` mean the ends of the text. Raises PatternError.
     """
+    anything = Repeat(Chars((), negated=True), 0, None)
+    states: list[State] = [State(None, [])]
+    start = _build(Seq((anything, parse(text), anything)), 0, states)
+    pattern, known = Pattern(tuple(states), start, 0), Steps()
+    return lambda found: pattern.matches(found, known)
+
+
+def parse(text: str) -> Node:
+    """What an expression for a search asks for; raises PatternError."""
     node, end = _alternatives(text, 0, 0, {"^": START, "$": END})
     if end < len(text):
         raise PatternError("a ) without its (")
-    anything = Repeat(Chars((), negated=True), 0, None)
-    states: list[State] = [State(None, [])]
-    start = _build(Seq((anything, node, anything)), 0, states)
-    pattern, known = Pattern(tuple(states), start, 0), Steps()
-    return lambda found: pattern.matches(found, known)
+    return node
 
 
 class Seq(NamedTuple):

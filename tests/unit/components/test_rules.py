@@ -183,15 +183,6 @@ def test_a_rule_in_order(rule: Any) -> None:
     assert found(rule) == []
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), [(None, "b"), ("", "b"), (".*", "b"), ("^.*$", None), ("b", "b")]
-)
-def test_a_rule_that_no_file_reaches(first: str | None, second: str | None) -> None:
-    rules = [{"path_regex": regex, "age": AGE} for regex in (first, second)]
-    assert found(*rules) == [("rule-unreachable", "creation_rules[1]")]
-    assert found({"path_regex": "b", "age": AGE}, {"age": AGE}) == []
-
-
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     rules = [{"age": AGE, "ages": AGE}, {"age": AGE, "path_regex": "("}]
     assert [code for code, _ in found(*rules)] == ["rules-field", "rules-value"]
