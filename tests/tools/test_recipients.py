@@ -262,6 +262,7 @@ def test_scripts_get_it_as_json(shared: Repo, other: tuple[Path, str]) -> None:
         "commit": None,
         "seen": [{"file": STAGING, "key": "TOKEN", "command": "sopsmith set TOKEN -e staging",
                   "gone": False}],
+        "readers": [{"file": STAGING, "gains": [], "loses": [other[1]]}],
     }  # fmt: skip
 
 
@@ -479,7 +480,9 @@ def test_sync_brings_files_in_line_with_an_edited_rule(shop: Repo, other: tuple[
     shop.edit(".sops.yaml", lambda text: text.replace(
         f"- {shop.recipient}", f"- {shop.recipient}\n      - {other[1]}"))  # fmt: skip
     commit(shop)
-    run = shop.cli("recipients", "sync")
+    told = shop.cli("recipients", "sync")
+    stopped(shop, told, 2, f"{PRODUCTION}: would be readable for {other[1]}", "sync --yes")
+    run = shop.cli("recipients", "sync", "--yes")
     assert run.code == 0, run.err
     assert status(shop) == [f" M {KEYSTORE}", f" M {PRODUCTION}"]
     assert opens(shop, PRODUCTION, other[0])
@@ -537,10 +540,34 @@ def test_a_change_of_readers_is_small_in_git(shop: Repo, other: tuple[Path, str]
     assert json.dumps(out).count("recipient: ") >= 1
 
 
-def test_sync_says_who_gains(shop: Repo, other: tuple[Path, str]) -> None:
-    shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {other[1]}"))
+def test_it_says_who_gains_and_loses_before_it_writes(shop: Repo, other: tuple[Path, str]) -> None:
+    """Whoever reorders rules would give production to the readers of another environment."""
+    shop.edit(".sops.yaml", lambda text: text.replace(f"- {shop.recipient}", f"- {other[1]}"))
+    commit(shop)
+    lines = f"{PRODUCTION} gains {other[1]}\n{PRODUCTION} loses {shop.recipient}\n"
     run = shop.cli("recipients", "sync")
-    assert run.code == 0 and f"now readable for {other[1]}\n" in run.out
+    stopped(shop, run, 2, f"{PRODUCTION}: would be readable for {other[1]}")
+    assert lines in run.out
+    run = shop.cli("recipients", "sync", "--output", "json")
+    assert (run.code, {each["code"] for each in run.document["findings"]}) == (2, {"usage"})
+
+
+def test_data_tell_who_gains(shop: Repo, other: tuple[Path, str]) -> None:
+    shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {other[1]}"))
+    run = shop.cli("recipients", "sync", "--yes", "--output", "json")
+    assert {"file": PRODUCTION, "gains": [other[1]], "loses": []} in run.document["readers"]
+
+
+def test_another_reader_of_an_edited_rule_is_not_let_in_by_the_way(
+    shop: Repo, other: tuple[Path, str]
+) -> None:
+    stranger = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {stranger}"))
+    commit(shop)
+    run = shop.cli("recipients", "add", other[1])
+    stopped(shop, run, 2, f"would be readable for {stranger}", "recipients add --yes")
+    assert shop.cli("recipients", "add", other[1], "--yes").code == 0
+    assert opens(shop, PRODUCTION, other[0])
 
 
 def test_no_program_of_a_rule_gets_the_data_key(shop: Repo) -> None:
@@ -549,7 +576,7 @@ def test_no_program_of_a_rule_gets_the_data_key(shop: Repo) -> None:
     gpg.chmod(0o755)
     fingerprint = "FBC7B9E2A4F9289AC0C1D4843D16CEE4A27381B4"
     shop.edit(".sops.yaml", lambda text: f"{text}    pgp: {fingerprint}\n")
-    run = shop.cli("recipients", "sync", PATH=f"{gpg.parent}:{shop.env['PATH']}")
+    run = shop.cli("recipients", "sync", "--yes", PATH=f"{gpg.parent}:{shop.env['PATH']}")
     assert (run.code, run.codes) == (5, {"foreign-key-type"}) and not seen.exists()
 
 

@@ -212,7 +212,8 @@ def add_to(add: Add) -> None:
             recipients.list_recipients(s, output=o.output)
             if o.action == "list"
             else recipients.change_recipients(
-                s, o.action, o.recipient, where=o.environment, commit=o.commit, output=o.output
+                s, o.action, o.recipient, where=o.environment, yes=o.yes, commit=o.commit,
+                output=o.output,
             )
         ),
     )  # fmt: skip
@@ -222,6 +223,7 @@ def add_to(add: Add) -> None:
     )  # fmt: skip
     one.add_argument("recipient", nargs="?", metavar="AGE_RECIPIENT", help="for add and remove")
     options.environment(one)
+    one.add_argument("--yes", action="store_true", help="let in readers that are new to a file")
     options.commit(one)
     options.output(one)
 

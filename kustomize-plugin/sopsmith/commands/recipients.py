@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sopsmith import report, repository, writeback
-from sopsmith.components import change
+from sopsmith.components import change, shift
 from sopsmith.components.rules import parse_rules, rule_for
 from sopsmith.components.sealed import component_of, unpacked
+from sopsmith.components.shift import Shift
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
 from sopsmith.history import trail
@@ -83,12 +84,13 @@ def _is_encrypted(file: str, data: bytes) -> bool:
 
 
 def change_recipients(
-    session: Session, action: str, recipient: str | None, *, where: str | None, commit: bool,
-    output: str,
+    session: Session, action: str, recipient: str | None, *, where: str | None, yes: bool,
+    commit: bool, output: str,
 ) -> int:  # fmt: skip
     """Add or remove a reader in rules and the files that they cover; or bring files in line.
 
-    A removed reader keeps what was seen: the output lists it, seeds first, with what renews it.
+    Who gains access without being named here has to be confirmed. A removed reader keeps what was
+    seen: the output lists it, seeds first, with what renews it.
     """
     if (action == "sync") is (recipient is not None):
         message = "sync takes no recipient" if recipient else f"{action} needs a recipient"
@@ -97,7 +99,7 @@ def change_recipients(
     known = list(encrypted_files(root, session))
     covered = [file for file in known if _is_meant(session, where, file)]
     edits: list[writeback.Edit] = []
-    losing: dict[str, frozenset[str]] = {}
+    shifts: list[Shift] = []
     for config in sorted({writeback.rules_for(root, file).file for file in covered}):
         before = files.reader(root)(config)
         mine = [file for file in covered if writeback.rules_for(root, file).file == config]
@@ -105,17 +107,17 @@ def change_recipients(
         if after != before:
             _check_others(root, config, before, after, [f for f in known if f not in covered])
             edits.append(writeback.TextEdit(config, before, after))
-        lost = {file: _losing(root, file, after, config) for file in mine}
-        edits += [writeback.Rekey(file, after, new_data_key=bool(lost[file])) for file in mine]
-        losing |= {file: readers for file, readers in lost.items() if readers}
+        found = [_shift(root, file, after, config) for file in mine]
+        edits += [writeback.Rekey(e.file, after, new_data_key=bool(e.loses)) for e in found]
+        shifts += found
     has_rules = any(isinstance(each, writeback.TextEdit) for each in edits)
     is_begun = action != "sync" and not has_rules  # by a run that was killed
     if is_begun and not _is_behind(root, session, covered, action, recipient):
         named = "can read them already" if action == "add" else "is named by no rule of these"
         what = f"this recipient {named}"
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
-    seen = exposure.seen(root, session, losing)
-    gained = frozenset() if has_rules else _gained(root, edits)
+    seen = exposure.seen(root, session, {each.file: each.lost for each in shifts if each.loses})
+    _confirm(session, action, [each.besides(recipient) for each in shifts], yes=yes, output=output)
     with writeback.written(root, session.env, edits, commit=commit) as changed:
         count = sum(isinstance(e, writeback.Rekey) and e.file in changed for e in edits)
         what = f"{action} a reader of {count} file{'' if count == 1 else 's'}"
@@ -123,11 +125,11 @@ def change_recipients(
         rules = {writeback.rules_for(root, file).file for file in changed if is_begun}
         made = writeback.finish(session, root, (*changed, *rules), message, commit=commit)
     if output == "json":
-        tree = {"changed": list(changed), "commit": made, "seen": [s._asdict() for s in seen]}
+        tree = {"changed": list(changed), "commit": made, "seen": [s._asdict() for s in seen],
+                "readers": [s._asdict() for s in shifts if s.gains or s.loses]}  # fmt: skip
         session.write(report.as_json(tree))
         return 0
     lines = [f"changed {one_line(file)}\n" for file in changed]
-    lines += [f"now readable for {one_line(each)}\n" for each in sorted(gained)]
     session.write("".join(lines) + report.committed(made) or "nothing to change\n")
     if seen:
         session.write("who was removed keeps what these files held; make it worthless:\n")
@@ -151,26 +153,27 @@ def _is_meant(session: Session, where: str | None, file: str) -> bool:
     return file in {component.file for component in leaf.recipe.components}
 
 
-def _gained(root: str, edits: Sequence[writeback.Edit]) -> frozenset[str]:
-    """Who can read one of these files from now on, and could not before: rules are easily missed
-    in a review."""
-    gained: set[str] = set()
-    for edit in edits:
-        if isinstance(edit, writeback.Rekey):
-            config = writeback.rules_for(root, edit.file).file
-            rule = rule_for(parse_rules(edit.rules, config), edit.file)
-            actual = change.policy_of(component_of(edit.file), files.reader(root)(edit.file))[0]
-            wanted = change.policy_of_rule(rule).groups if rule else ()
-            gained |= frozenset().union(*wanted) - frozenset().union(*actual.groups)
-    return frozenset(key.removeprefix("age:") for key in gained)
-
-
-def _losing(root: str, file: str, rules: bytes, config: str) -> frozenset[str]:
-    """Who can read the file now and is not among its readers any more."""
+def _shift(root: str, file: str, rules: bytes, config: str) -> Shift:
     rule = rule_for(parse_rules(rules, config), file)
     actual = change.policy_of(component_of(file), files.reader(root)(file))[0]
-    wanted = frozenset().union(*change.policy_of_rule(rule).groups) if rule else frozenset()
-    return frozenset().union(*actual.groups) - wanted
+    return shift.shift(file, actual, change.policy_of_rule(rule) if rule else None)
+
+
+def _confirm(
+    session: Session, action: str, shifts: Sequence[Shift], *, yes: bool, output: str
+) -> None:
+    """Show what nobody named; raise SopsmithError (usage) unless new readers are agreed to."""
+    told = shift.text(shifts)
+    if output == "text":
+        session.write(told)
+    new = list(shift.unasked(shifts, f"sopsmith recipients {action}"))
+    if not new or yes:
+        return
+    if session.is_terminal:
+        session.say(told if output == "json" else "")
+        if session.ask("let these new readers in? y/n", "n").lower() in ("y", "yes"):
+            return
+    raise SopsmithError(new)
 
 
 def _check_others(
