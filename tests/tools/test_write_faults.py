@@ -28,7 +28,7 @@ from sopsmith import writeback
 from sopsmith.components.change import Change
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.model import Sensitive
-from sopsmith.tools import files, process, replace, sops_write
+from sopsmith.tools import files, keyring, process, replace, sops_write
 from tests.repository import Repo
 
 COMPONENT, RECIPE, NEW = "secrets/shop.enc.yaml", "overlay/recipe.yaml", "secrets/more/new.enc.env"
@@ -83,7 +83,7 @@ def child(act: Act, write: Callable[[], object]) -> End:
     if not pid:
         with suppress(BaseException):
             watched: Any = Watched(os, STEPS, act)
-            for one in (files, replace, sops_write):
+            for one in (files, keyring, replace, sops_write):
                 vars(one)["os"] = watched
             flock: Any = fcntl.flock
             fcntl.flock = lambda *given: act("flock", partial(flock, *given))
@@ -548,6 +548,86 @@ def test_a_sops_that_dies_leaves_the_old_file(
     end = child(ordinarily, write)
     assert end.codes == {"program-missing" if call == 1 else "program-failed"}
     assert whole.stage.now() == whole.stage.old
+
+
+# --- the file of private keys ---------------------------------------------------------------------
+
+
+class Keys(NamedTuple):
+    """A key file with two keys, the second without an end of its line, and a third to come."""
+
+    path: Path
+    before: bytes
+    after: bytes
+    fresh: keyring.Identity
+
+    def append(self) -> None:
+        keyring.append(str(self.path), [self.fresh], "2026-11-21")
+
+    def reset(self) -> None:
+        for path in self.path.parent.iterdir():
+            path.unlink()
+        self.path.write_bytes(self.before)
+        self.path.chmod(0o644)
+
+    def left_over(self) -> list[Path]:
+        return [path for path in self.path.parent.iterdir() if path != self.path]
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    path = tmp_path / "age/keys.txt"
+    path.parent.mkdir()
+    key = b"AGE-SECRET-KEY-1" + b"Q" * 58
+    path.write_bytes(b"# mine\n" + key + b"\n" + key)
+    fresh = keyring.Identity("app", "age1x", Sensitive(key.decode()))
+    before = path.read_bytes()
+    keyring.append(str(path), [fresh], "2026-11-21")
+    after = path.read_bytes()
+    assert after.startswith(before + b"\n# app\n") and mode_of(path) == 0o600
+    made = Keys(path, before, after, fresh)
+    made.reset()
+    return made
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_at_any_fault_no_key_is_lost(keys: Keys, fault: str) -> None:
+    names = steps_of(keys.append)
+    assert {"flock", "open .new", "write a file", "fsync a file", "rename .new"} <= set(names)
+    for number, name in enumerate(names):
+        keys.reset()
+        end = child(nth(number, FAULTS[fault]), keys.append)
+        where = (number, name, end)
+        now = keys.path.read_bytes()
+        assert now in (keys.before, keys.after), where
+        assert now == keys.after or end.signal or end.codes, where
+        assert not {code for code in end.codes if code.startswith("bug")}, where
+        assert now == keys.before or mode_of(keys.path) == 0o600, where
+        for path in keys.left_over():
+            assert (path.name, mode_of(path)) == (".keys.txt.sopsmith-new", 0o600), where
+            assert end.signal or name == "unlink .new", where
+        if now == keys.before:
+            assert child(ordinarily, keys.append) == End(0, frozenset())
+            assert (keys.path.read_bytes(), keys.left_over()) == (keys.after, []), where
+
+
+def test_keys_that_are_added_at_once_are_all_kept(keys: Keys) -> None:
+    pids = []
+    for number in range(8):
+        pid = os.fork()
+        if not pid:
+            with suppress(BaseException):
+                fresh = keys.fresh._replace(label=f"app {number}")
+                keyring.append(str(keys.path), [fresh], "2026-11-21")
+                os._exit(0)
+            os._exit(1)
+        pids.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * len(pids)
+    assert keys.path.read_bytes().count(b"AGE-SECRET-KEY-1") == 2 + 8
 
 
 # --- several at once ------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """The file of age identities that sops reads by default: new ones go behind those that are there.
 
-It is outside every repository, readable for its owner alone, and nothing in it is ever replaced.
+It is outside every repository, readable for its owner alone, and nothing in it is ever lost: the
+file is replaced in one step by one that holds all that it held. Half a key would lock its owner
+out of everything, since sops refuses the whole file.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Sensitive
+from sopsmith.model import UNFINISHED, Sensitive
 
 _LINE = re.compile(rb"\s*(#.*|AGE-(SECRET-KEY|PLUGIN)-[-0-9A-Z]+)?\s*\Z")
 _MOST_BYTES = 1024 * 1024
@@ -63,15 +65,9 @@ def content(path: str) -> bytes:
     Raises SopsmithError: file-unreadable; usage where it holds something else than identities.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return b""
+        return _present(path)
     except OSError as error:
         raise SopsmithError(_unreadable(error, path)) from None
-    try:
-        return _content(descriptor, path)
-    finally:
-        os.close(descriptor)
 
 
 def labelled(content: bytes) -> dict[str, str]:
@@ -88,28 +84,27 @@ def labelled(content: bytes) -> dict[str, str]:
 def append(path: str, identities: list[Identity], day: str) -> None:
     """Put identities behind those that are there, all or none, and make the file its owner's alone.
 
-    Raises SopsmithError: write-failed, and what `content` raises.
+    Raises SopsmithError: write-failed, write-conflict, and what `content` raises.
     """
     import fcntl
 
     folder = os.path.dirname(path)
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         _make_folders(folder)
-        descriptor = os.open(path, flags, 0o600)
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise SopsmithError(_unwritten(error, path)) from None
     try:
-        # Two at once, and one's keys would be in the other's.
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        before = _content(descriptor, path)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once, and one's keys would be lost
+        before = _present(path)
         gap = b"\n" if before and not before.endswith(b"\n") else b""
-        os.fchmod(descriptor, 0o600)
-        _write(descriptor, gap + b"".join(_text(each, day) for each in identities))
+        after = before + gap + b"".join(_text(each, day) for each in identities)
+        _replace(path, before, after)
     except OSError as error:
         raise SopsmithError(_unwritten(error, path)) from None
     finally:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # it is closed whatever it says
+            os.close(lock)
     _make_durable(folder)
 
 
@@ -120,17 +115,40 @@ def _make_folders(folder: str) -> None:
             os.mkdir(folder, 0o700)
 
 
-def _write(descriptor: int, data: bytes) -> None:
-    """Half a key would make sops refuse the whole file, so what can't be written whole goes."""
-    size = os.fstat(descriptor).st_size
+def _present(path: str) -> bytes:
+    """What the file holds, nothing where there is none; raises what `content` raises."""
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fsync(descriptor)
-    except BaseException:
-        os.ftruncate(descriptor, size)
-        raise
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return _content(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: str, before: bytes, after: bytes) -> None:
+    """Write beside it, make it durable, look once more, rename."""
+    fresh = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}{UNFINISHED}")
+    with contextlib.suppress(FileNotFoundError):  # what a killed process left
+        os.unlink(fresh)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(fresh, flags, 0o600)
+        try:
+            view = memoryview(after)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        if _present(path) != before:
+            message = "was changed by someone else meanwhile, and is left as it is now"
+            raise SopsmithError(Finding("write-conflict", message, path, hint="run it again"))
+        os.rename(fresh, path)
+    finally:
+        with contextlib.suppress(OSError):  # renamed, or never made
+            os.unlink(fresh)
 
 
 def _make_durable(folder: str) -> None:
