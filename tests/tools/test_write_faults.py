@@ -469,10 +469,7 @@ def whole(stage: Stage) -> Whole:
     return whole
 
 
-EARLY = ("kill-before", "interrupt-before", "EIO", "ENOSPC", "cut-short")
-
-
-@pytest.mark.parametrize("fault", EARLY)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_up_to_the_first_write_nothing_is_touched(whole: Whole, fault: str) -> None:
     """Reading the rules and the file, and the copy in memory that sops changes."""
     names = steps_of(whole.write)
@@ -487,6 +484,68 @@ def test_up_to_the_first_write_nothing_is_touched(whole: Whole, fault: str) -> N
         assert whole.stage.left_over() == []
         if not end.codes:
             whole.stage.reset()
+
+
+STORE = "secrets/store.p12.enc"
+
+
+class Kind(NamedTuple):
+    """Another kind of edit, and the file that it is about."""
+
+    file: str
+    edit: Callable[[Repo], writeback.Edit]
+
+
+KINDS = {
+    "new-component": Kind(
+        NEW, lambda repo: writeback.NewComponent(NEW, {"SALT": Sensitive(repo.canaries[1])})
+    ),
+    "whole-file": Kind(
+        STORE, lambda repo: writeback.WholeFile(STORE, Sensitive(repo.canaries[1].encode()))
+    ),
+    "rekey": Kind(
+        COMPONENT,
+        lambda repo: writeback.Rekey(
+            COMPONENT, (repo.path / ".sops.yaml").read_bytes(), new_data_key=True
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fault", ["kill-after", "interrupt-after", "EDQUOT"])
+def test_up_to_the_first_write_of_any_kind_nothing_is_touched(
+    stage: Stage, kind: str, fault: str
+) -> None:
+    """sops takes part in each case."""
+    file, edit = KINDS[kind]
+
+    def write() -> None:
+        writeback.write(stage.root, stage.repo.env, [edit(stage.repo)])
+
+    before = stage.now().get(file)
+    names = steps_of(write)
+    assert opens(stage, file)
+    stage.reset()
+    for number, name in enumerate(names[: names.index("unlink .new")]):
+        end = child(nth(number, FAULTS[fault]), write)
+        where = (number, name, end)
+        assert not {code for code in end.codes if "bug" in code}, where
+        path = stage.repo.path / file
+        if (path.read_bytes() if path.exists() else None) == before:
+            assert end.signal or end.codes, where
+        else:
+            assert opens(stage, file) and not end.codes, where
+        assert [each for each in stage.left_over() if each != path] == [], where
+        stage.reset()
+
+
+def opens(stage: Stage, file: str) -> bool:
+    """Whether real sops decrypts it, MAC and all."""
+    kind = {".env": "dotenv", ".enc": "binary"}.get(file[-4:], "yaml")
+    formats = ("--input-type", kind, "--output-type", kind)
+    run = stage.repo.run("sops", "--config", "/dev/null", "decrypt", *formats, file)
+    return run.code == 0
 
 
 SOPS_CALLS = 4  # the values as they are, its version, the change, the values as they will be
