@@ -357,6 +357,9 @@ BAD: dict[str, tuple[Break, str, str, int]] = {
         f"{STRAY}:4", "plaintext-secret", 5),
     "a Secret in JSON": (
         write("x.json", secret(stringData={"A": PLAIN})), "x.json:1", "plaintext-secret", 5),
+    "a Secret in a template": (
+        write("k/secret.yaml.tpl", f"kind: Secret\nstringData:\n  A: {PLAIN}\n"),
+        "k/secret.yaml.tpl:3", "plaintext-secret", 5),
     "a Secret in a List": (
         write(STRAY, f"kind: List\nitems:\n- kind: Secret\n  data:\n    A: {PLAIN}\n"),
         f"{STRAY}:5", "plaintext-secret", 5),

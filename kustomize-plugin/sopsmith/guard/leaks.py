@@ -29,6 +29,12 @@ _PEM_KEY = re.compile(
 )
 _SECRET = re.compile(rb"Secret(?:List)?\b|\\[uUx]")  # a quoted text may spell it in escapes
 _INSIDE = re.compile(r"\bkind['\"]?\s*:\s*['\"]?Secret\b")
+_PROSE = (".md", ".markdown", ".mdx", ".rst", ".adoc", ".asciidoc", ".html")
+_OBJECT = frozenset(
+    {"apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData", "items", "sops"}
+)
+_CONTROL = re.compile(r"^[ \t]*\{\{.*\}\}[ \t]*(?=\r?$)", re.MULTILINE)
+_FILLED = re.compile(r"\{\{.*?\}\}")
 # What another tool puts in later: Flux ${NAME}, argocd-vault-plugin <path:…>, Helm {{ … }}.
 _REFERENCE = re.compile(r"\s*(\$\{[A-Za-z_][A-Za-z0-9_]*\}|<path:[^<>]*>|\{\{.*\}\})\s*\Z")
 
@@ -71,10 +77,10 @@ def _line(data: bytes, at: int) -> int:
 
 def plaintext_secrets(data: bytes, file: str) -> Iterator[Finding]:
     """Every `kind: Secret` with data in plaintext: in any document, list or text inside one."""
-    if not file.lower().endswith(STRUCTURED) or not _SECRET.search(data):
+    if not _SECRET.search(data):
         return
     try:
-        documents = nodes(data)
+        documents = nodes(data) if file.lower().endswith(STRUCTURED) else _manifests(data, file)
     except ValueError:
         if b"{{" not in data and _INSIDE.search(data.decode("utf-8", "replace")):
             message = "holds a Secret and is not valid YAML, so nobody can tell what is in it"
@@ -90,6 +96,36 @@ def plaintext_secrets(data: bytes, file: str) -> Iterator[Finding]:
             message = "is plaintext in a kind: Secret"
             hint = "let a recipe emit it, or encrypt the file; and replace what git has seen"
             yield Finding("plaintext-secret", message, file, path, hint, line)
+
+
+def _manifests(data: bytes, file: str) -> Iterator[Node]:
+    """The Kubernetes objects of a file whose name says nothing of YAML: a template, a .txt.
+
+    A page that explains one is none, so the whole of a part between two `---` has to be one.
+    """
+    text = data.decode("utf-8", "replace")
+    if file.lower().endswith(_PROSE) or not _INSIDE.search(text):
+        return
+    # A template's own lines go, and what it fills in reads as what another tool puts in later.
+    plain = _FILLED.sub("${X}", _CONTROL.sub("", text))
+    start = 0
+    for part in re.split(r"(^---.*$\n?)", plain, flags=re.MULTILINE):
+        if _INSIDE.search(part):
+            with contextlib.suppress(ValueError):  # then it is something else
+                for node in nodes(part.encode("utf-8", "surrogatepass")):
+                    if isinstance(node.content, Mapping) and _OBJECT.issuperset(node.content):
+                        yield _moved(node, start)
+        start += part.count("\n")
+
+
+def _moved(node: Node, lines: int) -> Node:
+    """The same node, further down in the file."""
+    content = node.content
+    if isinstance(content, Mapping):
+        content = {key: _moved(child, lines) for key, child in content.items()}
+    elif isinstance(content, tuple):
+        content = tuple(_moved(child, lines) for child in content)
+    return Node(node.line + lines, content)
 
 
 class _Place(NamedTuple):

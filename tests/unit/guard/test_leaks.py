@@ -80,6 +80,45 @@ def test_a_broken_secret_is_not_let_pass() -> None:
     assert leaves("kind: Secret\ndata: {A: b}\n", "notes.md") == []
 
 
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData:\n  A: b\n"
+
+
+@pytest.mark.parametrize("file", ["x.yaml.tpl", "x.txt", "x.tpl", "x.yml.j2", "x.json.tmpl", "x"])
+def test_a_secret_in_a_file_of_another_name(file: str) -> None:
+    assert leaves(SECRET, file) == [("plaintext-secret", "stringData.A", 5)]
+    assert leaves(f"kind: ConfigMap\n---\n{SECRET}", file) == [
+        ("plaintext-secret", "stringData.A", 7)
+    ]
+    assert leaves('{"kind": "Secret", "data": {"A": "Yg=="}}', file) == [
+        ("plaintext-secret", "data.A", 1)
+    ]
+
+
+def test_a_template_of_a_secret_holds_no_plaintext_but_what_stands_there() -> None:
+    head = "{{- if .Values.on }}\n" + SECRET.replace("A: b", "A: {{ .Values.a | quote }}")
+    assert leaves(f"{head}{{{{ end }}}}\n", "x.tpl") == []
+    assert leaves(f'{head}  B: "{{{{ .b }}}}"\n', "x.tpl") == []
+    assert leaves(f"{head}  C: hunter2\n{{{{- end }}}}\n", "x.tpl") == [
+        ("plaintext-secret", "stringData.C", 7)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("notes.md", SECRET),
+        ("notes.txt", f"A Secret looks so:\n\n{SECRET}"),
+        ("notes.txt", f"A Secret:\n\n    {SECRET}"),
+        ("test.py", f'TEXT = """{SECRET}"""\n'),
+        ("apply.sh", f"kubectl apply -f - <<EOF\n{SECRET}EOF\n"),
+        ("x.txt", "kind: Secret\n"),
+        ("x.txt", "kind: SecretList, or kind: Secret, with data: base64\n"),
+    ],
+)
+def test_what_speaks_of_a_secret_is_none(file: str, text: str) -> None:
+    assert leaves(text, file) == []
+
+
 def test_a_hundred_of_them_are_told_in_part() -> None:
     assert len(leaves("kind: Secret\ndata:\n" + "".join(f"  A{n}: b\n" for n in range(100)))) == (
         MOST_FINDINGS
