@@ -490,13 +490,28 @@ def test_without_the_package_a_live_secret_says_how_else(repo: Repo) -> None:
 
 
 def test_without_a_kubeconfig_a_live_secret_says_so(repo: Repo) -> None:
-    text = "def load_kube_config():\n    raise RuntimeError('hunter2hunter2')\n"
-    config = repo.write("fake/kubernetes/config.py", text)
-    repo.write("fake/kubernetes/client.py", "")
-    repo.write("fake/kubernetes/__init__.py", "")
-    run = ruled(repo).cli("import", "--secret", "shop/app", PYTHONPATH=str(config.parent.parent))
+    for text in (None, "hunter2hunter2: ["):
+        config = repo.path.parent / "kubeconfig"
+        if text:
+            config.write_text(text)
+        run = ruled(repo).cli("import", "--secret", "shop/app", KUBECONFIG=str(config))
+        assert run.code == 3 and run.codes == {"cluster-failed"}
+        assert "no kubeconfig can be used" in run.err and "hunter2" not in run.err
+
+
+def test_a_cluster_out_of_reach_says_so(repo: Repo) -> None:
+    token = repo.canary()
+    tree = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "c",
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}],
+        "users": [{"name": "u", "user": {"token": token}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+    }  # fmt: skip
+    config = repo.path.parent / "kubeconfig"
+    config.write_text(json.dumps(tree))
+    run = ruled(repo).cli("import", "--secret", "shop/app", KUBECONFIG=str(config))
     assert run.code == 3 and run.codes == {"cluster-failed"}
-    assert "no kubeconfig can be used" in run.err and "hunter2" not in run.err
+    assert "shop/app: the cluster can't be reached" in run.err
 
 
 def test_a_namespace_adds_nothing_to_the_kustomization(repo: Repo) -> None:

@@ -42,8 +42,9 @@ def _core() -> Any:
         hint = f"{pip}, or kubectl get secret -o json | sopsmith import -"
         message = "the kubernetes package is not installed"
         raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
+    load: Callable[[], Any] = config.load_kube_config
     try:
-        config.load_kube_config()
+        load()
     except Exception:
         hint = "set KUBECONFIG to a file that kubectl works with"
         message = "no kubeconfig can be used"
