@@ -16,6 +16,15 @@ README = (ROOT / "README.md").read_text()
 PACKAGED = ("kustomize-plugin", ".pre-commit-hooks.yaml", "pyproject.toml", "README.md", "LICENSE")
 
 
+BAD: dict[str, hooked.Change] = {
+    "recipe-field": hooked.replaced(hooked.BASE, "minLength", "minLenght"),
+    "not-encrypted": hooked.written("secrets/production.enc.env", "A=plain-1\n"),
+    "clear-comment": hooked.added(hooked.COMPONENT, "# plain-1\n"),
+    "version-jump": hooked.password("version: 6, rotated: 2026-11-20"),
+    "min-length": hooked.sealed({"SMTP_PASSWORD": "plain-1"}),  # by the hook that has a key
+}
+
+
 def published(repo: Repo) -> tuple[str, str]:
     """This checkout as a repository with one commit: where it is, and the commit."""
     folder = repo.path.parent / "sopsmith"
@@ -65,6 +74,10 @@ def test_a_clone_of_this_repository_brings_its_hooks(repo: Repo) -> None:
     assert passed.code == 0, passed.err
     home = Path(repo.env["HOME"])
     assert len([*home.glob(".cache/pre-commit/repo*/py_env*/bin/sopsmith")]) == 1
-    hooked.replaced(hooked.BASE, "minLength", "minLenght")(repo)
-    stopped = hooked.commit(repo, **offline(repo))
-    assert (stopped.code, "recipe-field" in hooked.said(stopped)) == (1, True)
+    for code, change in BAD.items():
+        change(repo)
+        stopped = hooked.commit(repo, **offline(repo))
+        assert (stopped.code, code in hooked.said(stopped)) == (1, True), stopped.err
+        repo.run("git", "reset", "-q", "--hard")
+    hooked.added("README.md", "more\n")(repo)
+    assert hooked.commit(repo, **offline(repo)).code == 0
