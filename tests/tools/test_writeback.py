@@ -732,7 +732,11 @@ def test_no_value_is_in_the_arguments_or_the_environment_of_a_child(vault: Repo)
     tree = json.loads((vault.path / "overlay/recipe.yaml").read_text())
     tree["spec"]["values"]["OTHER"] = {"optional": True}
     vault.write("overlay/recipe.yaml", json.dumps(tree))
-    noise = {"TOKEN": vault.canary(), "SOPS_AGE_RECIPIENTS": "age1evil", "SOPS_KMS_ARN": "arn"}
+    noise: dict[str, Any] = {
+        "TOKEN": vault.canary(),
+        "SOPS_AGE_RECIPIENTS": "age1evil",
+        "SOPS_KMS_ARN": "arn",
+    }
     run = vault.run("sopsmith", "set", "TOKEN", stdin=vault.canary().encode(), **noise)
     assert run.code == 0, run.err
     assert vault.cli("unset", "OTHER").code == 0
@@ -745,3 +749,38 @@ def test_no_value_is_in_the_arguments_or_the_environment_of_a_child(vault: Repo)
     assert [canary for canary in vault.canaries if canary in seen] == []
     assert "SOPS_AGE_RECIPIENTS" not in seen
     assert "SOPS_KMS_ARN" not in seen
+
+
+WITHOUT_MEMFD = """
+import os, sys
+del os.memfd_create
+from sopsmith.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_where_nothing_lives_in_memory_the_copy_is_private_ciphertext_and_goes(
+    vault: Repo,
+) -> None:
+    """As on macOS: the copy is a file, which a sops that looks over it describes."""
+    vault.shop({"TOKEN": vault.canary()})
+    commit(vault)
+    before = (vault.path / "shop.enc.yaml").read_bytes()
+    seen, real = vault.path.parent / "seen", str(shutil.which("sops"))
+    folder = vault.path.parent / "bin"
+    folder.mkdir()
+    look = f'case $a in */copy) stat -c "%a %n" "$a" >> {seen}; cat "$a" >> {seen}.text;; esac'
+    (folder / "sops").write_text(f'#!/bin/sh\nfor a; do {look}; done\nexec {real} "$@"\n')
+    (folder / "sops").chmod(0o755)
+    fresh = vault.canary()
+    run = vault.run(
+        sys.executable, "-c", WITHOUT_MEMFD, "set", "TOKEN", stdin=fresh.encode(),
+        PATH=f"{folder}:{vault.env['PATH']}",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    mode, _, copy = seen.read_text().splitlines()[0].partition(" ")
+    assert mode == "600" and copy.startswith(f"{vault.temp}/sopsmith-")
+    text = Path(f"{seen}.text").read_bytes()
+    assert before in text and [each for each in vault.canaries if each.encode() in text] == []
+    assert list(vault.temp.iterdir()) == []
+    assert vault.cli("get", "TOKEN").out == fresh
