@@ -14,6 +14,7 @@ from sopsmith.catalogue import CATALOGUE
 from sopsmith.recipes.schema import json_schema
 from sopsmith.report import as_json, findings_page
 from tests.repository import ROOT, Repo
+from tests.silence import drawn, kept_by_git
 
 README = (ROOT / "README.md").read_text()
 PLUGIN = (ROOT / "kustomize-plugin/README.md").read_text()
@@ -112,6 +113,12 @@ def test_your_own_repository_in_five_minutes(repo: Repo) -> None:
     repo.edit(base, lambda text: text.replace("  values:\n", f"  values:\n{declared}"))
     repo.edit(base, lambda text: text.replace(keys, f"{keys}        - {name}\n", 1))
     replay(repo, go_on, "shop")
+    secrets = set(drawn(repo.path / "shop", repo.env))
+    assert len(secrets) >= 12  # seeds, private keys, what was set: the search is for something
+    for secret in secrets:
+        repo.canary(secret)
+    kept = kept_by_git(repo.path / "shop")
+    assert [canary for canary in repo.canaries if canary.encode() in kept] == []
 
 
 def replay(repo: Repo, session: str, cwd: str) -> None:
