@@ -65,7 +65,9 @@ def traced(repo: Repo) -> Traced:
     file = repo.path.parent / "trace"  # it holds the environment, so not among what is searched
     strace = ("strace", "-f", "-v", "-s", "1000000", "-e", "trace=%file,%network", "-o", str(file))
     foreign = repo.canary()
-    again = repo.run(*strace, "sopsmith-krm", stdin=repo.call(), cwd="overlay", TOKEN=foreign)
+    again = repo.run(
+        *strace, "sopsmith-krm", stdin=repo.call(), cwd="overlay", prints=True, TOKEN=foreign
+    )
     assert again.secrets["shop"] == secret
     lines = re.findall(r"^\d+ +(\w+)\((.*)", file.read_text(), re.MULTILINE)
     return Traced([Call(*line) for line in lines], [v.decode() for v in secret.values()], foreign)

@@ -465,7 +465,7 @@ SPOILT: dict[str, tuple[Callable[[str], str], str]] = {
     "a-value-less": (lambda text: text.partition("\n")[2], "tampered"),
     "another-time": (lambda text: text.replace('lastmodified: "2', 'lastmodified: "1'), "tampered"),
     "no-mac": (lambda text: text.replace("    mac:", "    nac:"), "tampered"),
-    "a-conflict": (lambda text: f"<<<<<<< a\n{text}=======\n{text}>>>>>>> b\n", "tampered"),
+    "a-conflict": (lambda text: f"<<<<<<< a\n{text}=======\n{text}>>>>>>> b\n", "conflict-marker"),
     "not-encrypted": (lambda text: "TOKEN: a\n", "not-encrypted"),
     "empty": (lambda text: "", "not-encrypted"),
 }
