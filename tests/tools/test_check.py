@@ -516,8 +516,10 @@ def split(repo: Repo) -> None:
 
 def manifest_beside(repo: Repo) -> None:
     """What a Secret says in clear, such as its kind, is no secret of another manifest."""
-    with_rule(DATA, "apps/db.enc.yaml", OF_SECRET)(repo)
-    edit(".sops.yaml", "^apps/", "^apps/db.enc")(repo)
+    rule = f"  - path_regex: ^apps/db.enc\n    age: {repo.recipient}\n{DATA}"
+    edit(".sops.yaml", "creation_rules:\n", f"creation_rules:\n{rule}")(repo)  # the narrower first
+    encrypted(repo, "apps/db.enc.yaml", OF_SECRET)
+    assert "kind: Secret" in (repo.path / "apps/db.enc.yaml").read_text()
     repo.write("apps/db.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: x}\n")
 
 

@@ -287,8 +287,9 @@ def interrupted(
 # --- streams ----------------------------------------------------------------------------------
 
 
-def shell(repo: Repo, command: str) -> Run:
-    return repo.run("sh", "-c", f"exec {command}", stdin=repo.call(), cwd="overlay")
+def shell(repo: Repo, command: str, *, prints: bool = False) -> Run:
+    script = f"exec {command}"
+    return repo.run("sh", "-c", script, stdin=repo.call(), cwd="overlay", prints=prints)
 
 
 @pytest.mark.parametrize("stdout", [">&-", ">/dev/full"])
@@ -311,7 +312,8 @@ def test_no_call_on_stdin(shop: Repo, stdin: str) -> None:
 def test_streams_that_a_command_does_not_need(repo: Repo, closed: str) -> None:
     token = repo.canary()
     repo.shop({"TOKEN": token})
-    assert shell(repo, f"sopsmith render . {closed}").secrets["shop"]["TOKEN"] == token.encode()
+    run = shell(repo, f"sopsmith render . {closed}", prints=True)
+    assert run.secrets["shop"]["TOKEN"] == token.encode()
 
 
 @pytest.mark.parametrize("closed", ["<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
