@@ -112,7 +112,9 @@ def test_a_reader_is_added_to_rules_and_files(shop: Repo, other: tuple[Path, str
     before = {file: ciphertexts(shop, file) for file in FILES}
     run = shop.cli("recipients", "add", other[1], "--commit")
     assert run.code == 0, run.err
-    assert run.out.splitlines() == [f"changed {name}" for name in (".sops.yaml", *FILES)]
+    *changed, committed = run.out.splitlines()
+    assert changed == [f"changed {name}" for name in (".sops.yaml", *FILES)]
+    assert committed.startswith("committed ")
     assert all(opens(shop, file, key) for file in FILES for key in (None, other[0]))
     assert {file: ciphertexts(shop, file) for file in FILES} == before
     rules = (shop.path / ".sops.yaml").read_text()
@@ -376,7 +378,7 @@ def seeded(repo: Repo, other: tuple[Path, str]) -> Repo:
     for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
         repo.run("git", "config", key, text)
     commit(repo)
-    assert repo.cli("recipients", "sync", "--commit").code == 0
+    assert repo.cli("recipients", "sync", "--yes", "--commit").code == 0
     return repo
 
 
