@@ -18,6 +18,7 @@ from pathlib import Path
 from secrets import token_hex, token_urlsafe
 
 GOAL = 300  # ms at 50 files
+HOOK = "… --against HEAD FILES"  # what the hook of .pre-commit-hooks.yaml runs
 VALUES = 6  # of each component
 A_LEAF = 5  # components
 RULES = "creation_rules:\n  - path_regex: ^secrets/.*\\.enc\\.yaml$\n    age: {}\n"
@@ -25,7 +26,7 @@ RECIPE = {"apiVersion": "sopsmith.dev/v1alpha1", "kind": "SecretRecipe"}
 
 
 def main() -> int:
-    """Measure both ways a hook comes in, and print medians and quartiles; 1: over the goal."""
+    """Measure all ways a hook comes in, and print medians and quartiles; 1: over the goal."""
     options = _options()
     with tempfile.TemporaryDirectory(prefix="sopsmith-bench-") as folder:
         root = Path(folder).resolve() / "repository"
@@ -36,6 +37,7 @@ def main() -> int:
             "sopsmith --version": ("sopsmith", "--version"),
             "sopsmith check": ("sopsmith", "check"),
             f"sopsmith check {len(files)} FILES": ("sopsmith", "check", *files),
+            HOOK: ("sopsmith", "check", "--against", "HEAD", *files),
         }
         taken: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(options.runs + 1):
@@ -47,7 +49,7 @@ def main() -> int:
     for name, numbers in taken.items():
         low, median, high = statistics.quantiles(numbers, n=4, method="inclusive")
         print(f"{name:24}  {median:4.0f} ({low:.0f}–{high:.0f})")
-    return int(statistics.median(taken["sopsmith check"]) > GOAL)
+    return int(statistics.median(taken[HOOK]) > GOAL)
 
 
 def _options() -> argparse.Namespace:
@@ -82,6 +84,8 @@ def _build(root: Path, env: Mapping[str, str], count: int) -> list[str]:
     for first in range(0, count, A_LEAF):
         _leaf(root, first, names[first : first + A_LEAF])
     _run(("git", "-C", str(root), "add", "-A"), env)
+    who = ("-c", "user.name=bench", "-c", "user.email=bench@example.org")
+    _run(("git", "-C", str(root), *who, "commit", "--quiet", "--message", "Start"), env)
     return names
 
 
