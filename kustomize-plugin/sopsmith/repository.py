@@ -64,6 +64,13 @@ def leaf(where: str | None, env: Mapping[str, str], names: Sequence[str] = ()) -
     return Leaf(root, env, meant[0], parse(meant[0]))
 
 
+def root_of(where: str | None, env: Mapping[str, str]) -> str:
+    """The root below which `leaf` looks; raises SopsmithError (path-refused)."""
+    if where is None or not _is_path(where):
+        return files.find_root(".", env)
+    return files.find_root(where if os.path.isdir(where) else os.path.dirname(where) or ".", env)
+
+
 def _looked_up(where: str | None, env: Mapping[str, str]) -> tuple[str, Sequence[Resolved]]:
     """The root, and every leaf that could be meant."""
     if (where is not None and _is_path(where)) or (where is None and checkout.is_overlay(".")):

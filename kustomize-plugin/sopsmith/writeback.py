@@ -124,8 +124,8 @@ def written(
     Gives the files that are others now; whatever the body raises, they stay so. Raises what
     `prepared` and `Draft.write` do.
     """
-    with prepared(root, env, edits, commit=commit) as draft:
-        yield draft.write()
+    with prepared(root, env, edits, commit=commit) as made:
+        yield made.write()
 
 
 @contextlib.contextmanager
@@ -134,21 +134,28 @@ def prepared(
 ) -> Iterator[Draft]:
     """Prepare these changes, for a body that looks at their outcome before it writes them.
 
-    Other writers are kept out meanwhile. `commit` says that the body means to commit the files, so
-    that they are not written where git could not.
-    Raises SopsmithError and leaves every file as it was: what the checks of a component raise,
-    would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified,
-    write-conflict, write-locked, write-failed, under-way; partly-written where even putting back
-    failed.
+    Other writers are kept out meanwhile. Raises what `draft` does, and write-locked.
     """
     with replace.locked(root):
-        if commit:
-            git_write.check_settled(git.Repository(root, env), [edit.file for edit in edits])
-        desk = desk_in(root, env)
-        made = [_prepare(desk, edit) for edit in edits]
-        changed = tuple(each for each in made if each.before != each.after)
-        _check_sizes(changed)
-        yield Draft(root, changed)
+        yield draft(root, env, edits, commit=commit)
+
+
+def draft(root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool) -> Draft:
+    """Prepare these changes; the caller holds the lock until they are written.
+
+    `commit` says that the files are to be committed, so that they are not written where git could
+    not.
+    Raises SopsmithError and leaves every file as it was: what the checks of a component raise,
+    would-be-plaintext, recipients-differ, crypt-rule, rule-missing, write-unverified, write-failed,
+    write-conflict, under-way; `Draft.write` partly-written where even putting back failed.
+    """
+    if commit and edits:
+        git_write.check_settled(git.Repository(root, env), [edit.file for edit in edits])
+    desk = desk_in(root, env)
+    made = [_prepare(desk, edit) for edit in edits]
+    changed = tuple(each for each in made if each.before != each.after)
+    _check_sizes(changed)
+    return Draft(root, changed)
 
 
 def _check_sizes(changed: Sequence[Prepared]) -> None:

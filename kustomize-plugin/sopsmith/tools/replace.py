@@ -17,7 +17,7 @@ from sopsmith.tools import files
 
 
 @contextlib.contextmanager
-def locked(root: str, patience: float = 10) -> Iterator[None]:
+def locked(root: str, patience: float = 60) -> Iterator[None]:
     """Hold the lock of all who write below the root; waits up to `patience` seconds for it.
 
     It is on the folder itself: a file would be replaced or forgotten. The system releases it when

@@ -1,0 +1,64 @@
+"""Plan, write and commit under one lock: nothing that was read before it decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
+
+from sopsmith import writeback
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Read
+from sopsmith.tools import replace
+from sopsmith.voice import Session
+from sopsmith.writeback import Edit
+
+T = TypeVar("T")
+
+
+class Work(NamedTuple):
+    """What a command is to do."""
+
+    edits: Sequence[Edit]
+    message: str  # of the commit
+    check: Callable[[Read], tuple[Finding, ...]] = lambda _: ()  # of the files as they will be
+    also: Sequence[str] = ()  # what belongs to the commit besides the files that change
+
+
+class Done(NamedTuple):
+    """What came of it."""
+
+    changed: tuple[str, ...]
+    commit: str | None
+    findings: tuple[Finding, ...]  # of the check
+
+
+def carry_out(
+    session: Session, root: str, plan: Callable[[], tuple[Work, T]], *, commit: bool
+) -> tuple[Done, T]:
+    """Plan the work, check it, write it and commit it, while other writers are kept out.
+
+    `plan` reads everything itself, for another writer may have changed what was read before. It
+    asks nobody and writes nothing: others wait for it, and it would wait for itself. What it gives
+    besides the work is handed on.
+    Raises SopsmithError: write-locked, and what `plan`, the work's check, `writeback.draft` and
+    the commit raise.
+    """
+    with replace.locked(root):
+        work, told = plan()
+        draft = writeback.draft(root, session.env, work.edits, commit=commit)
+        found = work.check(draft.read)
+        changed = draft.write()
+        files = tuple(dict.fromkeys((*work.also, *changed))) if changed else ()
+        made = writeback.finish(session, root, files, work.message, commit=commit)
+    return Done(changed, made, found), told
+
+
+def check_agreed(shown: T, planned: T) -> None:
+    """Hold what was shown before the lock against what is planned under it.
+
+    Raises SopsmithError (write-conflict) where they differ.
+    """
+    if shown != planned:
+        message = "someone else changed meanwhile what was shown, so it was not done"
+        raise SopsmithError(Finding("write-conflict", message, hint="run the command again"))
