@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sopsmith import report, repository, store, writeback
@@ -13,6 +14,7 @@ from sopsmith.model import Sealed, Sensitive, Value
 from sopsmith.repository import Leaf
 from sopsmith.store import Deposit
 from sopsmith.tools import age, draw
+from sopsmith.transaction import Work, carry_out
 from sopsmith.voice import Session
 
 
@@ -38,6 +40,33 @@ def fill(
     dry_run: bool, commit: bool, output: str,
 ) -> int:  # fmt: skip
     """Fill one environment, or without a word all of them: what is there stays as it is."""
+    read = partial(_read, session, names, where, component)
+    touched: list[Leaf] = []
+
+    def planned() -> tuple[Work, Plan]:
+        plan = read()
+        touched.extend((*(each.leaf for each in plan.missing), *plan.empty.values()))
+        filled = dict.fromkeys(leaf.recipe.environment for leaf in touched)
+        drawn = [each.value.name for each in plan.missing]
+        message = trail.message("fill", tuple(filled), drawn, "fill")
+        return Work(_edits(session, plan), message), plan
+
+    changed: tuple[str, ...] = ()
+    made = None
+    if dry_run:
+        plan = read()
+    else:
+        root = repository.root_of(where, session.env)
+        with repository.one_at_a_time(touched, " ".join(("sopsmith fill", *names))):
+            (changed, made, _), plan = carry_out(session, root, planned, commit=commit)
+    if output == "json":
+        session.write(report.as_json(_tree(plan, is_written=bool(changed), commit=made)))
+    else:
+        _tell(session, plan, made, dry_run=dry_run)
+    return 0
+
+
+def _read(session: Session, names: Sequence[str], where: str | None, component: str | None) -> Plan:
     leaves = (
         repository.every_leaf(session.env)
         if where is None
@@ -46,26 +75,7 @@ def fill(
     for name in names:
         if not any(name in leaf.recipe.values for leaf in leaves):
             placement.declared(leaves[0].recipe, name)  # says what is wrong with it
-    plan = _plan(leaves, names, component)
-    changed: tuple[str, ...] = ()
-    made = None
-    if (plan.missing or plan.empty) and not dry_run:
-        edits = _edits(session, plan)
-        touched = (*(each.leaf for each in plan.missing), *plan.empty.values())
-        command = " ".join(("sopsmith fill", *names))
-        with (
-            repository.one_at_a_time(touched, command),
-            writeback.written(leaves[0].root, session.env, edits, commit=commit) as changed,
-        ):
-            filled = dict.fromkeys(leaf.recipe.environment for leaf in touched)
-            drawn = [each.value.name for each in plan.missing]
-            message = trail.message("fill", tuple(filled), drawn, "fill")
-            made = writeback.finish(session, leaves[0].root, changed, message, commit=commit)
-    if output == "json":
-        session.write(report.as_json(_tree(plan, is_written=bool(changed), commit=made)))
-    else:
-        _tell(session, plan, made, dry_run=dry_run)
-    return 0
+    return _plan(leaves, names, component)
 
 
 def _plan(leaves: Sequence[Leaf], names: Sequence[str], component: str | None) -> Plan:

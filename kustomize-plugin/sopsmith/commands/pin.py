@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sopsmith import report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
@@ -12,6 +14,7 @@ from sopsmith.history import reopened, trail
 from sopsmith.model import Component, Sensitive
 from sopsmith.recipes import origins
 from sopsmith.repository import Leaf
+from sopsmith.transaction import Work, carry_out
 from sopsmith.voice import Session
 
 
@@ -20,6 +23,24 @@ def pin(
     output: str,
 ) -> int:  # fmt: skip
     """Store today's value in a component and say so in the leaf; no Secret changes."""
+    root = repository.root_of(where, session.env)
+    plan = partial(_plan, session, name, where, component)
+    done, (environment, file) = carry_out(session, root, plan, commit=commit)
+    if output == "json":
+        tree = {"value": name, "environment": environment, "file": file, "commit": done.commit}
+        session.write(report.as_json(tree))
+    else:
+        session.write(f"{name} is stored in {file} now, unchanged\n")
+        mine = f"{name} -e {environment}"
+        session.write(f"from here on: sopsmith set {mine}, or sopsmith rotate {mine}\n")
+        session.write(report.committed(done.commit))
+    return 0
+
+
+def _plan(
+    session: Session, name: str, where: str | None, component: str | None
+) -> tuple[Work, tuple[str, str]]:
+    """The edits; the environment and the file."""
     leaf = repository.leaf(where, session.env, [name])
     value = placement.declared(leaf.recipe, name)
     if value.origin != "generated":
@@ -37,20 +58,8 @@ def pin(
     if not place.exists:
         stored = writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),))
         edits.insert(0, stored)
-    with writeback.written(leaf.root, leaf.env, edits, commit=commit) as changed:
-        message = trail.message("pin", leaf.recipe.environment, [name], "pin")
-        both = tuple(dict.fromkeys((place.file, *changed)))
-        made = writeback.finish(session, leaf.root, both, message, commit=commit)
-    if output == "json":
-        tree = {"value": name, "environment": leaf.recipe.environment, "file": place.file,
-                "commit": made}  # fmt: skip
-        session.write(report.as_json(tree))
-    else:
-        session.write(f"{name} is stored in {place.file} now, unchanged\n")
-        mine = f"{name} -e {leaf.recipe.environment}"
-        session.write(f"from here on: sopsmith set {mine}, or sopsmith rotate {mine}\n")
-        session.write(report.committed(made))
-    return 0
+    message = trail.message("pin", leaf.recipe.environment, [name], "pin")
+    return Work(edits, message, also=[place.file]), (leaf.recipe.environment, place.file)
 
 
 def _is_begun(leaf: Leaf, place: Place, current: Sensitive) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import NamedTuple
 
 from sopsmith import report, repository, writeback
@@ -20,6 +21,7 @@ from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import read_source, resolve
 from sopsmith.recipes.template import IDENTITIES, reached, references
 from sopsmith.tools import git
+from sopsmith.transaction import Work, carry_out
 from sopsmith.voice import Session
 
 _KEPT = ("given", "stored")
@@ -37,35 +39,43 @@ def restore(
     output: str,
 ) -> int:  # fmt: skip
     """Give a value what it was in a commit. Nothing is written with `dry_run`."""
-    leaf = repository.leaf(where, session.env, [name])
-    value = placement.declared(leaf.recipe, name)
-    if value.origin == "derived":
-        raise SopsmithError(_derived(leaf.recipe, value))
-    revision = past.commit_of(leaf.git, to)
-    plan = _plan(leaf, value, revision, session.today)
-    changed: Sequence[str] = ()
+    root = repository.root_of(where, session.env)
+    revision = past.commit_of(git.Repository(root, session.env), to)
+    planned = partial(_planned, session, name, where, revision)
     made = None
-    if plan.edits and not dry_run:
-        with writeback.written(leaf.root, leaf.env, plan.edits, commit=commit) as changed:
-            message = trail.message("restore", leaf.recipe.environment, [name], "restore")
-            made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+    if dry_run:
+        work, (recipe, words) = planned()
+        changed: Sequence[str] = [edit.file for edit in work.edits]
     else:
-        changed = [edit.file for edit in plan.edits]
-    derived = sorted(reached(leaf.recipe.values, [name]) - {name}) if changed else []
-    secrets = repository.secrets_with(leaf.recipe, [name]) if changed else []
+        (changed, made, _), (recipe, words) = carry_out(session, root, planned, commit=commit)
+    derived = sorted(reached(recipe.values, [name]) - {name}) if changed else []
+    secrets = repository.secrets_with(recipe, [name]) if changed else []
     if output == "json":
-        tree = {"value": name, "environment": leaf.recipe.environment, "to": revision,
+        tree = {"value": name, "environment": recipe.environment, "to": revision,
                 "files": list(changed), "dryRun": dry_run, "derived": derived,
                 "secrets": secrets, "commit": made}  # fmt: skip
         session.write(report.as_json(tree))
     elif not changed:
         session.write(f"{name} is what it was in {revision[:12]}: nothing changed\n")
     else:
-        session.write(f"{name} {'would be' if dry_run else 'is'} {plan.words}\n")
+        session.write(f"{name} {'would be' if dry_run else 'is'} {words}\n")
         for words, names in (("derived from it", derived), ("Secrets that change", secrets)):
             session.write(f"{words}: {', '.join(names)}\n" if names else "")
         session.write(report.committed(made))
     return 0
+
+
+def _planned(
+    session: Session, name: str, where: str | None, revision: str
+) -> tuple[Work, tuple[Recipe, str]]:
+    """The edits; the recipe, and what is told."""
+    leaf = repository.leaf(where, session.env, [name])
+    value = placement.declared(leaf.recipe, name)
+    if value.origin == "derived":
+        raise SopsmithError(_derived(leaf.recipe, value))
+    edits, words = _plan(leaf, value, revision, session.today)
+    message = trail.message("restore", leaf.recipe.environment, [name], "restore")
+    return Work(edits, message), (leaf.recipe, words)
 
 
 def _derived(recipe: Recipe, value: Value) -> Finding:

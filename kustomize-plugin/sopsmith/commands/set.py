@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sopsmith import aftermath, report, repository, store, writeback
 from sopsmith.components import placement
 from sopsmith.components.placement import Place
@@ -11,7 +13,9 @@ from sopsmith.history import trail
 from sopsmith.model import Sensitive
 from sopsmith.pipeline.render import Rendered, given_anew
 from sopsmith.recipes.template import reached
+from sopsmith.repository import Leaf
 from sopsmith.store import Deposit
+from sopsmith.transaction import Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 
@@ -20,37 +24,48 @@ def set_value(
     force: bool, commit: bool, output: str,
 ) -> int:  # fmt: skip
     """Store one given or stored value in its component, after checking it by the recipe's rules."""
-    leaf = repository.leaf(where, session.env, [name])
-    placement.kept(leaf.recipe, name)
-    place = placement.place(leaf.recipe, repository.receiving_components(leaf), name, component)
-    value = _read(session, leaf.recipe.environment, name, exact)
-    if not force:
-        _check(leaf, name, value)
-    edits = _edits(session, leaf, place, name, value)
-    with writeback.prepared(leaf.root, leaf.env, edits, commit=commit) as draft:
-        left = aftermath.left(leaf, draft.read)
-        changed = draft.write()
+    before, _ = _meant(session, name, where, component)
+    value = _read(session, before.recipe.environment, name, exact)
+
+    def plan() -> tuple[Work, tuple[Leaf, Place]]:
+        leaf, place = _meant(session, name, where, component)
+        check_agreed(before.recipe.environment, leaf.recipe.environment)
+        if not force:
+            _check(leaf, name, value)
         message = trail.message("set", leaf.recipe.environment, [name], "set")
-        made = writeback.finish(session, leaf.root, changed, message, commit=commit)
+        edits = _edits(session, leaf, place, name, value)
+        return Work(edits, message, check=partial(aftermath.left, leaf)), (leaf, place)
+
+    done, (leaf, place) = carry_out(session, before.root, plan, commit=commit)
     affected = reached(leaf.recipe.values, [name]) - {name}
     secrets = repository.secrets_with(leaf.recipe, [name])
     if output == "json":
         tree = {"value": name, "environment": leaf.recipe.environment, "file": place.file,
-                "changed": bool(changed), "derived": sorted(affected), "secrets": secrets,
-                "commit": made, "findings": report.findings_json(left)}  # fmt: skip
+                "changed": bool(done.changed), "derived": sorted(affected), "secrets": secrets,
+                "commit": done.commit, "findings": report.findings_json(done.findings)}  # fmt: skip
         session.write(report.as_json(tree))
         return 0
-    if changed:
+    if done.changed:
         session.write(f"{name} set in {place.file}\n")
-        session.write(_consequences(sorted(affected), secrets) + report.committed(made))
+        session.write(_consequences(sorted(affected), secrets) + report.committed(done.commit))
     else:
         session.write(f"{name} is that value already: nothing changed\n")
-    session.say(aftermath.told(left))
+    session.say(aftermath.told(done.findings))
     return 0
 
 
+def _meant(
+    session: Session, name: str, where: str | None, component: str | None
+) -> tuple[Leaf, Place]:
+    """The recipe, and where it keeps the value."""
+    leaf = repository.leaf(where, session.env, [name])
+    placement.kept(leaf.recipe, name)
+    receiving = repository.receiving_components(leaf)
+    return leaf, placement.place(leaf.recipe, receiving, name, component)
+
+
 def _edits(
-    session: Session, leaf: repository.Leaf, place: Place, name: str, value: Sensitive
+    session: Session, leaf: Leaf, place: Place, name: str, value: Sensitive
 ) -> list[writeback.Edit]:
     """The component's change; where the recipe counts the value's age, its day as well."""
     edits = store.edits([Deposit(leaf, place, value)])
@@ -59,13 +74,13 @@ def _edits(
     return edits
 
 
-def _is_now(leaf: repository.Leaf, place: Place, name: str, value: Sensitive) -> bool:
+def _is_now(leaf: Leaf, place: Place, name: str, value: Sensitive) -> bool:
     """Whether it is that value already: to give it again makes it no younger."""
     now = _rendered(leaf).values.get(name) if place.exists else None
     return now is not None and now.data() == value.data()
 
 
-def _rendered(leaf: repository.Leaf) -> Rendered:
+def _rendered(leaf: Leaf) -> Rendered:
     """What there is, where files are missing that values are still to be put into."""
     return repository.rendered(repository.existing(leaf))
 
@@ -93,7 +108,7 @@ def _read(session: Session, environment: str, name: str, exact: bool) -> Sensiti
     return Sensitive(data)
 
 
-def _check(leaf: repository.Leaf, name: str, value: Sensitive) -> None:
+def _check(leaf: Leaf, name: str, value: Sensitive) -> None:
     """Refuse what the recipe's own rules call an error, before it is written."""
     findings = given_anew(_rendered(leaf), {name: value})
     errors = [each for each in findings if each.severity == "error" and each.field == name]
