@@ -214,6 +214,19 @@ def test_what_stands_there_is_never_replaced(repo: Repo) -> None:
     assert files == {path: path.read_bytes() for path in repo.path.rglob("*.yaml")}
 
 
+def test_a_key_that_is_another_value_s_is_not_written_over(repo: Repo) -> None:
+    leaf = standing(repo, MQ_PASSWORD={"optional": True})
+    file = repo.component("secrets/production/mq.enc.yaml", {"PASSWORD": repo.canary()})
+    picked = {"path": "../../secrets/production/mq.enc.yaml", "as": {"MQ_PASSWORD": "PASSWORD"}}
+    document = json.loads(leaf.read_text())
+    document["spec"]["components"].append(picked)
+    leaf.write_text(json.dumps(document))
+    before = file.read_bytes()
+    run = imported(repo, dotenv({"PASSWORD": repo.canary()}), "--component", str(file))
+    assert (run.code, run.codes) == (3, {"write-conflict"})
+    assert file.read_bytes() == before
+
+
 def test_a_second_import_changes_nothing(repo: Repo) -> None:
     text = dotenv(shop(ruled(repo)))
     where = ("-e", "production", "--app", "shop", "--accept", "derived")

@@ -99,6 +99,12 @@ RACES = {
             and now["DB_PASSWORD in the file"] == now["DB_PASSWORD"] == then["DB_PASSWORD"]
         ),
     ),
+    "import keeps what came to stand there": Race(
+        ("import", "-", "-e", "production"),
+        sets("SMTP_PASSWORD"),
+        lambda run, then, now: run.code == 1 and now["SMTP_PASSWORD"] == OTHERS,
+        f"SMTP_PASSWORD={MINE}\n".encode(),
+    ),
     "restore sees that it is another by now": Race(
         ("restore", "API_TOKEN", "--to", "HEAD"),
         sets("API_TOKEN"),

@@ -12,19 +12,21 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith import checkout, report, writeback
+from sopsmith import checkout, report
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import trail
 from sopsmith.imports import destination, importing, intake
 from sopsmith.imports.destination import Target
 from sopsmith.imports.dotenv import Entry, parse_dotenv
+from sopsmith.imports.importing import Imported
 from sopsmith.imports.intake import Plan
 from sopsmith.imports.manifest import Manifest, parse_manifests
 from sopsmith.imports.suggest import suggest
 from sopsmith.model import MOST_BYTES
 from sopsmith.setup import scaffold
 from sopsmith.tools import cluster, files, git
+from sopsmith.transaction import Work, carry_out
 from sopsmith.voice import Session
 
 _MANIFEST = re.compile(rb"\s*[{]|(?:.*\n)*?(?:apiVersion|kind|items|data|stringData) *:")
@@ -63,19 +65,22 @@ def import_values(
     """
     read = _source(session, source, secret)
     root = files.find_root(".", session.env)
-    target = destination.target(root, session.env, where, recipe)
     manifests, notes = _manifests(read)
-    name = _app(app, target, manifests, root)
-    named = [each._replace(name=each.name or name) for each in manifests]
-    imported = importing.gather(named, read.name, hashed=not manifests[0].name)
-    suggestions = suggest(imported.values)
-    plan = intake.plan(target, imported, suggestions, app=name, component=component,
-                       accept=accept, take=take)  # fmt: skip
-    with writeback.written(root, session.env, plan.edits, commit=commit) as changed:
+
+    def planned() -> tuple[Work, tuple[Plan, Target, Imported]]:
+        target = destination.target(root, session.env, where, recipe)
+        name = _app(app, target, manifests, root)
+        named = [each._replace(name=each.name or name) for each in manifests]
+        imported = importing.gather(named, read.name, hashed=not manifests[0].name)
+        plan = intake.plan(target, imported, suggest(imported.values), app=name,
+                           component=component, accept=accept, take=take)  # fmt: skip
         written = [row.name for row in plan.rows if row.state in intake.WRITTEN]
         message = trail.message("import", target.environment, written, "import")
-        made = writeback.finish(session, root, changed, message, commit=commit)
-    outcome = Outcome(plan, target, (*notes, *imported.notes), changed, made)
+        return Work(plan.edits, message), (plan, target, imported)
+
+    done, (plan, target, imported) = carry_out(session, root, planned, commit=commit)
+    notes = (*notes, *imported.notes)
+    outcome = Outcome(plan, target, notes, done.changed, done.commit)
     again = [read.path or "-"] if secret is None else ["--secret", secret]
     again += ["-e", where] if where else []
     again += ["--recipe", recipe] if recipe else []

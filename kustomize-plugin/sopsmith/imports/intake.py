@@ -206,7 +206,8 @@ def _component_edits(
     maps: dict[str, list[Change]] = {} if standing.recipe else {standing.home: []}
     for row, file in stored:
         if row.key is not None:
-            maps.setdefault(file, []).append(Change(row.key, values[row.name]))
+            change = Change(row.key, values[row.name], is_new=row.state == "stored")
+            maps.setdefault(file, []).append(change)
     for file, changes in maps.items():
         if file not in standing.files:
             new = {each.key: each.value for each in changes if each.value is not None}
@@ -219,7 +220,7 @@ def _component_edits(
             if is_there and file not in standing.files:
                 message = "is there already; name another place with --component"
                 raise SopsmithError(Finding("usage", message, file, row.name))
-            yield WholeFile(file, values[row.name])
+            yield WholeFile(file, values[row.name], is_new=row.state == "stored")
 
 
 def _recipe_edit(
