@@ -14,6 +14,7 @@ import os
 import shutil
 import string
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,17 @@ from sopsmith.tools import replace
 ROOT = Path(__file__).parent.parent
 ALNUM = string.ascii_letters + string.digits
 FUNCTION = {"config.kubernetes.io/function": "exec: {path: sopsmith-krm}"}
+
+# A hook of git that refuses what is committed while nobody holds the lock.
+LOCKED_HOOK = f"""\
+#!{sys.executable}
+import fcntl, os
+try:
+    fcntl.flock(os.open(".", os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    raise SystemExit(0)
+raise SystemExit("nobody holds the lock")
+"""
 
 
 class Run(NamedTuple):

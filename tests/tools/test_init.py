@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repository import ROOT, Repo, Run
+from tests.repository import LOCKED_HOOK, ROOT, Repo, Run
 
 KEYS = "home/.config/sops/age/keys.txt"
 DEMO = "age1a5lt4xfmz8hk7cuwy84v870hm9m3la2ya7c4c4yeuc2d3tdmqqhqyg608r"
@@ -177,6 +177,11 @@ def test_commit_makes_one_commit_of_what_was_made_and_no_other_file(new: Repo) -
     assert message.startswith("secrets: init shop\n") and "Sopsmith-Command: init" in message
     assert new.cli("init", *FLAGS, "--commit").code == 0
     assert new.run("git", "rev-list", "--count", "HEAD").out == "1\n"
+
+
+def test_nobody_else_writes_between_the_last_look_and_the_commit(new: Repo) -> None:
+    new.write(".git/hooks/pre-commit", LOCKED_HOOK).chmod(0o755)
+    assert new.cli("init", *FLAGS, "--commit").code == 0
 
 
 def test_a_commit_that_is_refused_is_said_and_what_was_made_stays_told(new: Repo) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -17,18 +16,7 @@ from sopsmith.tools import replace
 from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
 from sopsmith.writeback import Edit, TextEdit
-from tests.repository import Repo
-
-# A hook of git that refuses what is committed while nobody holds the lock.
-HOOK = f"""\
-#!{sys.executable}
-import fcntl, os
-try:
-    fcntl.flock(os.open(".", os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    raise SystemExit(0)
-raise SystemExit("nobody holds the lock")
-"""
+from tests.repository import LOCKED_HOOK, Repo
 
 
 @pytest.fixture
@@ -40,7 +28,7 @@ def counted(repo: Repo) -> Repo:
     repo.write("other", "a")
     repo.run("git", "add", ".")
     assert repo.run("git", "commit", "-qm", "one").code == 0
-    repo.write(".git/hooks/pre-commit", HOOK).chmod(0o755)
+    repo.write(".git/hooks/pre-commit", LOCKED_HOOK).chmod(0o755)
     return repo
 
 

@@ -60,15 +60,15 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
     written: tuple[str, ...] = ()
     if unruled:
         written = writeback.write(root, session.env, [application.rules_edit(root, everyone)])
-    written += writeback.write(root, session.env, edits)
-    is_new_clone = _install_merge_driver(session, root)
-
-    findings = [*_warnings(session, root, options, everyone, written)]
-    findings += _checked(session, root, app)
     made = None
-    if commit and not exit_code(findings):
-        made, refused = _commit(session, root, app, written)
-        findings += refused
+    with writeback.written(root, session.env, edits) as changed:
+        written += changed
+        is_new_clone = _install_merge_driver(session, root)
+        findings = [*_warnings(session, root, options, everyone, written)]
+        findings += _checked(session, root, app)
+        if commit and not exit_code(findings):
+            made, refused = _commit(session, root, app, written)
+            findings += refused
     kept = tuple(file for file in before if file not in written)
     outcome = Outcome(app, written, kept, own_keys, tuple(findings), made, is_new_clone)
     _report(session, outcome, output)
