@@ -105,6 +105,33 @@ RACES = {
         lambda run, then, now: run.code == 1 and now["SMTP_PASSWORD"] == OTHERS,
         f"SMTP_PASSWORD={MINE}\n".encode(),
     ),
+    "rotate keeps the value in between": Race(
+        ("rotate", "SIGNING_KEY"),
+        runs("rotate", "SIGNING_KEY"),
+        lambda run, then, now: (
+            run.code == 0 and now["SIGNING_OLD"] == then["SIGNING_KEY"] != now["SIGNING_KEY"]
+        ),
+    ),
+    "rotate does what was shown or nothing": Race(
+        ("rotate", "DB_PASSWORD"),
+        runs("rotate", "DB_PASSWORD"),
+        lambda run, then, now: run.codes == {"write-conflict"} and now == then,
+    ),
+    "rotate takes no notice of what it does not change": Race(
+        ("rotate", "DB_PASSWORD"),
+        sets("API_TOKEN"),
+        lambda run, then, now: run.code == 0 and now["API_TOKEN"] == OTHERS,
+    ),
+    "rotate --seed draws no second one": Race(
+        ("rotate", "--seed"),
+        runs("rotate", "--seed"),
+        lambda run, then, now: run.codes == {"write-conflict"} and now == then,
+    ),
+    "rotate --seed moves what was shown": Race(
+        ("rotate", "--seed"),
+        runs("rotate", "DB_PASSWORD"),
+        lambda run, then, now: run.codes == {"write-conflict"} and now == then,
+    ),
     "restore sees that it is another by now": Race(
         ("restore", "API_TOKEN", "--to", "HEAD"),
         sets("API_TOKEN"),
@@ -123,3 +150,9 @@ def test_who_waited_does_what_is_right_by_then(shop: Repo, race: Race) -> None:
 
     run = shop.overtaken(race.first, meanwhile, race.stdin)
     assert race.ends(run, seen[0], held(shop)), run
+
+
+def test_a_seed_from_which_nothing_is_made_goes_to_the_one_that_was_told(shop: Repo) -> None:
+    assert shop.cli("pin", "DB_PASSWORD").code == 0
+    run = shop.overtaken(("rotate", "--seed"), runs("rotate", "--seed"))
+    assert run.codes == {"write-conflict"}

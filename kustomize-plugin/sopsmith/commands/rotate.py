@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
-from sopsmith import aftermath, report, repository, writeback
+from sopsmith import aftermath, report, repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
 from sopsmith.history import trail
 from sopsmith.rotations import assent, prospect, rotation, turnover
+from sopsmith.rotations.prospect import Prospect
 from sopsmith.rotations.turnover import Job
+from sopsmith.transaction import Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 Choice = Literal["named", "due", "all"]
@@ -28,7 +31,7 @@ def rotate(
     if bool(names) != (choice == "named"):
         hint = "sopsmith rotate KEY…, or one of --due, --all and --seed"
         raise SopsmithError(Finding("usage", "say what is to be rotated", hint=hint))
-    jobs, broken = turnover.with_sharing(_jobs(session, names, choice, where), session.today)
+    jobs, broken = _jobs(session, names, choice, where)
     for file in broken:
         name = one_line(file)
         session.say(f"sopsmith: {name} is broken, so whether it reads what rotates is not known\n")
@@ -40,20 +43,19 @@ def rotate(
     found: tuple[Finding, ...] = ()
     made = None
     if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
-        root, today = jobs[0].leaf.root, session.today
+        shown = assent.words(told)
+
+        def plan() -> tuple[Work, list[Prospect]]:
+            jobs, _ = _jobs(session, names, choice, where)
+            told = [turnover.foreseen(each) for each in jobs]
+            check_agreed(shown, assent.words(told))
+            return _work(session, jobs), told
+
         leaves = [each.leaf for each in jobs if each.plan.turns]
         command = f"sopsmith rotate {' '.join(names) or f'--{choice}'}"
-        with (
-            repository.one_at_a_time(leaves, command),
-            writeback.prepared(
-                root, session.env, turnover.edits(jobs, today), commit=commit
-            ) as draft,
-        ):
-            found = aftermath.checked(leaves, draft.read)
-            changed = draft.write()
-            scope = dict.fromkeys(each.recipe.environment for each in told if each.turns)
-            message = trail.message("rotate", tuple(scope), rotated, "rotate")
-            made = writeback.finish(session, root, changed, message, commit=commit)
+        with repository.one_at_a_time(leaves, command):
+            root = jobs[0].leaf.root
+            (changed, made, found), told = carry_out(session, root, plan, commit=commit)
     if is_text:
         session.write(_outcome(rotated, changed, made, choice))
         session.say(aftermath.told(found))
@@ -65,7 +67,19 @@ def rotate(
     return 0
 
 
-def _jobs(session: Session, names: Sequence[str], choice: Choice, where: str | None) -> list[Job]:
+def _work(session: Session, jobs: Sequence[Job]) -> Work:
+    turning = [each for each in jobs if each.plan.turns]
+    scope = dict.fromkeys(each.leaf.recipe.environment for each in turning)
+    names = dict.fromkeys(turn.value.name for each in turning for turn in each.plan.turns)
+    message = trail.message("rotate", tuple(scope), tuple(names), "rotate")
+    check = partial(aftermath.checked, [each.leaf for each in turning])
+    return Work(turnover.edits(jobs, session.today), message, check=check)
+
+
+def _jobs(
+    session: Session, names: Sequence[str], choice: Choice, where: str | None
+) -> tuple[tuple[Job, ...], list[str]]:
+    """What rotates by leaf, with what shares it; and the broken recipes."""
     if choice == "due" and where is None:
         leaves = repository.every_leaf(session.env)
     else:
@@ -82,7 +96,7 @@ def _jobs(session: Session, names: Sequence[str], choice: Choice, where: str | N
         else:
             mine = turnover.job(leaf, rotation.everything(recipe, today))
         jobs.append(mine)
-    return jobs
+    return turnover.with_sharing(jobs, session.today)
 
 
 def _count(names: Sequence[str]) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from sopsmith import aftermath, report, repository, writeback
+from sopsmith import aftermath, report, repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import past, trail
 from sopsmith.rotations import assent, prospect, succession, turnover
-from sopsmith.rotations.succession import Standing, Step
+from sopsmith.rotations.succession import Make, Standing, Step
+from sopsmith.rotations.turnover import Job
 from sopsmith.tools import git
+from sopsmith.transaction import Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 _UNKNOWN = past.SHALLOW._replace(
@@ -41,7 +44,7 @@ def rotate_seed(
     taken: Sequence[dict[str, Any]] = ()
     found: Sequence[Finding] = ()
     if not dry_run and assent.agreed(session, f"rotate to seed {standing.target}", yes=yes):
-        taken, found = _carry_out(session, standing, commit=commit, is_text=is_text)
+        taken, found = _steps(session, where, standing, jobs, commit=commit, is_text=is_text)
     if is_text:
         session.say(text(found, "sopsmith: "))
         if not taken:
@@ -59,26 +62,51 @@ def rotate_seed(
     return exit_code(found)
 
 
-def _carry_out(
-    session: Session, standing: Standing, *, commit: bool, is_text: bool
-) -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:
+def _moving(jobs: Sequence[Job]) -> str:
+    return assent.words([turnover.foreseen(each) for each in jobs])
+
+
+def _steps(
+    session: Session, where: str | None, standing: Standing, jobs: Sequence[Job], *,
+    commit: bool, is_text: bool,
+) -> tuple[list[dict[str, Any]], tuple[Finding, ...]]:  # fmt: skip
     """Take the steps, up to one that can't be taken: those before it are told all the same."""
     taken: list[dict[str, Any]] = []
     found: tuple[Finding, ...] = ()
-    now = standing
-    for make in succession.steps(standing.target, session.today):
-        step = make(now)
-        if step is None:
-            continue
+    target, moving = standing.target, _moving(jobs)
+    for make in succession.steps(target, session.today):
+
+        def plan(make: Make = make) -> tuple[Work, Step | None]:
+            now = succession.look(repository.leaf(where, session.env))
+            if not taken:
+                check_agreed(target, now.target)
+            if not any(each["step"] == "move" for each in taken):
+                check_agreed(moving, _moving(succession.moves(now, target, session.today)))
+            step = make(now)
+            return _work(now, step), step
+
         try:
-            tree, found = _take(session, now, step, commit=commit)
+            done, step = carry_out(session, standing.leaves[0].root, plan, commit=commit)
         except SopsmithError as error:
             return taken, error.findings
+        if step is None:
+            continue
+        found = done.findings
+        tree = {"step": step.name, "values": list(step.names), "changed": list(done.changed),
+                "commit": done.commit}  # fmt: skip
         taken.append(tree)
         if is_text:
             session.write(_told(tree, step))
-        now = succession.again(now)
     return taken, found
+
+
+def _work(now: Standing, step: Step | None) -> Work:
+    """One step; everything has to render after it."""
+    if step is None:
+        return Work((), "")
+    recipe = now.leaves[0].recipe
+    message = trail.message("rotate", recipe.environment, step.names, step.subject)
+    return Work(step.edits, message, check=partial(aftermath.checked, now.leaves))
 
 
 def _gone(standing: Standing, waiting: Mapping[str, Sequence[str]]) -> list[str]:
@@ -102,21 +130,6 @@ def _plan(standing: Standing, moving: int, waiting: Mapping[str, Sequence[str]])
         for number, names in waiting.items()
     ]
     return "".join(lines)
-
-
-def _take(
-    session: Session, now: Standing, step: Step, *, commit: bool
-) -> tuple[dict[str, Any], tuple[Finding, ...]]:
-    """See that everything still renders after one step, write it, and commit it."""
-    first = now.leaves[0]
-    with writeback.prepared(first.root, session.env, step.edits, commit=commit) as draft:
-        found = aftermath.checked(now.leaves, draft.read)
-        changed = draft.write()
-        message = trail.message("rotate", first.recipe.environment, step.names, step.subject)
-        made = writeback.finish(session, first.root, changed, message, commit=commit)
-    tree = {"step": step.name, "values": list(step.names), "changed": list(changed),
-            "commit": made}  # fmt: skip
-    return tree, found
 
 
 def _told(tree: Mapping[str, Any], step: Step) -> str:

@@ -11,11 +11,16 @@ from sopsmith.voice import Session
 
 def show(session: Session, told: Sequence[Prospect], *, is_text: bool, yes: bool) -> None:
     """The plan, before anything is done; who asked for JSON sees it where there is a question."""
-    words = "".join(prospect.text(each, session.colour and is_text) for each in told)
+    shown = words(told, colour=session.colour and is_text)
     if is_text:
-        session.write(words)
+        session.write(shown)
     elif session.is_terminal and not yes:
-        session.say(words)
+        session.say(shown)
+
+
+def words(told: Sequence[Prospect], *, colour: bool = False) -> str:
+    """The plan, for people."""
+    return "".join(prospect.text(each, colour) for each in told)
 
 
 def agreed(session: Session, what: str, *, yes: bool) -> bool:

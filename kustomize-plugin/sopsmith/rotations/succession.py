@@ -78,6 +78,10 @@ class Step(NamedTuple):
     edits: tuple[writeback.Edit, ...]
 
 
+# Makes a step from how it stands then; None: nothing is to be done.
+Make = Callable[[Standing], Step | None]
+
+
 def look(leaf: Leaf) -> Standing:
     """How it stands now; raises SopsmithError (usage) where no component holds a seed."""
     now = _look(leaf)
@@ -85,11 +89,6 @@ def look(leaf: Leaf) -> Standing:
     known = {file: readership.known_to_former(leaf.git, file, leaf.read(file)) for file in files_of}
     exposed = (n for n, file in now.holders.items() if _KEY + n in known[file])
     return now._replace(exposed=frozenset(exposed))
-
-
-def again(before: Standing) -> Standing:
-    """How it stands after a step."""
-    return _look(repository.reread(before.leaves[0]))._replace(exposed=before.exposed)
 
 
 def _look(leaf: Leaf) -> Standing:
@@ -145,8 +144,8 @@ def waiting(now: Standing, jobs: Sequence[Job]) -> dict[str, tuple[str, ...]]:
 # --- the steps ------------------------------------------------------------------------------------
 
 
-def steps(target: str, today: date) -> Iterator[Callable[[Standing], Step | None]]:
-    """The steps in their order, each to be made from how it stands then; None: nothing to do."""
+def steps(target: str, today: date) -> Iterator[Make]:
+    """The steps in their order."""
     yield lambda now: _draw(now, target, today)
     yield lambda now: _move(now, target, today)
     yield lambda now: _remove(now, target)
