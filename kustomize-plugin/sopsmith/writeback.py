@@ -10,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import posixpath
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sopsmith import settings
 from sopsmith.components import change
 from sopsmith.components.change import Change, Step
-from sopsmith.components.rules import Rule, Rules, parse_rules, rule_for
+from sopsmith.components.rules import Rule, Rules, governing, linked, parse_rules, rule_for
 from sopsmith.components.sealed import Trust, component_of, format_of, plain_length, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -226,17 +225,24 @@ def finish(
 def rules_for(root: str, file: str) -> Rules:
     """The creation rules that govern a file: of the nearest .sops.yaml above it.
 
-    Raises SopsmithError: rule-missing (there is none), what parse_rules raises.
+    Raises SopsmithError: what governing_in and parse_rules raise.
     """
-    folder = posixpath.dirname(file)
-    while True:
-        candidate = posixpath.join(folder, RULES)
-        if os.path.isfile(os.path.join(root, candidate)):
-            return parse_rules(files.reader(root)(candidate), candidate)
-        if not folder:
-            hint = f"sopsmith init writes {RULES}; it says who can read which file"
-            raise SopsmithError(Finding("rule-missing", f"no {RULES} governs it", file, hint=hint))
-        folder = posixpath.dirname(folder)
+    config = governing_in(root, file)
+    return parse_rules(files.reader(root)(config), config)
+
+
+def governing_in(root: str, file: str) -> str:
+    """The .sops.yaml that governs a file of the work tree.
+
+    Raises SopsmithError: rule-missing (there is none), path-refused (it is a link).
+    """
+    config = governing(file, lambda name: os.path.lexists(os.path.join(root, name)))
+    if config is None:
+        hint = f"sopsmith init writes {RULES}; it says who can read which file"
+        raise SopsmithError(Finding("rule-missing", f"no {RULES} governs it", file, hint=hint))
+    if os.path.islink(os.path.join(root, config)):
+        raise SopsmithError(linked(config))
+    return config
 
 
 def desk_in(root: str, env: Mapping[str, str]) -> Desk:
@@ -433,12 +439,12 @@ def _rekeyed(desk: Desk, edit: Rekey) -> Prepared:
     data = desk.read(edit.file)
     component = component_of(edit.file)
     sealed = seal(component, data, desk.trust)
-    governing = rules_for(desk.root, edit.file).file
-    rules = parse_rules(edit.rules, governing)
+    config = governing_in(desk.root, edit.file)
+    rules = parse_rules(edit.rules, config)
     rule = rule_for(rules, edit.file)
     if rule is None:
-        raise SopsmithError(Finding("rule-missing", f"no rule of {governing} covers it", edit.file))
-    _check_kinds(desk, governing, rule)
+        raise SopsmithError(Finding("rule-missing", f"no rule of {config} covers it", edit.file))
+    _check_kinds(desk, config, rule)
     after, policy = data, change.policy_of_rule(rule)
     if change.policy_of(component, data)[0].groups != policy.groups:
         after = sops_write.update_keys(desk.sops(), sealed, rule.raw)

@@ -629,6 +629,29 @@ def test_what_only_warns_does_not_fail(shop: Repo) -> None:
 # --- odd files ------------------------------------------------------------------------------------
 
 
+def linked(repo: Repo) -> None:
+    """The rules, behind a link to a name that nobody watches."""
+    (repo.path / ".sops.yaml").rename(repo.path / "rules.txt")
+    (repo.path / ".sops.yaml").symlink_to("rules.txt")
+
+
+def test_rules_behind_a_link_are_none_for_who_checks_and_for_who_writes(shop: Repo) -> None:
+    linked(shop)
+    for arguments in ([], [".sops.yaml"], [COMPONENT]):
+        assert findings(check(shop, *arguments)) == [(".sops.yaml", "path-refused")]
+    set_ = ("sopsmith", "set", "TOKEN")
+    run = shop.run(*set_, stdin=shop.canary().encode())
+    assert (run.code, run.codes) == (5, {"path-refused"})
+    assert shop.cli("recipients").code == 5
+
+
+def test_rules_farther_up_do_not_take_the_place_of_a_link(shop: Repo) -> None:
+    (shop.path / "secrets/.sops.yaml").symlink_to("nowhere")
+    assert ("secrets/.sops.yaml", "path-refused") in findings(check(shop))
+    run = shop.run("sopsmith", "set", "TOKEN", stdin=shop.canary().encode())
+    assert (run.code, run.codes) == (5, {"path-refused"})
+
+
 def test_odd_files_do_not_stop_it(shop: Repo) -> None:
     (shop.path / "outside.enc.yaml").symlink_to("/etc/passwd")
     (shop.path / "loop.yaml").symlink_to("loop.yaml")

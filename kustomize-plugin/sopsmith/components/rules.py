@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sopsmith.components import rules_shape
@@ -83,16 +83,26 @@ def covers_everything(rule: Rule) -> bool:
     return all(matches(rule, path) for path in _PATHS)
 
 
-def governing(path: str, known: Collection[str]) -> str | None:
-    """The `.sops.yaml` that governs a file: of those known, the nearest in its folder or above."""
+def governing(path: str, is_there: Callable[[str], bool]) -> str | None:
+    """The `.sops.yaml` that governs a file: of those there, the nearest in its folder or above."""
     folder = posixpath.dirname(path)
     while True:
         candidate = posixpath.join(folder, NAME)
-        if candidate in known:
+        if is_there(candidate):
             return candidate
         if not folder:
             return None
         folder = posixpath.dirname(folder)
+
+
+def linked(file: str) -> Finding:
+    """Rules behind a link are none: they could change with no change of the file that says so.
+
+    sops takes them, so rules farther up are none of that folder either.
+    """
+    hint = f"put the rules themselves there: who may change {NAME} decides who reads"
+    return Finding("path-refused", "is a link, and rules have to be a file of their own", file,
+                   hint=hint)  # fmt: skip
 
 
 def problems(data: bytes, file: str, trust: Trust = _STRICT) -> list[Finding]:

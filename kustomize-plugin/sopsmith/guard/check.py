@@ -50,7 +50,8 @@ def check(
 
     A changed `.sops.yaml` touches every file it governs, a changed base or component every recipe
     that reads it. What can't be read is passed over, unless a recipe needs it. Of links, only
-    recipes matter that kustomize finds behind them: what they lead to has a name of its own.
+    rules matter, which may be none, and recipes that kustomize finds behind them: what others lead
+    to has a name of its own.
     `beyond` gives in pieces what of a file is behind MOST_BYTES.
     """
     read = _once(read)
@@ -62,7 +63,8 @@ def check(
         read,
         beyond,
         trust,
-        {file: _rules(file, read) for file in known if _is_rules(file)},
+        {file: _rules(file, read) for file in known if _is_rules(file)}
+        | {file: SopsmithError(rules.linked(file)) for file in links if _is_rules(file)},
         frozenset(recipes),
         {part.file: part for each in judged for part in each.components},
     )
@@ -130,7 +132,7 @@ def _rules(file: str, read: Read) -> Rules | SopsmithError:
 def _touched(asked: frozenset[str], tree: _Tree) -> frozenset[str]:
     """The files themselves, and those that a changed `.sops.yaml` among them governs."""
     changed = {file for file in asked if _is_rules(file)}
-    governed = {file for file in tree.known if governing(file, tree.rules) in changed}
+    governed = {file for file in tree.known if governing(file, tree.rules.__contains__) in changed}
     return asked | (governed if changed else frozenset())
 
 
@@ -158,6 +160,10 @@ def _file_problems(file: str, tree: _Tree) -> Iterator[Finding]:
             yield torn
             return
     if _is_rules(file):
+        known = tree.rules[file]
+        if isinstance(known, SopsmithError):
+            yield from known.findings
+            return
         yield from rules.problems(data, file, tree.trust)
         yield from _order_problems(file, tree)
         return
@@ -175,7 +181,7 @@ def _order_problems(file: str, tree: _Tree) -> Iterator[Finding]:
     if isinstance(known, SopsmithError) or len(known.rules) < 2:
         return
     start = f"{known.folder}/" if known.folder else ""
-    governed = (each for each in tree.known if governing(each, tree.rules) == file)
+    governed = (each for each in tree.known if governing(each, tree.rules.__contains__) == file)
     sealed = [
         each for each in governed if covered.has_metadata(each, _text(each, tree.read) or b"")
     ]
@@ -184,7 +190,7 @@ def _order_problems(file: str, tree: _Tree) -> Iterator[Finding]:
 
 def _rule(file: str, tree: _Tree) -> Rule | SopsmithError | None:
     """The creation rule that covers a file, or why that can't be said."""
-    config = governing(file, tree.rules)
+    config = governing(file, tree.rules.__contains__)
     known = tree.rules[config] if config else None
     return rule_for(known, file) if isinstance(known, Rules) else known
 
