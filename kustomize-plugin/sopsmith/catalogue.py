@@ -286,6 +286,13 @@ CATALOGUE: dict[str, Entry] = {
         "Use another key, or correct the rule and encrypt the file anew.",
         "TOKEN_unencrypted",
     ),
+    "foreign-format": Entry(
+        5, "the readers of this file are sops' business",
+        "It is an INI file, or YAML with several documents. `check` judges it and `recipients` "
+        "tells who can read it; no command changes it, and none that should have leaves it out.",
+        "Change its readers with the hint's `sops` command, then run yours again.",
+        "an encrypted app.ini",
+    ),
     "recipients-differ": Entry(
         5, "a component can be read by others than its rule says",
         "Its recipients are not those of the creation rule in .sops.yaml that covers it.",

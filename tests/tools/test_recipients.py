@@ -587,3 +587,93 @@ def test_a_file_name_does_not_speak_to_the_terminal(repo: Repo, other: tuple[Pat
     repo.component("a\x1b]0;b\x07.enc.yaml", {"TOKEN": repo.canary()})
     run = repo.cli("recipients", "add", other[1])
     assert run.code == 0 and "\x1b" not in run.out
+
+
+# --- files that are not as sopsmith writes them ---------------------------------------------------
+
+INI, SEVERAL = "prod/app.ini", "prod/several.yaml"
+FOREIGN = {INI: "[db]\npassword = {}\n", SEVERAL: "one: {0}\n---\nother: {0}\n"}
+
+
+def encrypt_as_it_is(repo: Repo, file: str, *recipients: str) -> None:
+    """Encrypt by sops in the file's own format."""
+    repo.write(file, FOREIGN[file].format(repo.canary()))
+    sops = ("sops", "--config", "/dev/null", "encrypt", "-i", "--age", ",".join(recipients), file)
+    assert repo.run(*sops).code == 0
+    commit(repo)
+
+
+def torn(repo: Repo, file: str, first: str = "") -> None:
+    """What a merge of two sides leaves, with lines that both have in front of it or not."""
+    text = (repo.path / file).read_text().removeprefix(first)
+    repo.write(file, f"{first}<<<<<<< ours\n{text}=======\n{text}>>>>>>> theirs\n")
+    commit(repo)
+
+
+@pytest.mark.parametrize("file", FOREIGN)
+def test_who_reads_what_sopsmith_does_not_change_is_told(
+    shop: Repo, other: tuple[Path, str], file: str
+) -> None:
+    encrypt_as_it_is(shop, file, shop.recipient)
+    rows = {each["file"]: each for each in shop.cli("recipients", "--output", "json").document}
+    assert rows[file] == {"file": file, "readers": [shop.recipient], "state": "kept"}
+    encrypt_as_it_is(shop, file, shop.recipient, other[1])
+    run = shop.cli("recipients")
+    assert (run.code, run.out.count(f"also readable for {other[1]}")) == (5, 1)
+
+
+@pytest.mark.parametrize("file", FOREIGN)
+def test_what_sopsmith_does_not_change_keeps_nobody_without_a_way_on(
+    shared: Repo, other: tuple[Path, str], file: str
+) -> None:
+    """The hint's command is what it takes, for a reader less and one more and a rule by hand."""
+    encrypt_as_it_is(shared, file, shared.recipient, other[1])
+    for action, flag in (("remove", "--rm-age"), ("add", "--add-age")):
+        run = shared.cli("recipients", action, other[1])
+        command = f"sops rotate -i {flag} {other[1]} {file}"
+        stopped(shared, run, 5, f"{file}: ", "[foreign-format]", f"hint: {command}")
+        assert shared.run(*command.split()).code == 0
+        run = shared.cli("recipients", action, other[1], "--commit")
+        assert run.code == 0, run.err
+        assert opens(shared, PRODUCTION, other[0]) is (action == "add")
+        commit(shared)
+    assert shared.cli("recipients").code == 0
+    shared.edit(".sops.yaml", lambda text: text.replace(f"      - {other[1]}\n", ""))
+    commit(shared)
+    stopped(shared, shared.cli("recipients", "sync"), 5, f"hint: sops updatekeys -y {file} && ")
+    assert shared.run("sops", "updatekeys", "-y", file).code == 0
+    assert shared.cli("recipients", "sync").code == 0
+    assert shared.cli("recipients").code == 0
+
+
+@pytest.mark.parametrize("name", [KEYSTORE, "prod/other.p12.enc", "elsewhere/ks"])
+@pytest.mark.parametrize("first", ["", "{\n"])
+def test_a_whole_file_that_a_merge_tore_keeps_a_reader_from_being_removed_in_silence(
+    shared: Repo, other: tuple[Path, str], name: str, first: str
+) -> None:
+    if name != KEYSTORE:
+        shared.write(name, (shared.path / KEYSTORE).read_bytes())
+    torn(shared, name, first)
+    run = shared.cli("recipients")
+    assert (run.code, f"{name} " in run.out, "the marks of a merge" in run.out) == (5, True, True)
+    run = shared.cli("recipients", "remove", other[1])
+    stopped(shared, run, 1, name, "[conflict-marker]", f"sopsmith merge {name}")
+
+
+def test_every_file_that_keeps_the_others_is_told_at_once(
+    shared: Repo, other: tuple[Path, str]
+) -> None:
+    for file in FOREIGN:
+        encrypt_as_it_is(shared, file, shared.recipient, other[1])
+    torn(shared, KEYSTORE)
+    run = shared.cli("recipients", "remove", other[1])
+    stopped(shared, run, 5, INI, SEVERAL, KEYSTORE, f"sopsmith merge {KEYSTORE}")
+
+
+def test_an_encrypted_file_that_no_rules_govern_is_told(shop: Repo) -> None:
+    shop.edit(".sops.yaml", lambda text: text.replace("^prod/", "^elsewhere/"))
+    run = shop.cli("recipients")
+    assert (run.code, run.out.count("no rule")) == (5, 2)
+    (shop.path / ".sops.yaml").unlink()
+    run = shop.cli("recipients")
+    assert (run.code, run.out.count("no .sops.yaml governs it")) == (5, 3)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
-from sopsmith.components import change, ini
+from sopsmith.components import access, change
 from sopsmith.components.comments import clear_comments
 from sopsmith.components.rules import Rule, covers_everything
 from sopsmith.components.sealed import (
@@ -28,7 +28,6 @@ from sopsmith.guard.leaks import STRUCTURED
 from sopsmith.model import MOST_BYTES, Component
 from sopsmith.recipes import overlay
 from sopsmith.recipes.resolve import SUFFIXES, holds_recipe
-from sopsmith.text.document import DocumentError
 from sopsmith.text.lines import nodes
 
 _NEVER = re.compile(
@@ -39,11 +38,12 @@ _ENC = re.compile(r"\.(enc|sops)(\.|\Z)")
 _DECRYPTED = re.compile(r"\.(dec|decrypted)(\.[A-Za-z0-9]+)?\Z")
 _METADATA = re.compile(rb"^sops:|[\"']sops[\"']\s*:|^sops_mac=|^\[sops\]", re.MULTILINE)
 _MAPS = (*STRUCTURED, ".env")
+_WHOLE = re.compile(rb"\s*(\{|<<<<<<< )")  # a whole file is JSON whatever its name is, or was
 
 
 def has_metadata(file: str, data: bytes) -> bool:
     """Whether a file looks like one that sops wrote; a text that speaks of sops is none."""
-    may_have = file.endswith((*_MAPS, ".ini")) or _ENC.search(_name(file)) or data[:1] == b"{"
+    may_have = file.endswith((*_MAPS, ".ini")) or _ENC.search(_name(file)) or _WHOLE.match(data)
     return bool(may_have and b"ENC[AES256_GCM," in data and _METADATA.search(data))
 
 
@@ -97,10 +97,10 @@ def sealing_problems(
     """
     if len(data) >= MOST_BYTES:
         return [Finding("file-unreadable", "is 8 MiB or more", component.file)]
-    if component.file.endswith(".ini") and data[:1] != b"{":
+    if access.is_ini(component.file, data):
         return _ini_problems(component, data, rule, trust)
     found = list(comment_problems(component, data))
-    documents = [data] if is_ours else _documents(component.file, data)
+    documents = [data] if is_ours else access.documents(component.file, data)
     try:
         for document in documents:
             found += _document_problems(component, document, rule, trust, is_ours)
@@ -112,7 +112,7 @@ def sealing_problems(
 def comment_problems(component: Component, data: bytes) -> Iterator[Finding]:
     """Comments in plaintext where the file's own crypt rule has them encrypted."""
     try:
-        section = unpacked(component, _documents(component.file, data)[0])[1]
+        section = unpacked(component, access.documents(component.file, data)[0])[1]
         selection = read_selection(section, component.file, "sops")
     except SopsmithError:  # then more than its comments is wrong, and told
         return
@@ -129,24 +129,12 @@ def _ini_problems(
     component: Component, data: bytes, rule: Rule | None, trust: Trust
 ) -> list[Finding]:
     """What would be said of the JSON map that says the same."""
-    file = component.file
-    as_map = Component(f"{file}.json", None, None)
     try:
-        found = list(_document_problems(as_map, ini.as_json(data), rule, trust, False))
-    except DocumentError as error:
-        code = "tampered" if b"ENC[AES256_GCM," in data else "not-encrypted"
-        return [Finding(code, f"can't be judged: {error}", file)]
+        as_map, text = access.ini_map(component.file, data)
+        found = list(_document_problems(as_map, text, rule, trust, False))
     except SopsmithError as error:
         found = list(error.findings)
-    return [each._replace(file=file) for each in found]
-
-
-def _documents(file: str, data: bytes) -> list[bytes]:
-    """The documents of a YAML file, which sops encrypts together, each with its metadata."""
-    if not file.endswith((".yaml", ".yml")):
-        return [data]
-    parts = re.split(rb"^---(?=[ \t\r\n]|\Z)", data, flags=re.MULTILINE)  # one may start behind it
-    return [part for part in parts if part.strip()] or [data]
+    return [each._replace(file=component.file) for each in found]
 
 
 def _document_problems(
