@@ -30,17 +30,19 @@ class Done(NamedTuple):
 
     changed: tuple[str, ...]
     commit: str | None
-    findings: tuple[Finding, ...]  # of the check
+    findings: tuple[Finding, ...]  # of the check, and why there is no commit where that is told
 
 
 def carry_out(
-    session: Session, root: str, plan: Callable[[], tuple[Work, T]], *, commit: bool
-) -> tuple[Done, T]:
+    session: Session, root: str, plan: Callable[[], tuple[Work, T]], *, commit: bool,
+    tells_refusal: bool = False,
+) -> tuple[Done, T]:  # fmt: skip
     """Plan the work, check it, write it and commit it, while other writers are kept out.
 
     `plan` reads everything itself, for another writer may have changed what was read before. It
     asks nobody and writes nothing: others wait for it, and it would wait for itself. What it gives
-    besides the work is handed on.
+    besides the work is handed on. A refused commit leaves the files changed, so that a second run
+    has nothing to tell: who `tells_refusal` gets it as findings, tells the rest, and ends with it.
     Raises SopsmithError: write-locked, and what `plan`, the work's check, `writeback.draft` and
     the commit raise.
     """
@@ -50,7 +52,12 @@ def carry_out(
         found = work.check(draft.read)
         changed = draft.write()
         files = tuple(dict.fromkeys((*work.also, *changed))) if changed else ()
-        made = writeback.finish(session, root, files, work.message, commit=commit)
+        try:
+            made = writeback.finish(session, root, files, work.message, commit=commit)
+        except SopsmithError as error:
+            if not tells_refusal:
+                raise
+            made, found = None, (*found, *error.findings)
     return Done(changed, made, found), told
 
 

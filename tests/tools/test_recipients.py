@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sopsmith.tools import replace
 from tests.repository import Repo, Run
 
 PRODUCTION, STAGING, KEYSTORE = "prod/shop.enc.yaml", "stage/shop.enc.env", "prod/keystore.p12"
@@ -265,7 +267,27 @@ def test_scripts_get_it_as_json(shared: Repo, other: tuple[Path, str]) -> None:
         "seen": [{"file": STAGING, "key": "TOKEN", "command": "sopsmith set TOKEN -e staging",
                   "gone": False}],
         "readers": [{"file": STAGING, "gains": [], "loses": [other[1]]}],
+        "findings": [],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_refused_commit_keeps_nothing_back_that_is_told_only_once(
+    shared: Repo, other: tuple[Path, str], output: str
+) -> None:
+    shared.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    argv = ("recipients", "remove", other[1], "--commit", "--output", output)
+    run = shared.cli(*argv)
+    assert (run.code, run.codes) == (3, {"program-failed"})
+    assert "git commit -m 'secrets: remove a reader of 3 files' -- " in run.err
+    if output == "json":
+        assert [each["key"] for each in run.document["seen"]][0] == "SOPSMITH_SEED_1"
+        assert [each["code"] for each in run.document["findings"]] == ["program-failed"]
+        assert (run.document["changed"], run.document["commit"]) == ([".sops.yaml", *FILES], None)
+    else:
+        assert told(run)["SOPSMITH_SEED_1"] == "sopsmith rotate --seed -e production"
+        assert f"changed {PRODUCTION}\n" in run.out
+    assert not opens(shared, PRODUCTION, other[0])
 
 
 def told(run: Run) -> dict[str, str]:
@@ -587,6 +609,57 @@ def test_a_file_name_does_not_speak_to_the_terminal(repo: Repo, other: tuple[Pat
     repo.component("a\x1b]0;b\x07.enc.yaml", {"TOKEN": repo.canary()})
     run = repo.cli("recipients", "add", other[1])
     assert run.code == 0 and "\x1b" not in run.out
+
+
+# --- others who write meanwhile -------------------------------------------------------------------
+
+
+def overtaken(repo: Repo, argv: list[str], faster: Callable[[], object]) -> Run:
+    """Run this; when it has shown what it means to do, and not done it, somebody is faster."""
+    pipe = subprocess.PIPE
+    with replace.locked(str(repo.path)):
+        started = subprocess.Popen(["sopsmith", *argv], cwd=repo.path, env=repo.env, text=True,
+                                   stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)  # fmt: skip
+        assert started.stdout
+        shown = started.stdout.readline()
+        faster()
+    out, err = started.communicate(timeout=60)
+    return Run(started.returncode, shown + out, err)
+
+
+def test_a_reader_who_was_removed_meanwhile_is_not_let_in_again(
+    shop: Repo, other: tuple[Path, str]
+) -> None:
+    shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {other[1]}"))
+    commit(shop)
+
+    def remove() -> None:
+        copy = shop.path.parent / "copy"
+        shutil.copytree(shop.path, copy)
+        argv = ("sopsmith", "recipients", "remove", other[1])
+        assert shop.run(*argv, cwd="../copy").code == 0
+        shop.write(".sops.yaml", (copy / ".sops.yaml").read_bytes())
+
+    run = overtaken(shop, ["recipients", "sync", "--yes"], remove)
+    assert run.code == 0, run.err
+    assert run.out.splitlines()[0].endswith(f"gains {other[1]}")
+    assert run.out.splitlines()[-1] == "nothing to change"
+    assert not opens(shop, PRODUCTION, other[0])
+
+
+def test_what_was_shown_is_done_or_nothing(shop: Repo, other: tuple[Path, str]) -> None:
+    both = f"{shop.recipient},{other[1]}"
+    shop.component(STAGING, {"TOKEN": shop.canary()}, environment="staging", recipient=both)
+    commit(shop)
+
+    def let_in() -> None:
+        shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {other[1]}"))
+        commit(shop)
+
+    run = overtaken(shop, ["recipients", "sync"], let_in)
+    assert run.out == f"{STAGING} loses {other[1]}\n"
+    stopped(shop, run, 3, "[write-conflict]", "run the command again")
+    assert not opens(shop, PRODUCTION, other[0])
 
 
 # --- files that are not as sopsmith writes them ---------------------------------------------------

@@ -117,6 +117,19 @@ def test_git_s_own_work_comes_first_only_where_there_is_something_to_commit(coun
     assert (counted.path / "count").read_text() == "1"
 
 
+def test_a_refused_commit_is_raised_or_told_by_who_has_more_to_tell(counted: Repo) -> None:
+    counted.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n")
+    with pytest.raises(SopsmithError, match="program-failed"):
+        carried_out(counted, lambda: one_more(counted), commit=True)
+    session = Session(counted.env, lambda _: None, False, date(2024, 1, 31))
+    root = str(counted.path)
+    done, told = carry_out(
+        session, root, lambda: one_more(counted), commit=True, tells_refusal=True
+    )
+    assert (done.changed, done.commit, told) == (("count",), None, 3)
+    assert [each.code for each in done.findings] == ["program-failed"]
+
+
 def test_what_was_shown_has_to_be_what_is_planned() -> None:
     check_agreed(("TOKEN", 1), ("TOKEN", 1))
     with pytest.raises(SopsmithError, match="write-conflict"):

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sopsmith import inventory, report, writeback
+from sopsmith import inventory, report
 from sopsmith.components import access, change, shift
 from sopsmith.components.shift import Shift
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding, one_line
+from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import trail
 from sopsmith.inventory import Encrypted
 from sopsmith.rotations import exposure, rekeying
+from sopsmith.rotations.exposure import Exposed, Seen
+from sopsmith.rotations.rekeying import Plan
 from sopsmith.tools import files
+from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 
@@ -69,27 +72,39 @@ def change_recipients(
         message = "sync takes no recipient" if recipient else f"{action} needs a recipient"
         raise SopsmithError(Finding("usage", message, hint="sopsmith recipients --help"))
     root = files.find_root(".", session.env)
-    plan = rekeying.plan(session, root, rekeying.Asked(action, recipient, where))
-    seen = exposure.seen(root, session, plan.losing)
-    others = [each.besides(recipient) for each in plan.shifts]
-    _confirm(session, action, others, yes=yes, output=output)
-    with writeback.written(root, session.env, plan.edits, commit=commit) as changed:
-        count = sum(isinstance(e, writeback.Rekey) and e.file in changed for e in plan.edits)
+    asked = rekeying.Asked(action, recipient, where)
+    shown = rekeying.plan(session, root, asked).besides(recipient)
+    _confirm(session, action, shown, yes=yes, output=output)
+
+    def plan() -> tuple[Work, tuple[Plan, Exposed]]:
+        now = rekeying.plan(session, root, asked)
+        if not yes:
+            check_agreed(shown, now.besides(recipient))
+        count = len(now.moved)
         what = f"{action} a reader of {count} file{'' if count == 1 else 's'}"
-        message = trail.message("recipients", None, [], what)
-        made = writeback.finish(session, root, (*changed, *plan.also), message, commit=commit)
+        work = Work(now.edits, trail.message("recipients", None, [], what), also=now.also)
+        return work, (now, exposure.seen(root, session.env, now.losing))
+
+    done, (now, exposed) = carry_out(session, root, plan, commit=commit, tells_refusal=True)
     if output == "json":
-        tree = {"changed": list(changed), "commit": made, "seen": [s._asdict() for s in seen],
-                "readers": [s._asdict() for s in plan.shifts if s.gains or s.loses]}  # fmt: skip
+        tree = {"changed": list(done.changed), "commit": done.commit,
+                "seen": [each._asdict() for each in exposed.seen],
+                "readers": [each._asdict() for each in now.moved],
+                "findings": report.findings_json(done.findings)}  # fmt: skip
         session.write(report.as_json(tree))
-        return 0
-    lines = [f"changed {one_line(file)}\n" for file in changed]
-    session.write("".join(lines) + report.committed(made) or "nothing to change\n")
+    else:
+        _tell(session, done, exposed.seen)
+    session.say(exposed.notes + text(done.findings, "sopsmith: "))
+    return exit_code(done.findings)
+
+
+def _tell(session: Session, done: Done, seen: Sequence[Seen]) -> None:
+    lines = [f"changed {one_line(file)}\n" for file in done.changed]
+    session.write("".join(lines) + report.committed(done.commit) or "nothing to change\n")
     if seen:
         session.write("who was removed keeps what these files held; make it worthless:\n")
         rows = [(each.file, each.key, each.command) for each in seen]
         session.write(report.table(("FILE", "KEY", "COMMAND"), rows, session.colour))
-    return 0
 
 
 def _confirm(

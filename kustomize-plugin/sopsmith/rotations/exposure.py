@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import repository, settings
@@ -16,7 +16,8 @@ from sopsmith.recipes.recipe import parse
 from sopsmith.repository import Leaf
 from sopsmith.rotations import rotation
 from sopsmith.tools import files, git
-from sopsmith.voice import Session
+
+Readable = tuple[Leaf, tuple[Sealed, ...]]
 
 _OURS = "SOPSMITH_"
 _AT_ITS_SOURCE = "replace it at its source"
@@ -32,21 +33,32 @@ class Seen(NamedTuple):
     gone: bool  # the file does not hold it any more, and older commits do
 
 
-def seen(root: str, session: Session, losing: Mapping[str, frozenset[str]]) -> list[Seen]:
+class Exposed(NamedTuple):
+    """What was seen, and what could not be told of it."""
+
+    seen: tuple[Seen, ...]
+    notes: str  # for people
+
+
+def seen(root: str, env: Mapping[str, str], losing: Mapping[str, frozenset[str]]) -> Exposed:
     """What the readers who lose these files know, seeds first: each gives away every value that
     was made from it.
 
     Who reads a file reads its history too, so what was taken out of it is there as well; a seed
     that was is not, since nothing is made from it.
     """
-    here = git.Repository(root, session.env)
-    if losing and git.is_shallow(here):
-        session.say(text([past.SHALLOW], "sopsmith: "))
-    origins = _origins(root, session) if losing else {}
-    found = []
+    if not losing:
+        return Exposed((), "")
+    here = git.Repository(root, env)
+    notes = text([past.SHALLOW], "sopsmith: ") if git.is_shallow(here) else ""
+    leaves, broken = _readable(root, env)
+    for name in map(one_line, broken):
+        notes += f"sopsmith: {name} is broken, so what renews its values is not known\n"
+    origins = _origins(leaves)
+    found: list[Seen] = []
     for file, readers in losing.items():
         component = component_of(file)
-        sealed = seal(component, files.reader(root)(file), settings.read(session.env).trust)
+        sealed = seal(component, files.reader(root)(file), settings.read(env).trust)
         if component.whole is not None:
             command = origins.get((file, ""), _AT_ITS_SOURCE)
             found.append(Seen(file, "(the file)", command, gone=False))
@@ -61,21 +73,22 @@ def seen(root: str, session: Session, losing: Mapping[str, frozenset[str]]) -> l
         known = readership.known_to(readership.versions(here, component), readers)
         gone = (key for key in known.difference(keys) if not key.startswith(_OURS))
         found += [Seen(file, key, _GONE, gone=True) for key in gone]
-    return sorted(found, key=lambda e: (not e.key.startswith(SEED), e.file, e.gone, e.key))
+    found.sort(key=lambda e: (not e.key.startswith(SEED), e.file, e.gone, e.key))
+    return Exposed(tuple(found), notes)
 
 
 def _in(environment: str | None) -> str:
     return f" -e {environment}" if environment else ""
 
 
-def _origins(root: str, session: Session) -> dict[tuple[str, str], str]:
+def _origins(leaves: Sequence[Readable]) -> dict[tuple[str, str], str]:
     """What renews each key of each component; under the key "" its environment, of a whole file
     what renews that.
 
     A broken recipe tells nothing of it, and keeps nobody from being removed.
     """
     found: dict[tuple[str, str], str] = {}
-    for leaf, components in _readable(root, session):
+    for leaf, components in leaves:
         for sealed in components:
             file, is_whole = sealed.component.file, sealed.component.whole is not None
             if not is_whole:
@@ -105,16 +118,15 @@ def _renewal(recipe: Recipe, name: str, *, is_whole: bool) -> str:
     return command
 
 
-def _readable(root: str, session: Session) -> Iterator[tuple[Leaf, tuple[Sealed, ...]]]:
-    """The leaves that can be read with their components; of the others it is said."""
-    names = repository.recipe_files(root, session.env)
+def _readable(root: str, env: Mapping[str, str]) -> tuple[list[Readable], list[str]]:
+    """The leaves that can be read with their components, and the files of the others."""
+    names = repository.recipe_files(root, env)
     whole, broken = repository.whole_leaves(names, files.reader(root))
+    found = []
     for resolved in whole:
-        leaf = Leaf(root, session.env, resolved, parse(resolved))
+        leaf = Leaf(root, env, resolved, parse(resolved))
         try:
-            yield leaf, repository.sealed_components(leaf)
+            found.append((leaf, repository.sealed_components(leaf)))
         except SopsmithError:
             broken.append(resolved.file)
-    for file in broken:
-        name = one_line(file)
-        session.say(f"sopsmith: {name} is broken, so what renews its values is not known\n")
+    return found, broken

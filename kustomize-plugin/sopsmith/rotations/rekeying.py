@@ -36,6 +36,16 @@ class Plan(NamedTuple):
         """The files that somebody can't read any more, and who."""
         return {each.file: each.lost for each in self.shifts if each.loses}
 
+    @property
+    def moved(self) -> tuple[Shift, ...]:
+        """The files that somebody reads who did not, or the other way round."""
+        return tuple(each for each in self.shifts if each.gains or each.loses)
+
+    def besides(self, recipient: str | None) -> tuple[Shift, ...]:
+        """Who reads more or less without being named."""
+        found = (each.besides(recipient) for each in self.shifts)
+        return tuple(each for each in found if each.gains or each.loses)
+
 
 def plan(session: Session, root: str, asked: Asked) -> Plan:
     """Plan it for all files that are meant.
@@ -74,9 +84,10 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
         named = "can read them already" if asked.action == "add" else "is named by no rule of these"
         what = f"this recipient {named}"
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
-    moved = {each.file for each in shifts if each.gains or each.loses}
+    planned = Plan(tuple(edits), tuple(shifts), ())
+    moved = {each.file for each in planned.moved}
     begun = [name for name, mine in configs.items() if moved & {each.file for each in mine}]
-    return Plan(tuple(edits), tuple(shifts), tuple(begun) if is_begun else ())
+    return planned._replace(also=tuple(begun)) if is_begun else planned
 
 
 def _meant(session: Session, where: str | None) -> frozenset[str] | None:
