@@ -154,7 +154,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "write-locked": Entry(
         3, "another sopsmith is writing in this repository",
-        "All who write wait for each other, for up to ten seconds.",
+        "All who write wait for each other, for up to a minute.",
         "Wait for the other one, or end it; then run the command again.",
         "two `sopsmith set` at once",
     ),

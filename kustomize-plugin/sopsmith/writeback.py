@@ -120,23 +120,12 @@ def written(
 ) -> Iterator[tuple[str, ...]]:
     """Make these changes, and keep other writers out while the body looks at them or commits them.
 
-    Gives the files that are others now; whatever the body raises, they stay so. Raises what
-    `prepared` and `Draft.write` do.
-    """
-    with prepared(root, env, edits, commit=commit) as made:
-        yield made.write()
-
-
-@contextlib.contextmanager
-def prepared(
-    root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool = False
-) -> Iterator[Draft]:
-    """Prepare these changes, for a body that looks at their outcome before it writes them.
-
-    Other writers are kept out meanwhile. Raises what `draft` does, and write-locked.
+    What decides about the edits and was read before may be another by now: `transaction.carry_out`
+    plans under the lock. Gives the files that are others now; whatever the body raises, they stay
+    so. Raises what `draft` and `Draft.write` do, and write-locked.
     """
     with replace.locked(root):
-        yield draft(root, env, edits, commit=commit)
+        yield draft(root, env, edits, commit=commit).write()
 
 
 def draft(root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool) -> Draft:
