@@ -156,3 +156,13 @@ def test_a_seed_from_which_nothing_is_made_goes_to_the_one_that_was_told(shop: R
     assert shop.cli("pin", "DB_PASSWORD").code == 0
     run = shop.overtaken(("rotate", "--seed"), runs("rotate", "--seed"))
     assert run.codes == {"write-conflict"}
+
+
+def test_who_was_removed_meanwhile_is_given_nothing_back(shop: Repo) -> None:
+    other = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+    shop.edit(".sops.yaml", lambda text: text.replace("age: ", f"age: {other},"))
+    meanwhile = runs("recipients", "remove", other, "--yes")
+    run = shop.overtaken(("recipients", "sync", "--yes"), meanwhile)
+    assert (run.code, run.out.endswith("nothing to change\n")) == (0, True)
+    for file in (".sops.yaml", COMPONENT):
+        assert other not in (shop.path / file).read_text()
