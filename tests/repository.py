@@ -84,7 +84,8 @@ class Run(NamedTuple):
         """The decoded data of the Secrets that kustomize built, by name."""
         return {
             name.removeprefix("Secret/"): {
-                key: base64.b64decode(text, validate=True) for key, text in each["data"].items()
+                key: base64.b64decode(text.replace("\n", ""), validate=True)
+                for key, text in each["data"].items()
             }
             for name, each in self.manifests.items()
             if name.startswith("Secret/")

@@ -140,6 +140,13 @@ CATALOGUE: dict[str, Entry] = {
         "seen.",
         "sops out of memory",
     ),
+    "build-failed": Entry(
+        3, "kustomize could not build",
+        "kustomize said so. Its own words are shown where they can hold no value.",
+        "Mend what the message names; `kustomize build` by hand says the rest, where its output "
+        "may be seen: it quotes whole Secrets in some of its errors.",
+        "patches: [{path: no-such-file.yaml}]",
+    ),
     "program-timeout": Entry(
         3, "a program did not finish in time",
         "sops waits for a key service, a passphrase or a device.",
@@ -224,6 +231,28 @@ CATALOGUE: dict[str, Entry] = {
         "choose what the function trusts.",
         "Keep only `exec: {path: sopsmith-krm}`.",
         "exec: {path: sopsmith-krm, envs: [PATH=/tmp]}",
+    ),
+    "function-foreign": Entry(
+        5, "a kustomization runs what is not the installed sopsmith-krm",
+        "An entry under generators, transformers or validators is neither a SecretRecipe whose "
+        "annotation says just `exec: {path: sopsmith-krm}` nor one of kustomize's own plugins, so "
+        "git would choose what runs beside the keys.",
+        "Remove it, or build without sopsmith.",
+        "exec: {path: /bin/sh}",
+    ),
+    "remote-base": Entry(
+        5, "a remote base is not pinned, or can't be looked through",
+        "What another server sends may change between the look and the build.",
+        "Write https://HOST/REPOSITORY//FOLDER?ref= with the whole hash of a commit, or copy it "
+        "into the repository.",
+        "resources: [https://example.com/org/repo//base?ref=main]",
+    ),
+    "kustomization-unclear": Entry(
+        5, "a kustomization could mean something else to kustomize",
+        "It has a field that is not spelt as documented, is no plain YAML, or stands beside a "
+        "second one; kustomize folds the case of names and resolves anchors.",
+        "Write plain YAML with the documented names; the message says where.",
+        "GENERATORS: [x.yaml]",
     ),
     "path-refused": Entry(
         5, "a path leaves the root or is no regular file",
@@ -529,6 +558,18 @@ CATALOGUE: dict[str, Entry] = {
         "kustomize finds no such object to patch, and every build of the overlay fails.",
         "Name a Secret that the recipes emit: the handle under `secrets:`, or its `name`.",
         "a renamed handle, and the old one in guard.yaml",
+    ),
+    "seal-stale": Entry(
+        1, "a sealed folder is not what the recipe gives",
+        "A component, a recipe or a sealed file changed, and the folder was not sealed since.",
+        "Run the command of the hint and commit what it changed.",
+        "sopsmith seal overlays/production -o flux/production/secrets --check",
+    ),
+    "looks-encrypted": Entry(
+        1, "a value looks like an encrypted file",
+        "Flux decrypts once more whatever holds such text after its build, and fails.",
+        "Leave the text out, or deliver this Secret in another way.",
+        "NOTES: '[sops]'",
     ),
     "conflict-marker": Entry(
         1, "a merge was left unresolved",

@@ -67,15 +67,22 @@ class Rekey(NamedTuple):
     new_data_key: bool  # also encrypt all values under a new data key
 
 
-Edit = ComponentEdit | NewComponent | WholeFile | TextEdit | Rekey
+class Removal(NamedTuple):
+    """Remove a file that still is what it was."""
+
+    file: str
+    before: bytes
+
+
+Edit = ComponentEdit | NewComponent | WholeFile | TextEdit | Rekey | Removal
 
 
 class Prepared(NamedTuple):
-    """A file's text before, None where there is none, and after."""
+    """A file's text before and after; None where there is none."""
 
     file: str
     before: bytes | None
-    after: bytes
+    after: bytes | None
 
 
 class Desk(NamedTuple):
@@ -98,8 +105,10 @@ class Draft(NamedTuple):
     def read(self, file: str) -> bytes:
         """A file as it will be."""
         for each in self.changed:
-            if each.file == file:
+            if each.file == file and each.after is not None:
                 return each.after
+            if each.file == file:
+                raise SopsmithError(Finding("file-unreadable", "is to be removed", file))
         return files.reader(self.root)(file)
 
     def write(self) -> tuple[str, ...]:
@@ -148,7 +157,7 @@ def draft(root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: b
 
 def _check_sizes(changed: Sequence[Prepared]) -> None:
     for each in changed:
-        if len(each.after) >= MOST_BYTES:
+        if each.after is not None and len(each.after) >= MOST_BYTES:
             message = "would be 8 MiB or more, and then nobody reads it again"
             raise SopsmithError(Finding("write-failed", message, each.file))
 
@@ -250,6 +259,8 @@ def desk_in(root: str, env: Mapping[str, str]) -> Desk:
 def _prepare(desk: Desk, edit: Edit) -> Prepared:
     if isinstance(edit, TextEdit):
         return Prepared(*edit)
+    if isinstance(edit, Removal):
+        return Prepared(edit.file, edit.before, None)
     if isinstance(edit, ComponentEdit):
         return _edited(desk, edit)
     if isinstance(edit, Rekey):
@@ -461,7 +472,7 @@ def _replace_all(root: str, changed: Sequence[Prepared]) -> None:
     try:
         for each in changed:
             begun.append(each)
-            replace.replace(root, each.file, each.before, each.after)
+            _turn(root, each.file, each.before, each.after)
     except BaseException as stop:
         stuck = [each.file for each in reversed(begun) if not _put_back(root, each, begun[-1])]
         if stuck:
@@ -473,14 +484,19 @@ def _replace_all(root: str, changed: Sequence[Prepared]) -> None:
         raise
 
 
+def _turn(root: str, file: str, before: bytes | None, after: bytes | None) -> None:
+    """Make one text of a file into another; None is no file."""
+    if after is not None:
+        replace.replace(root, file, before, after)
+    elif before is not None:
+        replace.remove(root, file, before)
+
+
 def _put_back(root: str, each: Prepared, last: Prepared) -> bool:
     """Whether it is the old one again; the last of all may have been replaced, or may not."""
     with contextlib.suppress(SopsmithError):  # what can't be put back is reported by the caller
         if each is last and replace.content(root, each.file) != each.after:
             return True
-        if each.before is None:
-            replace.remove(root, each.file, each.after)
-        else:
-            replace.replace(root, each.file, each.after, each.before)
+        _turn(root, each.file, each.after, each.before)
         return True
     return False

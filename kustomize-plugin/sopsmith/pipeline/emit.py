@@ -17,6 +17,7 @@ from sopsmith.model import Recipe, Secret, Values
 
 _HASH = "kustomize.config.k8s.io/needs-hash"
 _BEHAVIOR = "kustomize.config.k8s.io/behavior"
+_LINE = 70  # characters
 
 
 def emit(recipe: Recipe, values: Values) -> list[dict[str, Any]]:
@@ -56,11 +57,20 @@ def _manifest(secret: Secret, values: Values) -> dict[str, Any]:
     if secret.immutable:
         manifest["immutable"] = True
     manifest["data"] = {
-        key: base64.b64encode(values[name].data()).decode()
+        key: _encoded(values[name].data())
         for key, name in sorted(secret.data.items())
         if name in values
     }
     return manifest
+
+
+def _encoded(content: bytes) -> str:
+    """Base64 in lines, as secretGenerator has it (kyaml/yaml/datamap.go): kustomize hashes the text
+    itself, and so a Secret has the same name whichever of both made it."""
+    text = base64.b64encode(content).decode()
+    if len(text) < _LINE:
+        return text
+    return "".join(f"{text[at : at + _LINE]}\n" for at in range(0, len(text), _LINE))
 
 
 def _result(finding: Finding) -> dict[str, Any]:

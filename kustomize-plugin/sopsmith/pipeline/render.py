@@ -67,12 +67,17 @@ def emitted(rendered: Sequence[Rendered]) -> bytes:
     """
     from sopsmith.pipeline import emit
 
-    findings = [finding for each in rendered for finding in each.findings]
-    if exit_code(findings):
-        raise SopsmithError(findings)
+    check(rendered)
     return emit.resource_list(
         item for each in rendered for item in emit.emit(each.recipe, each.values)
     )
+
+
+def check(rendered: Sequence[Rendered]) -> None:
+    """Raise SopsmithError with every finding where there is an error among them."""
+    findings = [finding for each in rendered for finding in each.findings]
+    if exit_code(findings):
+        raise SopsmithError(findings)
 
 
 def given_anew(rendered: Rendered, given: Values) -> tuple[Finding, ...]:

@@ -106,8 +106,11 @@ def _annotations(source: Source) -> dict[str, Any]:
     return annotations if isinstance(annotations, dict) else {}
 
 
-def declaration(source: Source) -> Iterator[Finding]:
-    """What the annotation that declares the function must not say, and must."""
+def declaration(source: Source, *, bare: bool = False) -> Iterator[Finding]:
+    """What the annotation that declares the function must not say, and must.
+
+    `bare`: without a path, so that PATH decides, which is the operator's.
+    """
     declared = _annotations(source)
     extra = [name for name in _CONTAINER if name in declared]
     programs = [_program(declared[name], extra) for name in FUNCTION if name in declared]
@@ -120,7 +123,11 @@ def declaration(source: Source) -> Iterator[Finding]:
         yield Finding("recipe-incomplete", "declares no function", source.file, field, hint)
     elif not all(program and program.rpartition("/")[2] == _PROGRAM for program in programs):
         message = f"declares another function than {_PROGRAM}"
-        yield Finding("recipe-value", message, source.file, field, hint)
+        code = "function-foreign" if bare else "recipe-value"
+        yield Finding(code, message, source.file, field, hint)
+    elif bare and programs != [_PROGRAM]:
+        message = "names the function by a path, or twice"
+        yield Finding("function-foreign", message, source.file, field, hint)
 
 
 def _program(text: object, extra: list[str]) -> str | None:

@@ -7,7 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -99,6 +99,21 @@ def _opened(root: str, file: str) -> Iterator[BinaryIO]:
             os.close(descriptor)
     except OSError as error:
         raise SopsmithError(_trouble(error, file)) from None
+
+
+def kind(root: str, path: str) -> tuple[Literal["file", "folder"], str] | None:
+    """What a path below the root leads to, and where that really is; None where nothing is.
+
+    Raises SopsmithError (path-refused) where a symlink leads outside.
+    """
+    real = os.path.realpath(
+        os.path.join(root, os.fsdecode(path.encode("utf-8", "surrogateescape")))
+    )
+    if not is_inside(real, root):
+        raise SopsmithError(Finding("path-refused", "leads outside the root", path))
+    if not os.path.exists(real):
+        return None
+    return "folder" if os.path.isdir(real) else "file", relative(real, root)
 
 
 def is_inside(path: str, root: str) -> bool:

@@ -360,3 +360,20 @@ def _kept(here: Repository, file: str) -> tuple[str, ...]:
             return tuple(stream.read().split())
     except FileNotFoundError:
         return ()
+
+
+def fetch(url: str, commit: str, folder: str, env: Mapping[str, str]) -> None:
+    """Check a commit of another repository out into an empty folder; git verifies its hash.
+
+    Raises SopsmithError (remote-base) where it is not to be had.
+    """
+    here = Repository(folder, env)
+    output(here, "init", "--quiet")
+    _check(call(here, "fetch", "--quiet", "--depth=1", "--end-of-options", url, commit), "fetch")
+    _check(call(here, "checkout", "--quiet", "--detach", commit, "--"), "check out")
+
+
+def _check(result: process.Done, what: str) -> None:
+    if result.status:
+        hint = "see whether this machine reaches it, and whether it has that commit"
+        raise SopsmithError(Finding("remote-base", f"git could not {what} it", hint=hint))
