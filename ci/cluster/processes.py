@@ -1,0 +1,133 @@
+"""Starts programs that serve, waits until they do, and ends them however the caller ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class ClusterError(Exception):
+    """Something did not come up or did not happen; the message says what and where to look."""
+
+
+@contextmanager
+def running(
+    argv: Sequence[str],
+    *,
+    folder: Path,
+    ready: Callable[[], bool],
+    program: str | None = None,
+    name: str | None = None,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 60,
+    patience: float = 10,
+) -> Iterator[None]:
+    """A program that serves, with its words in a log that has its name.
+
+    Where argv[0] only says the role that the program plays, `program` is its file. It has a
+    process group of its own, so that Ctrl-C reaches us alone and we end the parts in order.
+    """
+    name = name or Path(argv[0]).name
+    log = folder / f"{name}.log"
+    scratch = folder / "tmp" / name
+    scratch.mkdir(parents=True, exist_ok=True)
+    base = {"PATH": os.environ["PATH"], "HOME": str(scratch), "TMPDIR": str(scratch)}
+    with log.open("ab") as words:
+        process = subprocess.Popen(
+            argv,
+            executable=program,
+            cwd=scratch,
+            env={**base, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=subprocess.STDOUT,
+            process_group=0,
+        )
+
+    def is_ready() -> bool:
+        if process.poll() is not None:
+            raise ClusterError(f"{name} ended with {process.returncode}: {_last_words(log)}")
+        with suppress(OSError):
+            return ready()
+        return False
+
+    try:
+        wait_until(is_ready, f"{name} to be ready", lambda: _last_words(log), seconds=seconds)
+        yield
+    finally:
+        _end(process, patience)
+
+
+def wait_until(
+    ask: Callable[[], T | None],
+    what: str,
+    instead: Callable[[], object] = lambda: "nothing",
+    *,
+    seconds: float = 60,
+) -> T:
+    """The first answer that is not empty; `instead` tells what was seen in its place."""
+    end = time.monotonic() + seconds
+    while True:
+        if answer := ask():
+            return answer
+        if time.monotonic() > end:
+            raise ClusterError(f"waited {seconds:.0f} s for {what}, saw {instead()}")
+        time.sleep(0.1)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody has; all held until all are found, so they differ."""
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
+        ]
+        return [server.getsockname()[1] for server in servers]
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens there."""
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+
+
+@contextmanager
+def unwinding_on(*signals: signal.Signals) -> Iterator[None]:
+    """Lets signals unwind the caller as Ctrl-C does, once: the end itself is not interrupted."""
+
+    def unwind(number: int, _: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt(number)
+
+    before = {each: signal.signal(each, unwind) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
+    """End the whole group: what a program started does not outlive it."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-3:]
+    return "\n".join([f"see {log}", *(f"  {line[:300]}" for line in lines)])

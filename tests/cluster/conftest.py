@@ -1,0 +1,63 @@
+"""A real control plane on loopback, started once, in parts as tests ask for them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from ci.cluster.api import Api
+from ci.cluster.argocd import NAMESPACE, ArgoCD
+from ci.cluster.build import missing
+from ci.cluster.control_plane import Cluster, cluster
+from ci.cluster.flux import Flux
+from ci.cluster.processes import unwinding_on
+from tests.repository import ROOT
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """What runs; every part writes its log and its scratch files into its folder."""
+    if lacking := missing():
+        pytest.skip(f"make cluster builds what is missing: {', '.join(lacking)}")
+    with unwinding_on(signal.SIGTERM), cluster(tmp_path_factory.mktemp("cluster")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def api(control_plane: Cluster) -> Api:
+    """The API server, with one user who may do all."""
+    return control_plane.api
+
+
+@pytest.fixture(scope="session")
+def flux(control_plane: Cluster) -> Flux:
+    """Flux's kustomize-controller."""
+    return control_plane.flux()
+
+
+@pytest.fixture(scope="session")
+def argocd(control_plane: Cluster) -> ArgoCD:
+    """Argo CD's controllers; each test starts the plugin that it needs."""
+    return control_plane.argocd()
+
+
+@pytest.fixture
+def namespace(api: Api, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of the test's own, named like it, with the demo key for Flux."""
+    name = request.node.name.removeprefix("test_").replace("_", "-").strip("-")[:60].lower()
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    api.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "sops-age", "namespace": name},
+            "stringData": {"demo.agekey": (ROOT / "secrets/demo-only.agekey").read_text()},
+        }
+    )
+    yield name
+    for app in api.list("Application") if "Application" in api.kinds() else ():
+        if app["spec"]["destination"]["namespace"] == name:  # it would heal what is deleted
+            api.delete("Application", app["metadata"]["name"], NAMESPACE)
+    api.delete("Namespace", name)
