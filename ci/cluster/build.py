@@ -42,8 +42,9 @@ PIN_LIST = (
         programs={
             "kube-apiserver": "/cmd/kube-apiserver",
             "kube-controller-manager": "/cmd/kube-controller-manager",
+            "kubectl": "/cmd/kubectl",
         },
-        takes="six minutes",
+        takes="seven minutes",
         version="k8s.io/component-base/version.gitVersion=v",
     ),
     Pin(

@@ -310,6 +310,11 @@ def test_the_functions_own_findings_come_through_with_its_code(shop: Repo) -> No
     done = shop.cli("build", "overlay")
     assert (done.code, done.codes) == (1, {"placeholder"})
     assert "sopsmith: hint: " in done.err and "kustomize" not in done.err
+    shop.edit("overlay/recipe.yaml", lambda text: text.replace('"hash"', '"hush"'))
+    broken = shop.cli("build", "overlay")
+    assert (broken.code, broken.codes) == (2, {"recipe-field"})
+    assert "error: overlay/recipe.yaml: spec.secrets.shop.hush" in broken.err
+    shop.shop({"TOKEN": shop.canary()})
     no_key = shop.cli("build", "overlay", SOPS_AGE_KEY_FILE="/nowhere")
     assert (no_key.code, no_key.codes) == (3, {"no-key"})
 

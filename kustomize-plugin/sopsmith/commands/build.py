@@ -23,7 +23,8 @@ def build(session: Session, path: str, *, detect: bool) -> int:
         raise SopsmithError(Finding("usage", "is no folder", path, hint=hint))
     here, folder = _tree(root, ""), files.relative(path, root)
     if detect:
-        session.write("".join(f"{each}\n" for each in reached(here, folder, None).recipes))
+        found = reached(here, folder, None)
+        session.write("".join(f"{each.file}\n" for each in found.recipes))
         return 0
     with ExitStack() as stack:
 
@@ -35,7 +36,11 @@ def build(session: Session, path: str, *, detect: bool) -> int:
         found = reached(here, folder, fetch)
     if found.refused:
         raise SopsmithError(found.refused)
-    session.write_bytes(kustomize.build(os.path.join(root, folder), root, session.env, _TIMEOUT))
+    try:
+        built = kustomize.build(os.path.join(root, folder), root, session.env, _TIMEOUT)
+    except SopsmithError as error:
+        raise SopsmithError(map(found.named, error.findings)) from None
+    session.write_bytes(built)
     return 0
 
 

@@ -67,11 +67,25 @@ Fetch = Callable[[str, str], Tree]
 """A repository's URL and a commit's hash → its files; raises SopsmithError (remote-base)."""
 
 
+class Run(NamedTuple):
+    """A recipe that the function would be run on."""
+
+    file: str
+    called: str  # by the function, which kustomize tells no file
+
+
 class Reached(NamedTuple):
     """What a build would run."""
 
-    recipes: tuple[str, ...]  # where they stand
+    recipes: tuple[Run, ...]
     refused: tuple[Finding, ...]
+
+    def named(self, finding: Finding) -> Finding:
+        """A finding of the function's, with the recipe's file in the place of what it calls it."""
+        for each in self.recipes:
+            if finding.message.startswith(each.called):
+                return finding._replace(message=finding.message.replace(each.called, each.file, 1))
+        return finding
 
 
 def reached(tree: Tree, folder: str, fetch: Fetch | None) -> Reached:
@@ -79,7 +93,7 @@ def reached(tree: Tree, folder: str, fetch: Fetch | None) -> Reached:
 
     Without `fetch` remote bases are passed over: that is for looking, not for building.
     """
-    recipes: list[str] = []
+    recipes: list[Run] = []
     refused: list[Finding] = []
     todo = [(tree, folder)]
     seen: set[tuple[str, str]] = set()
@@ -197,7 +211,7 @@ def _remote(source: Source, field: str, entry: str, fetch: Fetch) -> tuple[Tree,
 # --- plugins --------------------------------------------------------------------------------------
 
 
-def _plugins(tree: Tree, source: Source, refused: list[Finding]) -> Iterator[str]:
+def _plugins(tree: Tree, source: Source, refused: list[Finding]) -> Iterator[Run]:
     """The recipes among a kustomization's plugins; whatever else would run goes to `refused`."""
     for field in _PLUGINS:
         for entry in _entries(source, field):
@@ -207,7 +221,9 @@ def _plugins(tree: Tree, source: Source, refused: list[Finding]) -> Iterator[str
                     if trouble is not None:
                         refused.append(_named(tree, trouble))
                     elif each.document["kind"] == KIND:
-                        yield f"{tree.name}//{each.file}" if tree.name else each.file
+                        name = each.document["metadata"].get("name")
+                        file = f"{tree.name}//{each.file}" if tree.name else each.file
+                        yield Run(file, f"{source.folder or '.'} (recipe {name})")
             except SopsmithError as error:
                 refused += (_named(tree, each) for each in error.findings)
 

@@ -111,7 +111,7 @@ def _said(lines: Iterable[str]) -> Iterator[Finding]:
         if (match := _ERROR.fullmatch(line)) and match[2] in CATALOGUE:
             if last:
                 yield last
-            last = Finding(match[2], match[1])
+            last = Finding(match[2], match[1], hint=CATALOGUE[match[2]].fix)
         elif last and line.startswith(_HINT):
             yield last._replace(hint=line.removeprefix(_HINT))
             last = None

@@ -1,0 +1,141 @@
+"""The example platform as a repository with an origin, and what its build gives."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event, Thread
+
+from ci.cluster.api import Api, ApiError, Manifest
+from ci.cluster.processes import wait_until
+from tests.repository import ROOT, Repo, Run
+
+NAMESPACE = "reconciliation-production"
+OVERLAY = "overlays/production"
+SEALED = f"{OVERLAY}/flux/secrets"
+KEY = ROOT / "secrets/demo-only.agekey"
+SEAL = ("seal", OVERLAY, "-o", SEALED, "--commit")
+
+
+def checkout(folder: Path) -> Repo:
+    """A clone with the example's files, pushed once."""
+    repo = Repo(folder / "repo", KEY, "")
+    repo.env |= {"SOPSMITH_ALLOW_DEMO_KEY": "1", "SOPS_AGE_KEY_FILE": str(KEY)}
+    for name in ("secrets", "overlays"):
+        shutil.copytree(ROOT / name, repo.path / name)
+    shutil.copyfile(ROOT / ".sops.yaml", repo.path / ".sops.yaml")
+    for words in (("config", "user.name", "n"), ("config", "user.email", "n@example.org"),
+                  ("init", "-q", "--bare", "-b", "main", str(origin(repo))),
+                  ("remote", "add", "origin", str(origin(repo))), ("switch", "-qc", "main"),
+                  ("add", "."), ("commit", "-qm", "Start")):  # fmt: skip
+        assert repo.run("git", *words).code == 0
+    push(repo)
+    return repo
+
+
+def origin(repo: Repo) -> Path:
+    """The bare repository that it is pushed to."""
+    return repo.path.parent / "origin.git"
+
+
+def push(repo: Repo) -> str:
+    """Push what is committed; the commit."""
+    assert repo.run("git", "push", "-qu", "origin", "main").code == 0
+    return repo.run("git", "rev-parse", "HEAD").out.strip()
+
+
+def commit(repo: Repo, message: str = "Change") -> str:
+    """Commit all changes and push them; the commit."""
+    assert repo.run("git", "commit", "-qam", message).code == 0
+    return push(repo)
+
+
+def pushed(repo: Repo, folder: Path) -> Path:
+    """A fresh checkout of what was pushed last, without .git, as an artifact has it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    archive = ("git", "-C", str(origin(repo)), "archive", "main")
+    tar = subprocess.run(archive, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=tar, check=True)
+    return folder
+
+
+def built(repo: Repo) -> Run:
+    """What kustomize and the function build of the overlay; each value is a canary from here on."""
+    run = repo.kustomize(OVERLAY)
+    public = {"POSTGRES_USER", "POSTGRES_DB"}
+    repo.canaries += [
+        text.decode()
+        for data in run.built.values()
+        for key, text in data.items()
+        if key not in public
+    ]
+    return run
+
+
+def backend(api: Api) -> str:
+    """The name of the Secret that the Deployment reads."""
+    deployment = api.get("Deployment", "backend", NAMESPACE) or {}
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return str(container["envFrom"][0]["secretRef"]["name"])
+
+
+def live(api: Api) -> dict[str, dict[str, str]]:
+    """The data of the Secrets in the namespace, as the API has it."""
+    secrets = [each for each in api.list("Secret", NAMESPACE) if not is_ours(each)]
+    return {each["metadata"]["name"]: each["data"] for each in secrets}
+
+
+def eventually(api: Api, expected: Run) -> None:
+    """Wait until the cluster has what was built, and the Deployment refers to it."""
+    names = set(expected.built)
+    wait_until(
+        lambda: set(live(api)) == names and backend(api) in names,
+        "the Secrets",
+        lambda: live(api).keys(),
+    )
+
+
+def is_ours(secret: Manifest) -> bool:
+    """Whether a test put it there, and no recipe."""
+    return str(secret["metadata"]["name"]).startswith("sops-")
+
+
+@contextmanager
+def nodes(api: Api) -> Iterator[None]:
+    """What nodes and their controllers would report: workloads run, as soon as they are applied.
+
+    A sync waits at each wave until what it applied is healthy, and there are no nodes here.
+    """
+    over = Event()
+
+    def report() -> None:
+        while not over.wait(0.2):
+            for each in (*api.list("Deployment", NAMESPACE), *api.list("StatefulSet", NAMESPACE)):
+                status = _running(each)
+                if each.get("status") != {**each.get("status", {}), **status}:
+                    with suppress(ApiError):  # it was changed or deleted meanwhile
+                        api.set_status({**each, "status": status})
+
+    thread = Thread(target=report)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _running(workload: Manifest) -> Manifest:
+    count = workload["spec"]["replicas"]
+    names = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
+    status = {
+        **dict.fromkeys(names, count),
+        "observedGeneration": workload["metadata"]["generation"],
+    }
+    if workload["kind"] == "StatefulSet":
+        status |= {"currentRevision": "one", "updateRevision": "one", "currentReplicas": count}
+    return status

@@ -1,0 +1,192 @@
+"""A commit becomes an applied Secret through the real Argo CD and our plugin."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ci.cluster.api import Api
+from ci.cluster.argocd import ArgoCD, application, messages
+from ci.cluster.control_plane import Cluster
+from ci.cluster.processes import wait_until
+from tests.cluster import platform
+from tests.cluster.platform import NAMESPACE, backend, live
+from tests.cluster.silence import heard
+from tests.repository import ROOT, Repo
+
+NAME = "platform-production"
+RECIPE = f"{platform.OVERLAY}/recipe.yaml"
+SIDECAR = {"SOPS_AGE_KEY_FILE": str(platform.KEY), "SOPSMITH_ALLOW_DEMO_KEY": "1"}
+EVIL = """\
+apiVersion: example.org/v1
+kind: Evil
+metadata:
+  name: evil
+  annotations: {config.kubernetes.io/function: "exec: {path: /bin/sh}"}
+"""
+
+
+@pytest.fixture
+def sidecar() -> dict[str, str]:
+    """What the operator sets in the sidecar."""
+    return SIDECAR
+
+
+@pytest.fixture
+def plugin(argocd: ArgoCD, sidecar: dict[str, str]) -> Iterator[str]:
+    """The plugin that is shipped."""
+    env = {"PATH": os.environ["PATH"], **sidecar}
+    with argocd.plugin(ROOT / "ci/argocd/plugin.yaml", env) as name:
+        yield name
+
+
+@pytest.fixture
+def repo(argocd: ArgoCD, api: Api, tmp_path: Path, plugin: str) -> Iterator[Repo]:
+    """The platform; its Applications and all that they applied are deleted in the end."""
+    (tmp_path / "home").mkdir()
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    repo = platform.checkout(tmp_path)
+    with platform.nodes(api):
+        yield repo
+    for app in api.list("Application"):
+        api.delete("Application", app["metadata"]["name"], "argocd")
+    api.delete("Namespace", NAMESPACE)
+    wait_until(lambda: api.get("Namespace", NAMESPACE, "") is None, "the namespace to be gone")
+    assert list(repo.singing()) == []
+
+
+def follow(argocd: ArgoCD, repo: Repo, path: str = platform.OVERLAY, **source: Any) -> None:
+    """Create the Application."""
+    app = application(NAME, platform.origin(repo), path, plugin="sopsmith-v1", namespace=NAMESPACE)
+    app["spec"]["source"] |= source
+    if app["spec"]["source"]["plugin"] is None:
+        del app["spec"]["source"]["plugin"]  # then Argo CD asks the plugins whether it is theirs
+    app["spec"]["syncPolicy"]["syncOptions"] = ["PruneLast=true", "ServerSideApply=true"]
+    argocd.api.apply(app)
+
+
+def synced(argocd: ArgoCD, revision: str) -> None:
+    argocd.refresh(NAME)
+    argocd.synced(NAME, revision)
+
+
+def test_the_cluster_has_what_kustomize_builds_and_stays_so(
+    control_plane: Cluster, argocd: ArgoCD, api: Api, repo: Repo
+) -> None:
+    follow(argocd, repo)
+    argocd.synced(NAME, platform.push(repo))
+    expected = platform.built(repo)
+    decoded = {name: {key: base64.b64decode(text) for key, text in data.items()}
+               for name, data in live(api).items()}  # fmt: skip
+    assert decoded == expected.built and backend(api) in decoded
+    before = [each["metadata"]["resourceVersion"] for each in api.list("Secret", NAMESPACE)]
+    for hard in (False, True):  # the second forgets the cache: rendered anew, and no difference
+        status = argocd.refresh(NAME, hard=hard)["status"]
+        assert status["sync"]["status"] == "Synced"
+        assert {each["status"] for each in status["resources"]} == {"Synced"}
+    after = [each["metadata"]["resourceVersion"] for each in api.list("Secret", NAMESPACE)]
+    assert after == before
+    places = heard(control_plane, repo.canaries, argocd.redis)
+    assert places and {place.partition("|")[0] for place in places} == {"redis mfst"}
+
+
+def test_a_rotation_changes_the_deployments_reference(argocd: ArgoCD, api: Api, repo: Repo) -> None:
+    follow(argocd, repo)
+    argocd.synced(NAME, platform.push(repo))
+    before = backend(api)
+    assert repo.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--commit").code == 0
+    synced(argocd, platform.push(repo))
+    expected = platform.built(repo)
+    assert backend(api) != before and backend(api) in expected.built
+    wait_until(lambda: before not in live(api), f"{before} to be pruned")
+
+
+def test_a_change_by_hand_is_healed(argocd: ArgoCD, api: Api, repo: Repo) -> None:
+    follow(argocd, repo)
+    argocd.synced(NAME, platform.push(repo))
+    before = live(api)
+    api.patch("Secret", "postgres", {"data": {"POSTGRES_PASSWORD": "aGFuZA=="}}, NAMESPACE)
+    api.delete("Secret", backend(api), NAMESPACE)
+    wait_until(lambda: live(api) == before, "the Secrets to be healed")
+
+
+# --- what is broken is said, and prunes nothing ---------------------------------------------------
+
+
+def broken(repo: Repo) -> None:
+    repo.edit(RECIPE, lambda text: text.replace("version: 3", "version: 0"))
+
+
+def placeholder(repo: Repo) -> None:
+    change = ("{default: reconciliation}", "{default: CHANGE_ME}")
+    repo.edit("secrets/platform.recipe.yaml", lambda text: text.replace(*change))
+
+
+def foreign(repo: Repo) -> None:
+    repo.write(f"{platform.OVERLAY}/evil.yaml", EVIL)
+    change = ("  - recipe.yaml\n", "  - recipe.yaml\n  - evil.yaml\n")
+    repo.edit(f"{platform.OVERLAY}/kustomization.yaml", lambda text: text.replace(*change))
+    repo.run("git", "add", ".")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (broken, ["overlays/production/recipe.yaml", "version", "[recipe-value]"]),
+        (placeholder, ["[placeholder]", "hint: "]),
+        (foreign, ["overlays/production/evil.yaml", "[function-foreign]"]),
+    ],
+)
+def test_what_is_broken_is_said_and_the_last_good_secret_stays(
+    control_plane: Cluster, argocd: ArgoCD, api: Api, repo: Repo, change: Any, words: list[str]
+) -> None:
+    follow(argocd, repo)
+    argocd.synced(NAME, platform.push(repo))
+    platform.built(repo)
+    before = live(api)
+    change(repo)
+    platform.commit(repo)
+    argocd.refresh(NAME)
+    said = " ".join(argocd.failed(NAME))
+    assert [word for word in words if word not in said] == [], said
+    argocd.refresh(NAME, hard=True)
+    assert live(api) == before
+    places = heard(control_plane, repo.canaries, argocd.redis)
+    assert {place.partition("|")[0] for place in places} == {"redis mfst"}
+
+
+@pytest.mark.parametrize("sidecar", [{"SOPSMITH_ALLOW_DEMO_KEY": "1"}])
+def test_a_missing_key_is_said(argocd: ArgoCD, api: Api, repo: Repo) -> None:
+    follow(argocd, repo)
+    said = " ".join(argocd.failed(NAME))
+    assert "secrets/production/" in said and "[no-key]" in said and "age1" in said
+    assert live(api) == {}
+
+
+@pytest.mark.parametrize("sidecar", [{"SOPS_AGE_KEY_FILE": str(platform.KEY)}])
+def test_an_application_cant_change_what_is_trusted(argocd: ArgoCD, repo: Repo) -> None:
+    """What it passes reaches the plugin as ARGOCD_ENV_…, and no build."""
+    given = [{"name": name, "value": text} for name, text in SIDECAR.items()]
+    follow(argocd, repo, plugin={"name": "sopsmith-v1", "env": given})
+    assert "[demo-key]" in " ".join(argocd.failed(NAME))
+
+
+# --- discovery ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [(platform.OVERLAY, "Plugin"), ("overlays/base", "Kustomize")]
+)
+def test_the_plugin_is_taken_just_for_what_uses_sopsmith(
+    argocd: ArgoCD, repo: Repo, path: str, kind: str
+) -> None:
+    follow(argocd, repo, path, plugin=None)
+    wait_until(
+        lambda: argocd.app(NAME).get("status", {}).get("sourceType") == kind,
+        f"it to be built as {kind}", lambda: messages(argocd.app(NAME)),
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""A commit becomes an applied Secret through the real kustomize-controller."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from ci.cluster.api import Api, Manifest
+from ci.cluster.control_plane import Cluster
+from ci.cluster.flux import Flux, kustomization
+from ci.cluster.processes import wait_until
+from tests.cluster import platform
+from tests.cluster.platform import NAMESPACE, backend, live
+from tests.cluster.silence import heard
+from tests.repository import Repo
+
+NAME = "platform-production"
+
+
+@pytest.fixture
+def repo(flux: Flux, api: Api, tmp_path: Path) -> Iterator[Repo]:
+    """The platform, sealed, applied and ready."""
+    (tmp_path / "home").mkdir()
+    repo = platform.checkout(tmp_path)
+    for each in (
+        {"kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {"kind": "Secret", "metadata": {"name": "sops-age", "namespace": NAMESPACE},
+         "stringData": {"demo.agekey": platform.KEY.read_text()}},
+    ):  # fmt: skip
+        api.apply({"apiVersion": "v1", **each})
+    path = f"{platform.OVERLAY}/flux"
+    api.apply(kustomization(NAME, path, source="platform", namespace=NAMESPACE))
+    assert deliver(flux, repo)["status"] == "True"
+    yield repo
+    api.delete("Kustomization", NAME, NAMESPACE)
+    wait_until(lambda: api.get("Kustomization", NAME, NAMESPACE) is None, "it to be gone")
+    assert list(repo.singing()) == []
+
+
+def deliver(flux: Flux, repo: Repo) -> Manifest:
+    """Hand over what was pushed last, and wait for the Ready condition."""
+    tree = platform.pushed(repo, repo.path.parent / "artifact")
+    revision = flux.publish(tree, "platform", NAMESPACE)
+    return flux.reconciled(NAME, revision, NAMESPACE)
+
+
+def seal(repo: Repo) -> None:
+    assert repo.cli(*platform.SEAL).code == 0
+    platform.push(repo)
+
+
+def test_the_cluster_has_what_kustomize_builds_with_the_function(
+    control_plane: Cluster, api: Api, repo: Repo
+) -> None:
+    expected = platform.built(repo)
+    decoded = {name: {key: base64.b64decode(text) for key, text in data.items()}
+               for name, data in live(api).items()}  # fmt: skip
+    assert decoded == expected.built
+    assert backend(api) in decoded and backend(api).startswith("backend-")
+    assert heard(control_plane, repo.canaries) == []
+
+
+def test_a_rotation_gives_a_new_name_before_the_old_one_goes(
+    control_plane: Cluster, api: Api, flux: Flux, repo: Repo
+) -> None:
+    platform.built(repo)
+    before = backend(api)
+    assert repo.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--commit").code == 0
+    seal(repo)
+    with watched(api) as missing:
+        assert deliver(flux, repo)["status"] == "True"
+    expected = platform.built(repo)
+    assert backend(api) != before and backend(api) in expected.built
+    wait_until(lambda: before not in live(api), f"{before} to be pruned")
+    assert missing == []
+    assert heard(control_plane, repo.canaries) == []
+
+
+@contextmanager
+def watched(api: Api) -> Iterator[list[str]]:
+    """Look all the time whether the Secret that the Deployment refers to is there."""
+    missing: list[str] = []
+    over = Event()
+
+    def look() -> None:
+        while not over.is_set():
+            name = backend(api)
+            if name not in live(api) and backend(api) == name:
+                missing.append(name)
+
+    thread = Thread(target=look)
+    thread.start()
+    try:
+        yield missing
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("JWT_SECRET=ENC[AES256_GCM,data:", "JWT_SECRET=ENC[AES256_GCM,data:AAAA"),
+        ("JWT_SECRET=", "JWT_SECREX="),
+        ("BEGIN AGE ENCRYPTED FILE", "BEGIN AGE ENCRYPTED FIL"),
+    ],
+    ids=["value", "key", "recipient"],
+)
+def test_a_tampered_file_is_reported_and_the_live_secret_untouched(
+    control_plane: Cluster, api: Api, flux: Flux, repo: Repo, change: tuple[str, str]
+) -> None:
+    platform.built(repo)
+    before = api.list("Secret", NAMESPACE)
+    file = f"{platform.SEALED}/backend/values.enc.env"
+    repo.edit(file, lambda text: text.replace(*change, 1))
+    platform.commit(repo)
+    ready = deliver(flux, repo)
+    assert ready["status"] == "False" and "decrypt" in ready["message"]
+    assert [each["metadata"]["resourceVersion"] for each in api.list("Secret", NAMESPACE)] == [
+        each["metadata"]["resourceVersion"] for each in before
+    ]
+    assert heard(control_plane, repo.canaries) == []
+
+
+def test_a_change_by_hand_is_healed(api: Api, flux: Flux, repo: Repo) -> None:
+    before = live(api)
+    name = backend(api)
+    api.patch("Secret", name, {"data": {"JWT_SECRET": "aGFuZA=="}}, NAMESPACE)
+    api.delete("Secret", "postgres", NAMESPACE)
+    flux.reconcile(NAME, NAMESPACE)
+    assert json.dumps(live(api), sort_keys=True) == json.dumps(before, sort_keys=True)
