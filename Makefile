@@ -21,7 +21,7 @@ test: setup  ## run the tests, e.g. make test ARGS='-k url'
 	@pytest -n 2 --dist worksteal --ignore tests/cluster $(ARGS)
 
 e2e: setup  ## deliver through a real Flux and Argo CD (builds them: 17 minutes, once)
-	@python -m ci.cluster.build
+	@python -m ci.cluster.build --docker
 	@pytest tests/cluster $(ARGS)
 
 cluster: setup  ## start Kubernetes, Flux and Argo CD on loopback

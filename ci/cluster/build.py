@@ -1,6 +1,7 @@
 """Builds the pinned programs of the control plane into .tools/cluster, each once.
 
-Beside them it puts the CustomResourceDefinitions that come in the same modules.
+Beside them it puts the CustomResourceDefinitions that come in the same modules. With --docker it
+also unpacks a Docker engine into .tools/docker, where root runs it and none is there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ci.cluster import redis
+from ci.cluster import docker, redis
 from ci.tools.install import find_go
 
 PINS = Path(__file__).resolve().parent / "programs"
@@ -80,12 +81,15 @@ HINTS = {
 }
 NETWORK = f"check the network and the proxy settings, {AGAIN}"
 REDIS = f"on Debian and Ubuntu: apt install redis-tools; {AGAIN}"
+DOCKER = "install a Docker engine, or go on without: then the image is not tested"
 
 
-def main() -> None:
+def main(*options: str) -> None:
     """Provide all that is missing."""
     if redis.program() is None:
         install_redis()
+    if "--docker" in options and docker.program() is None:
+        unpack_docker()
     for pin in PIN_LIST:
         if not is_built(pin):
             build(pin, find_go(PINS / pin.folder))
@@ -169,11 +173,36 @@ def install_redis() -> None:
     if os.geteuid() != 0 or apt is None:
         fail("there is no redis-server on PATH", REDIS)
     say("installing Debian's redis-tools (a few seconds, once)")
-    for words in (["update"], ["install", "--yes", "--no-install-recommends", "redis-tools"]):
-        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        done = subprocess.run([apt, "--quiet=2", *words], env=env, stdout=subprocess.DEVNULL)
-        if done.returncode:
-            fail(f"apt-get {words[0]} failed: its words are above", REDIS)
+    run_apt(apt, "update", hint=REDIS)
+    run_apt(apt, "install", "--yes", "--no-install-recommends", "redis-tools", hint=REDIS)
+
+
+def unpack_docker() -> None:
+    """Debian's engine, taken out of its packages: installed, it would start as a service.
+
+    Nobody but root could start it, so nobody else gets it.
+    """
+    apt = shutil.which("apt-get")
+    if os.geteuid() != 0 or apt is None:
+        return
+    say("unpacking Debian's docker.io (a few seconds, once)")
+    unproven = docker.UNPACKED.with_suffix(".new")
+    shutil.rmtree(unproven, ignore_errors=True)
+    unproven.mkdir(parents=True)
+    run_apt(apt, "update", hint=DOCKER)
+    run_apt(apt, "download", *docker.PACKAGES, hint=DOCKER, cwd=unproven)
+    for package in sorted(unproven.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "--extract", package, unproven], check=True)
+        package.unlink()
+    unproven.replace(docker.UNPACKED)
+
+
+def run_apt(apt: str, *words: str, hint: str, cwd: Path | None = None) -> None:
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    silent = ("--quiet=2", "-o", "APT::Sandbox::User=root")  # else it warns of our folder's rights
+    done = subprocess.run([apt, *silent, *words], cwd=cwd, env=env, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        fail(f"apt-get {words[0]} failed: its words are above", hint)
 
 
 def say(what: str) -> None:
@@ -186,6 +215,6 @@ def fail(what: str, hint: str) -> NoReturn:
 
 if __name__ == "__main__":
     try:
-        main()
+        main(*sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(130)
