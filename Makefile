@@ -39,6 +39,8 @@ bench: setup  ## measure a render
 
 lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgrade-package ruff'
 	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done
+	@cd ci/tools && $(LOCK) --constraint requirements.txt ../../pyproject.toml -o runtime.txt
+	@cd ci/tools && $(LOCK) --constraint requirements.txt wheel.in -o wheel.txt
 
 clean:  ## remove what make made
 	rm -rf .venv .tools dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
