@@ -1,12 +1,19 @@
-"""The image's files name what there is."""
+"""The image's files and the catalog's entry name what there is."""
 
 from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 
+from sopsmith import __version__
+from sopsmith.recipes.schema import API_VERSION, KIND
+from sopsmith.tools.kustomize import FUNCTION
 from tests.repository import ROOT
 
 PLUGIN = ROOT / "kustomize-plugin"
@@ -55,3 +62,35 @@ def test_what_the_image_is_made_from_is_all_that_is_sent() -> None:
     sent = re.findall(r"^!(.*)$", ignored, re.MULTILINE)
     assert sorted(sent) == sorted(path for line in copied for path in line.split())
     assert all((ROOT / path).exists() for path in sent)
+
+
+# --- the catalog's entry --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def entry() -> Any:
+    return yaml.safe_load((PLUGIN / "sopsmith-krm.yaml").read_text())["spec"]
+
+
+def test_the_entry_names_the_kind_and_the_programs(entry: Any) -> None:
+    (version,) = entry["versions"]
+    assert (f"{entry['group']}/{version['name']}", entry["names"]["kind"]) == (API_VERSION, KIND)
+    assert version["runtime"]["exec"]["path"] == FUNCTION in PROJECT["project"]["scripts"]
+    assert f'ENTRYPOINT ["{FUNCTION}"]' in DOCKERFILE
+    assert version["runtime"]["container"]["image"] == f"sopsmith:{__version__}"
+
+
+def test_the_entry_leads_to_files(entry: Any) -> None:
+    (version,) = entry["versions"]
+    for path in (version["usage"], *version["examples"], "secretrecipe.schema.json"):
+        assert (PLUGIN / path).is_file()
+
+
+@pytest.mark.parametrize("recipe", sorted(ROOT.glob("overlays/*/recipe.yaml")), ids=str)
+def test_the_entrys_schema_takes_recipes_and_nothing_else(entry: Any, recipe: Path) -> None:
+    schema = entry["versions"][0]["schema"]["openAPIV3Schema"]
+    content = yaml.safe_load(recipe.read_text())
+    jsonschema.validate(content, schema)
+    for wrong in ({**content, "kind": "ConfigMap"}, {"apiVersion": API_VERSION, "kind": KIND}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(wrong, schema)
