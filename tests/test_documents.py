@@ -68,8 +68,8 @@ def test_every_page_and_hint_installs_it_alike() -> None:
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(re.findall(r"`make ([a-z]+)", README)) <= set(targets)
+    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"`make ([a-z0-9-]+)", README)) <= set(targets)
 
 
 def test_the_commands_about_the_example_work(example: Repo) -> None:
