@@ -7,7 +7,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test e2e cluster check bench lock clean
+.PHONY: help setup demo test e2e e2e-kind cluster check bench bench-delivery lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,10 @@ check: setup  ## check format, style, types and imports
 
 bench: setup  ## measure a render
 	@python ci/bench/render.py $(ARGS)
+
+bench-delivery: setup  ## measure the time from a commit to the applied Secret
+	@python -m ci.cluster.build
+	@python -m ci.bench.delivery $(ARGS)
 
 lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgrade-package ruff'
 	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 
-from ci.cluster.api import Api, ApiError, Manifest
+from ci.cluster.api import Api, Manifest
 from ci.cluster.processes import wait_until
 from tests.repository import ROOT, Repo, Run
 
@@ -102,40 +99,3 @@ def eventually(api: Api, expected: Run) -> None:
 def is_ours(secret: Manifest) -> bool:
     """Whether a test put it there, and no recipe."""
     return str(secret["metadata"]["name"]).startswith("sops-")
-
-
-@contextmanager
-def nodes(api: Api) -> Iterator[None]:
-    """What nodes and their controllers would report: workloads run, as soon as they are applied.
-
-    A sync waits at each wave until what it applied is healthy, and there are no nodes here.
-    """
-    over = Event()
-
-    def report() -> None:
-        while not over.wait(0.2):
-            for each in (*api.list("Deployment", NAMESPACE), *api.list("StatefulSet", NAMESPACE)):
-                status = _running(each)
-                if each.get("status") != {**each.get("status", {}), **status}:
-                    with suppress(ApiError):  # it was changed or deleted meanwhile
-                        api.set_status({**each, "status": status})
-
-    thread = Thread(target=report)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _running(workload: Manifest) -> Manifest:
-    count = workload["spec"]["replicas"]
-    names = ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas")
-    status = {
-        **dict.fromkeys(names, count),
-        "observedGeneration": workload["metadata"]["generation"],
-    }
-    if workload["kind"] == "StatefulSet":
-        status |= {"currentRevision": "one", "updateRevision": "one", "currentReplicas": count}
-    return status

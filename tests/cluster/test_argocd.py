@@ -13,6 +13,7 @@ import pytest
 from ci.cluster.api import Api
 from ci.cluster.argocd import ArgoCD, application, messages
 from ci.cluster.control_plane import Cluster
+from ci.cluster.nodes import nodes
 from ci.cluster.processes import wait_until
 from tests.cluster import platform
 from tests.cluster.platform import NAMESPACE, backend, live
@@ -51,7 +52,7 @@ def repo(argocd: ArgoCD, api: Api, tmp_path: Path, plugin: str) -> Iterator[Repo
     (tmp_path / "home").mkdir()
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     repo = platform.checkout(tmp_path)
-    with platform.nodes(api):
+    with nodes(api, platform.NAMESPACE):
         yield repo
     for app in api.list("Application"):
         api.delete("Application", app["metadata"]["name"], "argocd")

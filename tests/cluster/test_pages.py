@@ -17,6 +17,7 @@ from ci.cluster.api import Api
 from ci.cluster.argocd import CLUSTER, ArgoCD
 from ci.cluster.build import BIN
 from ci.cluster.flux import Flux
+from ci.cluster.nodes import nodes
 from tests.cluster import platform
 from tests.repository import ROOT, Repo
 
@@ -33,7 +34,7 @@ def repo(api: Api, tmp_path: Path) -> Iterator[Repo]:
     repo.write(".git/info/exclude", "*.agekey\n/*.yaml\n")
     for name in (platform.NAMESPACE, "flux-system"):
         api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    with platform.nodes(api):
+    with nodes(api, platform.NAMESPACE):
         yield repo
     for kind, namespace in (("Application", "argocd"), ("Kustomization", "flux-system")):
         for each in api.list(kind, namespace) if kind in api.kinds() else ():
