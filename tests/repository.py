@@ -303,8 +303,12 @@ def _is_to_print(argv: Sequence[str]) -> bool:
     """Whether a program is started to print values; where it fails it prints none all the same."""
     if argv[0] == "sops":
         return "decrypt" in argv
-    starts = (["sopsmith", "get"], ["sopsmith", "render"], ["sopsmith-krm"], ["kustomize", "build"])
-    return any([*argv[: len(start)]] == start for start in starts) and "--masked" not in argv
+    starts = (
+        ["sopsmith", "get"], ["sopsmith", "render"], ["sopsmith", "build"], ["sopsmith-krm"],
+        ["kustomize", "build"],
+    )  # fmt: skip
+    prints = any([*argv[: len(start)]] == start for start in starts)
+    return prints and not {"--masked", "--detect"} & {*argv}
 
 
 def _forms(text: str) -> set[str]:

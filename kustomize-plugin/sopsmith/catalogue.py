@@ -247,10 +247,17 @@ CATALOGUE: dict[str, Entry] = {
         "into the repository.",
         "resources: [https://example.com/org/repo//base?ref=main]",
     ),
+    "sealed-for-flux": Entry(
+        5, "what was sealed for Flux would be built as ciphertext",
+        "A secretGenerator names an encrypted file. Flux decrypts it before it builds; anything "
+        "else applies the ciphertext as the Secret.",
+        "Build the overlay that lists the recipe, or let Flux build this one.",
+        "sopsmith build overlays/production/flux",
+    ),
     "kustomization-unclear": Entry(
         5, "a kustomization could mean something else to kustomize",
-        "It has a field that is not spelt as documented, is no plain YAML, or stands beside a "
-        "second one; kustomize folds the case of names and resolves anchors.",
+        "It has a field that is not spelt as documented, or one of Helm's, is no plain YAML, or "
+        "stands beside a second one; kustomize folds the case of names and resolves anchors.",
         "Write plain YAML with the documented names; the message says where.",
         "GENERATORS: [x.yaml]",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.repository import FUNCTION, Repo
 
@@ -48,6 +50,7 @@ def is_refused(repo: Repo, code: str = "function-foreign", **env: str) -> str:
     done = repo.cli("build", "overlay", **env)
     assert not (repo.path / "ran").exists(), "the program was run"
     assert (done.code, done.out, done.codes) == (5, "", {code}), done.err
+    assert [*repo.temp.iterdir()] == []
     return done.err
 
 
@@ -76,11 +79,23 @@ def test_the_function_comes_from_the_installation_whatever_path_says(shop: Repo)
     assert done.code == 0 and not (shop.path / "ran").exists()
 
 
-def test_what_argo_cd_passes_from_an_application_changes_nothing(shop: Repo) -> None:
-    expected = shop.cli("build", "overlay").out
-    hostile = {"ARGOCD_ENV_PATH": "/tmp", "ARGOCD_ENV_SOPSMITH_ROOT": "/", "PARAM_X": "y",
-               "KUSTOMIZE_PLUGIN_HOME": str(shop.path), "PYTHONPATH": "/tmp"}  # fmt: skip
-    assert shop.cli("build", "overlay", **hostile).out == expected
+def test_what_argo_cd_passes_from_an_application_reaches_no_program(shop: Repo) -> None:
+    """Told by a kustomize that notes its environment."""
+    note = shop.path.parent / "environment"
+    real = shutil.which("kustomize")
+    recorder = f'#!/bin/sh\nenv > {note}\nexec {real} "$@"\n'
+    folder = shop.path.parent / "recorder"
+    folder.mkdir()
+    (folder / "kustomize").write_text(recorder)
+    (folder / "kustomize").chmod(0o755)
+    hostile = {"ARGOCD_ENV_PATH": "/tmp", "ARGOCD_APP_NAME": "x", "PARAM_X": "y",
+               "KUSTOMIZE_PLUGIN_HOME": "/tmp", "PYTHONPATH": "/tmp", "LD_PRELOAD": ""}  # fmt: skip
+    done = shop.cli("build", "overlay", PATH=f"{folder}:{os.environ['PATH']}", **hostile)
+    assert done.code == 0, done.err
+    seen = {line.partition("=")[0] for line in note.read_text().splitlines()}
+    assert seen & {*hostile} == set()
+    path = next(line for line in note.read_text().splitlines() if line.startswith("PATH="))
+    assert path.startswith(f"PATH={Path(sys.executable).parent}:")
 
 
 def test_detect_names_the_recipes_that_would_run_and_is_silent_elsewhere(shop: Repo) -> None:
@@ -169,6 +184,116 @@ def test_a_function_in_the_metadata_or_in_a_second_annotation_is_refused(shop: R
 def test_what_kustomize_could_read_otherwise_is_refused(shop: Repo, text: str) -> None:
     shop.write("overlay/kustomization.yaml", text)
     is_refused(shop, "kustomization-unclear")
+
+
+def indented(text: str) -> str:
+    return "".join(f"  {line}\n" for line in text.splitlines())
+
+
+LISTED = json.dumps({"apiVersion": "builtin", "kind": "EvilList", "metadata": {"name": "l"},
+                     "items": [yaml.safe_load(EVIL)]})  # fmt: skip
+HARMLESS = "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: ok}\n"
+
+
+@pytest.mark.parametrize("field", ["generators", "transformers", "validators"])
+@pytest.mark.parametrize("form", ["file", "inline"])
+def test_a_list_of_functions_is_no_plugin_of_kustomizes(shop: Repo, field: str, form: str) -> None:
+    shop.write("overlay/list.json", LISTED)
+    entry = "list.json" if form == "file" else LISTED
+    own = ["recipe.yaml"] if field != "generators" else ["recipe.yaml", entry]
+    tree = {"generators": own} | ({} if field == "generators" else {field: [entry]})
+    shop.write("overlay/kustomization.yaml", json.dumps(tree))
+    is_refused(shop)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{HARMLESS}---#a:\n{indented(EVIL)}",
+        f"#\n--- #\r{HARMLESS.replace(chr(10), chr(13))}x:\n{indented(EVIL)}",
+        f"{HARMLESS}#{'x' * 9_000_000}\n---\n{EVIL}",
+    ],
+    ids=["a key that kustomize takes for a separator", "a line break of another kind", "padding"],
+)
+def test_a_document_that_only_kustomize_sees_never_runs(shop: Repo, text: str) -> None:
+    """What was read is what is built."""
+    shop.write("overlay/plugin.yaml", text)
+    shop.write("overlay/kustomization.yaml", "generators: [recipe.yaml, plugin.yaml]\n")
+    done = shop.cli("build", "overlay")
+    assert not (shop.path / "ran").exists()
+    assert done.code in (0, 5) and "Evil" not in done.out
+
+
+def test_what_is_hidden_in_a_recipe_never_runs(shop: Repo) -> None:
+    recipe = yaml.safe_load((shop.path / "overlay/recipe.yaml").read_text())
+    shop.write("overlay/recipe.yaml", f"{yaml.safe_dump(recipe)}---#a:\n{indented(EVIL)}")
+    done = shop.cli("build", "overlay")
+    assert not (shop.path / "ran").exists() and done.code != 0
+
+
+@pytest.mark.parametrize("start", ["--- ", "&a ", "!!map ", "\ufeff"])
+def test_an_entry_that_kustomize_takes_for_text_is_no_path(shop: Repo, start: str) -> None:
+    entry = start + json.dumps(yaml.safe_load(EVIL))
+    file = shop.path / "overlay" / os.path.normpath(entry)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(HARMLESS)
+    listed = {"generators": ["recipe.yaml", entry]}
+    shop.write("overlay/kustomization.yaml", json.dumps(listed, ensure_ascii=False))
+    done = shop.cli("build", "overlay")
+    assert not (shop.path / "ran").exists() and done.code in (3, 5)
+
+
+@pytest.mark.parametrize(
+    "text", ["apiVersion: builtin\nmetadata: {name: x}\n", "kind: SecretRecipe\n", "[]", "text"]
+)
+def test_what_is_no_configuration_is_refused_and_no_bug(shop: Repo, text: str) -> None:
+    shop.write("overlay/plugin.yaml", text)
+    shop.write("overlay/kustomization.yaml", "generators: [recipe.yaml, plugin.yaml]\n")
+    is_refused(shop)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "patches: [{path: 'https://example.com/x.yaml'}]\n",
+        "configMapGenerator: [{name: a, files: ['a=https://example.com/x']}]\n",
+        "crds: ['https://example.com/x.yaml']\n",
+        "configurations: ['https://example.com/x.yaml']\n",
+        "openapi: {path: 'https://example.com/x.yaml'}\n",
+        "replacements: [{path: 'https://example.com/x.yaml'}]\n",
+    ],
+)
+def test_data_from_elsewhere_is_refused(shop: Repo, more: str) -> None:
+    listed(shop, more)
+    is_refused(shop, "remote-base")
+
+
+def test_helm_is_named(shop: Repo) -> None:
+    listed(shop, "helmCharts: [{name: x}]\n")
+    assert "helmCharts: would start helm" in is_refused(shop, "kustomization-unclear")
+
+
+def test_what_was_sealed_for_flux_is_not_built_as_ciphertext(shop: Repo) -> None:
+    shop.component("overlay/values.enc.env", {"TOKEN": shop.canary()}, environment=None)
+    listed(shop, "secretGenerator: [{name: app, envs: [values.enc.env]}]\n")
+    is_refused(shop, "sealed-for-flux")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("recipe.yaml", "{", "{: ["),
+        ("kustomization.yaml", "generators", "foo: [\ngenerators"),
+        ("recipe.yaml", "sopsmith-krm", "/bin/sh"),
+        ("recipe.yaml", '"annotations"', '"labels"'),
+    ],
+)
+def test_detect_names_what_may_be_meant_so_that_the_build_can_say_what_is_wrong(
+    shop: Repo, file: str, old: str, new: str
+) -> None:
+    shop.edit(f"overlay/{file}", lambda text: text.replace(old, new, 1))
+    assert shop.cli("build", "overlay", "--detect").out == "overlay/recipe.yaml\n"
+    assert shop.cli("build", "overlay").code in (2, 5)
 
 
 def test_a_second_kustomization_beside_it_is_refused(shop: Repo) -> None:
@@ -265,7 +390,56 @@ def test_a_function_in_a_remote_base_is_refused_by_its_file(
     shop: Repo, remote: str, folder: str
 ) -> None:
     listed(shop, f"resources: ['{remote.replace('FOLDER', folder)}']\n")
-    assert "/lib/.git//evil/evil.yaml: runs another function" in is_refused(shop)
+    assert "//evil/evil.yaml: runs another function" in is_refused(shop)
+
+
+def test_two_commits_of_one_base_are_both_looked_at(
+    shop: Repo, remote: str, tmp_path: Path
+) -> None:
+    work = tmp_path / "served/lib"
+    (work / "evil/kustomization.yaml").write_text("resources: []\n")
+    who = ("-c", "user.name=n", "-c", "user.email=n@example.org")
+    git = ["git", "-C", str(work)]
+    subprocess.run([*git, *who, "commit", "-qam", "good"], check=True)
+    good = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    bad = remote.replace("FOLDER", "evil")
+    both = [bad, f"{bad.rpartition('=')[0]}={good.stdout.strip()}"]
+    for entries in (both, both[::-1]):
+        listed(shop, f"resources: {json.dumps(entries)}\n")
+        is_refused(shop)
+
+
+def test_a_folder_of_a_remote_base_behind_a_link_is_read_where_it_lies(
+    shop: Repo, remote: str, tmp_path: Path
+) -> None:
+    work = tmp_path / "served/lib"
+    files = {"deep/dir/kustomization.yaml": "resources: [../x]\n", "deep/x/evil.yaml": EVIL,
+             "deep/x/kustomization.yaml": "generators: [evil.yaml]\n",
+             "x/kustomization.yaml": "resources: []\n"}  # fmt: skip
+    for name, text in files.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_text(text)
+    (work / "link").symlink_to("deep/dir")
+    listed(shop, f"resources: ['{committed(work, remote).replace('FOLDER', 'link')}']\n")
+    is_refused(shop)
+
+
+def test_a_recipe_of_a_remote_base_gets_no_key(shop: Repo, remote: str, tmp_path: Path) -> None:
+    work = tmp_path / "served/lib"
+    (work / "base/recipe.yaml").write_bytes((shop.path / "overlay/recipe.yaml").read_bytes())
+    (work / "base/kustomization.yaml").write_text("generators: [recipe.yaml]\n")
+    listed(shop, f"resources: ['{committed(work, remote).replace('FOLDER', 'base')}']\n")
+    assert "is a recipe in a remote base" in is_refused(shop)
+
+
+def committed(work: Path, remote: str) -> str:
+    """Commit what changed in the served repository; the entry that pins it."""
+    who = ("-c", "user.name=n", "-c", "user.email=n@example.org")
+    for words in (("add", "."), (*who, "commit", "-qm", "x")):
+        subprocess.run(["git", "-C", str(work), *words], check=True)
+    head = ["git", "-C", str(work), "rev-parse", "HEAD"]
+    new = subprocess.run(head, check=True, capture_output=True, text=True).stdout.strip()
+    return f"{remote.rpartition('=')[0]}={new}"
 
 
 @pytest.mark.parametrize(
@@ -280,6 +454,8 @@ def test_a_function_in_a_remote_base_is_refused_by_its_file(
         "ssh://git@example.com/org/lib//base?ref=0123",
         "file:///srv/lib//base?ref=0123456789012345678901234567890123456789",
         "https://example.com/_git/lib//base?ref=0123456789012345678901234567890123456789",
+        "https://example.com/foo_git/a/b//base?ref=0123456789012345678901234567890123456789",
+        "https://example.com/a//x_git/b/base?ref=0123456789012345678901234567890123456789",
         "https://example.com/a//b//base?ref=0123456789012345678901234567890123456789",
         "https://example.com/a//../b?ref=0123456789012345678901234567890123456789",
     ],

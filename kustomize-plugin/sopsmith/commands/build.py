@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import ExitStack
 
-from sopsmith.delivery.functions import Find, Found, Tree, reached
+from sopsmith.delivery.functions import Find, Found, Reached, Tree, reached
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.tools import files, git, kustomize
+from sopsmith.tools import files, git, kustomize, workspace
 from sopsmith.voice import Session
 
 _TIMEOUT = 600  # seconds; Argo CD ends it sooner
@@ -21,31 +19,55 @@ def build(session: Session, path: str, *, detect: bool) -> int:
     if not os.path.isdir(path):
         hint = "name the folder that holds the kustomization"
         raise SopsmithError(Finding("usage", "is no folder", path, hint=hint))
-    here, folder = _tree(root, ""), files.relative(path, root)
+    folder = files.relative(path, root)
     if detect:
-        found = reached(here, folder, None)
-        session.write("".join(f"{each.file}\n" for each in found.recipes))
+        session.write("".join(f"{each}\n" for each in _detected(root, folder)))
         return 0
-    with ExitStack() as stack:
-
-        def fetch(url: str, commit: str) -> Tree:
-            temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="sopsmith-"))
-            git.fetch(url, commit, temporary, session.env)
-            return _tree(os.path.realpath(temporary), url)
-
-        found = reached(here, folder, fetch)
-    if found.refused:
-        raise SopsmithError(found.refused)
-    try:
-        built = kustomize.build(os.path.join(root, folder), root, session.env, _TIMEOUT)
-    except SopsmithError as error:
-        raise SopsmithError(map(found.named, error.findings)) from None
+    with workspace.folder() as place:
+        found = _looked_through(session, root, folder, place)
+        workspace.copy(root, place)
+        workspace.write(place, found.kustomizations)
+        try:
+            target = os.path.join(place, folder)
+            built = kustomize.build(target, place, session.env, _TIMEOUT)
+        except SopsmithError as error:
+            raise SopsmithError(map(found.named, error.findings)) from None
     session.write_bytes(built)
     return 0
 
 
-def _tree(root: str, name: str) -> Tree:
-    return Tree(name, files.reader(root), _find(root))
+def _detected(root: str, folder: str) -> dict[str, None]:
+    """The recipes, and what may be meant as one where something is refused: then a build says
+    what, and Argo CD, which asks this first, shows it."""
+    found = reached(_tree(root, "", ""), folder, None)
+    return dict.fromkeys((*(each.file for each in found.recipes), *found.doubtful))
+
+
+def _looked_through(session: Session, root: str, folder: str, place: str) -> Reached:
+    """What the build would run, with remote bases put below `place`; raises what is refused."""
+    fetched: dict[tuple[str, str], Tree] = {}
+
+    def fetch(url: str, commit: str) -> Tree:
+        if (url, commit) not in fetched:
+            name = f".sopsmith-remote/{len(fetched)}"
+            there = os.path.join(place, name)
+            os.makedirs(there)
+            git.fetch(url, commit, there, session.env)
+            fetched[url, commit] = _tree(there, f"{url}@{commit[:12]}", name)
+        return fetched[url, commit]
+
+    found = reached(_tree(root, "", ""), folder, fetch)
+    if found.refused:
+        raise SopsmithError(found.refused)
+    return found
+
+
+def _tree(root: str, name: str, place: str) -> Tree:
+    def names(folder: str) -> list[str]:
+        path = os.path.join(root, folder)
+        return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+    return Tree(name, place, files.reader(root), _find(root), names)
 
 
 def _find(root: str) -> Find:

@@ -15,7 +15,11 @@ from sopsmith.tools import process
 TIMEOUT = 60  # seconds of one call
 LONG_TIMEOUT = 600  # hooks run within a commit, and gpg within a look at signatures
 _QUIET = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C.UTF-8"}
-_PASSED = ("HOME", "PATH", "XDG_CONFIG_HOME", "TMPDIR", "GNUPGHOME")
+_PASSED = (
+    "HOME", "PATH", "XDG_CONFIG_HOME", "TMPDIR", "GNUPGHOME", "SSH_AUTH_SOCK", "SSL_CERT_FILE",
+    "SSL_CERT_DIR", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy",
+    "no_proxy",
+)  # fmt: skip
 _WHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY")
 _OWN_WAY = ("-c", "core.fsmonitor=false", "-c", "grep.fullName=false", "-c", "log.follow=false")
 _FULL = ("--full-history", "--parents", "--date-order")

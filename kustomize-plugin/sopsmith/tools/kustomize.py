@@ -18,7 +18,7 @@ from sopsmith.tools import process
 
 FUNCTION = "sopsmith-krm"
 _FLAGS = ("--enable-alpha-plugins", "--enable-exec")
-_ERROR = re.compile(r"sopsmith: error: (.*) \[([a-z-]+)\]")
+_FINDING = re.compile(r"sopsmith: (error|warning): (.*) \[([a-z-]+)\]")
 _HINT = "sopsmith: hint: "
 # What the function and what it starts may need, and git for a remote base. Whatever else the caller
 # has, the variables that Argo CD makes of an Application among them, could change what is trusted.
@@ -35,7 +35,6 @@ _SAFE = tuple(
         r"no matches for Id WORD; failed to find unique target for patch WORD",
         r"no resource matches strategic merge patch \"WORD\"",
         r"no resource matches strategic merge patch WORD",
-        r"may not add resource with an already registered id: WORD",
         r"may not add resource with an already registered id",
         r"'?WORD'? (?:doesn't exist|must resolve to a file|does not exist)",
         r"unable to find one of '[a-zA-Z.', ]+' or '[a-zA-Z.]+' in directory",
@@ -106,14 +105,13 @@ def _findings(result: process.Done) -> Iterator[Finding]:
 
 def _said(lines: Iterable[str]) -> Iterator[Finding]:
     """The findings that the function printed; each is whole, so it is shown as it stands."""
-    last: Finding | None = None
+    found: list[Finding] = []
+    is_error = False
     for line in lines:
-        if (match := _ERROR.fullmatch(line)) and match[2] in CATALOGUE:
-            if last:
-                yield last
-            last = Finding(match[2], match[1], hint=CATALOGUE[match[2]].fix)
-        elif last and line.startswith(_HINT):
-            yield last._replace(hint=line.removeprefix(_HINT))
-            last = None
-    if last:
-        yield last
+        if match := _FINDING.fullmatch(line):
+            is_error = match[1] == "error" and match[3] in CATALOGUE
+            if is_error:
+                found.append(Finding(match[3], match[2], hint=CATALOGUE[match[3]].fix))
+        elif is_error and line.startswith(_HINT):
+            found[-1] = found[-1]._replace(hint=line.removeprefix(_HINT))
+    yield from found
