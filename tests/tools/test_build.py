@@ -520,6 +520,23 @@ def test_kustomizes_words_that_quote_a_secret_are_not_shown(shop: Repo) -> None:
     assert (done.code, done.codes) == (3, {"build-failed"})
 
 
+def test_an_id_that_was_made_of_a_value_is_not_shown(shop: Repo) -> None:
+    """Replacements can put a value into a name, which kustomize then quotes."""
+    secrets = {"app": {"keys": ["TOKEN"], "hash": False}}
+    shop.shop({"TOKEN": shop.canary()}, secrets=secrets)
+    config = "{apiVersion: v1, kind: ConfigMap, metadata: {name: NAME}}\n"
+    shop.write(
+        "overlay/map.yaml", config.replace("NAME", "a") + "---\n" + config.replace("NAME", "b")
+    )
+    source = {"kind": "Secret", "name": "app", "fieldPath": "data.TOKEN"}
+    targets = [{"select": {"kind": "ConfigMap"}, "fieldPaths": ["metadata.name"]}]
+    replacements = json.dumps([{"source": source, "targets": targets}])
+    listed(shop, f"resources: [map.yaml]\nreplacements: {replacements}\n")
+    shop.write("top/kustomization.yaml", "resources: [../overlay]\n")
+    done = shop.cli("build", "top")
+    assert done.code == 3, done.out
+
+
 def test_nothing_built_is_no_success(shop: Repo) -> None:
     shop.write("empty/kustomization.yaml", "resources: []\nnamePrefix: x\n")
     assert shop.cli("build", "empty").code == 3
