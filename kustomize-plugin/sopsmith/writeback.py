@@ -17,7 +17,7 @@ from sopsmith import settings
 from sopsmith.components import change
 from sopsmith.components.change import Change, Step
 from sopsmith.components.rules import Rule, Rules, governing, linked, parse_rules, rule_for
-from sopsmith.components.sealed import Trust, component_of, format_of, plain_length, seal
+from sopsmith.components.sealed import Path, Trust, component_of, format_of, plain_length, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Component, Format, Read, Sealed, Sensitive
@@ -51,6 +51,13 @@ class WholeFile(NamedTuple):
     is_new: bool = False  # nothing may stand there yet
 
 
+class Document(NamedTuple):
+    """Make or replace an encrypted document whose leaves stand at any depth."""
+
+    file: str
+    leaves: Mapping[Path, Sensitive]
+
+
 class TextEdit(NamedTuple):
     """Change a plaintext file, such as a recipe; None before: it must not be there yet."""
 
@@ -74,7 +81,7 @@ class Removal(NamedTuple):
     before: bytes
 
 
-Edit = ComponentEdit | NewComponent | WholeFile | TextEdit | Rekey | Removal
+Edit = ComponentEdit | NewComponent | WholeFile | Document | TextEdit | Rekey | Removal
 
 
 class Prepared(NamedTuple):
@@ -383,16 +390,13 @@ def _read_back(desk: Desk, changed: Sealed) -> bytes:
 # --- a new one ------------------------------------------------------------------------------------
 
 
-def _encrypted(desk: Desk, edit: NewComponent | WholeFile) -> Prepared:
+def _encrypted(desk: Desk, edit: NewComponent | WholeFile | Document) -> Prepared:
     """Encrypt a whole file by its rule."""
     rules, rule = _rule(desk.root, edit.file)
     _check_kinds(desk, rules.file, rule)
-    is_map = isinstance(edit, NewComponent)
-    component = Component(edit.file, None if is_map else "content", None)
+    component = Component(edit.file, "content" if isinstance(edit, WholeFile) else None, None)
     form = format_of(component)
-    plain, given = edit.content.data() if isinstance(edit, WholeFile) else b"", form
-    if isinstance(edit, NewComponent):
-        plain, given = _plaintext(edit, form, rule)
+    plain, given = _plaintext(edit, form, rule)
     unsealed = Sealed(component, form, plain, {}, {}, ())
     config, path = (os.path.join(desk.root, name) for name in (rules.file, edit.file))
     after = sops_write.encrypt(desk.sops(), unsealed, given, config, path)
@@ -401,15 +405,21 @@ def _encrypted(desk: Desk, edit: NewComponent | WholeFile) -> Prepared:
                         change.policy_of_rule(rule)):  # fmt: skip
         raise change.unverified(edit.file, "it is not encrypted as its rule says")
     read_back = _read_back(desk, sealed)
-    if isinstance(edit, NewComponent):
-        change.verify_new(sealed, read_back, edit.entries, rule)
+    if not isinstance(edit, WholeFile):
+        change.verify_new(sealed, read_back, _leaves(edit), rule)
     elif read_back != plain or plain_length(sealed.ciphertexts[("data",)]) != len(plain):
         raise change.unverified(edit.file, "it does not read back as what was meant")
     return Prepared(edit.file, _present(desk, edit), after)
 
 
-def _plaintext(edit: NewComponent, form: Format, rule: Rule) -> tuple[bytes, Format]:
-    """A map as text for sops, and the format of that text."""
+def _plaintext(
+    edit: NewComponent | WholeFile | Document, form: Format, rule: Rule
+) -> tuple[bytes, Format]:
+    """What sops is to encrypt as text, and the format of that text."""
+    if isinstance(edit, WholeFile):
+        return edit.content.data(), form
+    if isinstance(edit, Document):
+        return json.dumps(change.tree(edit.file, rule.selection, edit.leaves)).encode(), "json"
     changes = [Change(key, value) for key, value in edit.entries.items()]
     empty = Sealed(Component(edit.file, None, None), form, b"", {}, {}, ())
     steps = change.steps(empty, rule.selection, changes)
@@ -419,14 +429,20 @@ def _plaintext(edit: NewComponent, form: Format, rule: Rule) -> tuple[bytes, For
     return json.dumps({step.path[0]: step.text for step in steps}).encode(), "json"
 
 
+def _leaves(edit: NewComponent | Document) -> Mapping[Path, Sensitive]:
+    if isinstance(edit, Document):
+        return edit.leaves
+    return {(key,): value for key, value in edit.entries.items()}
+
+
 def _on_one_line(text: str | None) -> str:
     return (text or "").replace("\n", "\\n")  # as sops writes it (stores/dotenv/store.go)
 
 
-def _present(desk: Desk, edit: NewComponent | WholeFile) -> bytes | None:
-    """A whole file may replace one where that is meant; a new map may not."""
-    may_replace = isinstance(edit, WholeFile) and not edit.is_new
-    if may_replace and os.path.lexists(os.path.join(desk.root, edit.file)):
+def _present(desk: Desk, edit: NewComponent | WholeFile | Document) -> bytes | None:
+    """A whole file or document may replace one where that is meant; a new map may not."""
+    is_new = isinstance(edit, NewComponent) or (isinstance(edit, WholeFile) and edit.is_new)
+    if not is_new and os.path.lexists(os.path.join(desk.root, edit.file)):
         return desk.read(edit.file)
     return None
 

@@ -127,15 +127,29 @@ def steps(sealed: Sealed, selection: Selection, changes: Sequence[Change]) -> tu
             if path in sealed.ciphertexts:
                 found.append(Step(path, None))
             continue
-        if not encrypts(selection, path):
-            hint = "give it another name, or keep it in another component"
-            message = f"would be written in plaintext: {selection.kind} {selection.text} leaves it"
-            field = ".".join(path)
-            raise SopsmithError(
-                Finding("would-be-plaintext", message, sealed.component.file, field, hint)
-            )
+        _check_encrypts(sealed.component.file, selection, path)
         found.append(Step(path, _text(sealed, change, is_base64)))
     return tuple(found)
+
+
+def tree(file: str, selection: Selection, leaves: Mapping[Path, Sensitive]) -> dict[str, Any]:
+    """A document with texts at these paths; raises SopsmithError (would-be-plaintext)."""
+    top: dict[str, Any] = {}
+    for path, value in leaves.items():
+        _check_encrypts(file, selection, path)
+        node = top
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = value.text()
+    return top
+
+
+def _check_encrypts(file: str, selection: Selection, path: Path) -> None:
+    if not encrypts(selection, path):
+        hint = "give it another name, or keep it in another component"
+        message = f"would be written in plaintext: {selection.kind} {selection.text} leaves it"
+        field = ".".join(path)
+        raise SopsmithError(Finding("would-be-plaintext", message, file, field, hint))
 
 
 def _check_name(file: str, key: str) -> None:
@@ -196,13 +210,13 @@ def verify(
 
 
 def verify_new(
-    sealed: Sealed, changed: bytes, entries: Mapping[str, Sensitive], rule: Rule
+    sealed: Sealed, changed: bytes, entries: Mapping[Path, Sensitive], rule: Rule
 ) -> None:
     """Hold a new component against what was meant; `changed` is the decrypted JSON of it.
 
     Raises SopsmithError (write-unverified).
     """
-    expected: dict[Path, Any] = {(key,): value.text() for key, value in entries.items()}
+    expected = {path: value.text() for path, value in entries.items()}
     if not _all_same(leaves(changed, sealed.component.file), expected):
         raise unverified(sealed.component.file, "it does not read back as what was meant")
     stated = [rule.selection.text, *(key for group in rule.groups for key in group)]
