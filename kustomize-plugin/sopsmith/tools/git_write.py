@@ -51,8 +51,8 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
     """
     argv = (git.program(here), "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--")
     env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
-    with _named(here, paths) as new:
-        call = process.Call((*argv, *_literal(paths)), message.encode(), env)
+    with _named(here, paths) as (new, named):
+        call = process.Call((*argv, *_literal(named)), message.encode(), env)
         result = process.run(call, git.LONG_TIMEOUT)
         if isinstance(result, process.Failed) or result.status:
             raise SopsmithError(_refused(here, paths, new, message))
@@ -60,16 +60,20 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
 
 
 @contextlib.contextmanager
-def _named(here: Repository, paths: Sequence[str]) -> Iterator[list[str]]:
+def _named(here: Repository, paths: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
     """Name new files in the index, as git commits no others, and forget them if nothing comes of
-    it. What is in the index already stays there as it is: git looks at the file itself."""
+    it. What is in the index already stays there as it is: git looks at the file itself.
+
+    Gives those and all that git knows then: what is gone before it was ever committed is not.
+    """
     out = git.output(here, "ls-files", "-z", "--", *_literal(paths))
     known = {name.decode("utf-8", "surrogateescape") for name in out.split(b"\0")}
-    new = [path for path in paths if path not in known]
+    there = [path for path in paths if os.path.lexists(os.path.join(here.root, path))]
+    new = [path for path in there if path not in known]
     if new:
         git.output(here, "add", "--intent-to-add", "--", *_literal(new))
     try:
-        yield new
+        yield new, [path for path in paths if path in known or path in new]
     except BaseException:
         if new:
             names = "".join(f"{path}\0" for path in new).encode("utf-8", "surrogateescape")
