@@ -1,8 +1,9 @@
 """What kustomize-controller does with a sealed folder, done with real sops and real kustomize.
 
 Its rule (internal/decryptor of fluxcd/kustomize-controller 1.7): each file that `secretGenerator`
-names is decrypted once, as the format of the first key or `envs` entry that names it; then the
-folder is built without plugins. tests/cluster shows the controller itself.
+names is decrypted once, as the format of the first key or `envs` entry that names it, and each that
+`patches` names as the format of its suffix; then the folder is built without plugins. tests/cluster
+shows the controller itself.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ FORMATS = {".json": "json", ".yaml": "yaml", ".yml": "yaml", ".env": "dotenv", "
 def decrypted(repo: Repo, sealed: Path) -> None:
     """Decrypt the sources of a sealed folder in place, as Flux would."""
     done: set[Path] = set()
-    for generator in _tree(sealed)["secretGenerator"]:
+    tree = _tree(sealed)
+    for generator in [*tree["secretGenerator"], {"files": _patches(tree)}]:
         sources = [each.split("=", 1) for each in generator.get("files", [])]
         sources += [["values.env", path] for path in generator.get("envs", [])]
         for key, path in sources:
@@ -31,6 +33,10 @@ def decrypted(repo: Repo, sealed: Path) -> None:
                 form = next((f for end, f in FORMATS.items() if key.endswith(end)), "binary")
                 file.write_bytes(_decrypt(repo, file, form))
                 done.add(file)
+
+
+def _patches(tree: Any) -> list[str]:
+    return [f"{each['path']}={each['path']}" for each in tree.get("patches", [])]
 
 
 def _tree(sealed: Path) -> Any:

@@ -289,9 +289,10 @@ CATALOGUE: dict[str, Entry] = {
         "ENC[…] with text after the bracket",
     ),
     "wrong-environment": Entry(
-        5, "a component belongs to another environment",
-        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment.",
-        "Use the environment's own file, or state the environment in it.",
+        5, "a component or a sealed folder belongs to another environment",
+        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment; or the "
+        "folder's kustomization names others than the recipes that are to be sealed into it.",
+        "Use the environment's own file or folder, or state the environment in the file.",
         "production reading staging's file",
     ),
     "seed-refused": Entry(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,82 @@ def test_a_component_merges_into_the_secret_of_who_lists_it(shop: Repo) -> None:
     is_the_same_for_flux(shop)
 
 
+def test_what_a_dotenv_line_can_not_hold_is_a_file_of_its_own(shop: Repo) -> None:
+    """A long line, sops' own names, and names that sops would leave in plaintext."""
+    long = shop.canary("x" * 70_000)
+    keys = ("sops_x", "sops", "Sops", "PIN_unencrypted")
+    given = {"TOKEN": shop.canary(), "LONG": long}
+    application(shop, given, secrets={
+        "shop": {"keys": list(given), "data": dict.fromkeys(keys, "TOKEN")}
+    })  # fmt: skip
+    assert shop.cli(*SEAL).code == 0
+    is_the_same_for_flux(shop)
+    files = {f.name for f in (shop.path / "flux/secrets/shop").iterdir()}
+    assert files == {"values.enc.env", "LONG.enc", *(f"{key}.enc" for key in keys)}
+
+
+def test_what_a_rule_of_its_own_leaves_in_plaintext_is_refused(shop: Repo) -> None:
+    rule = '"unencrypted_suffix": "_open", "age"'
+    shop.edit(".sops.yaml", lambda text: text.replace('"age"', rule))
+    application(shop, {"TOKEN": shop.canary()}, secrets={"shop": {"data": {"pin_open": "TOKEN"}}})
+    assert shop.cli(*SEAL).codes == {"would-be-plaintext"}
+    application(
+        shop, {"TOKEN": shop.canary()}, secrets={"shop": {"data": {"pin_unencrypted": "TOKEN"}}}
+    )
+    assert shop.cli(*SEAL).code == 0
+    is_the_same_for_flux(shop)
+
+
+def test_files_come_through_a_component_whatever_their_keys_are_called(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary(), "KEY": PEM}, secrets={
+        "shop": {"data": {"app.yaml": "KEY", "app.json": "KEY", "token": "TOKEN"}}
+    })  # fmt: skip
+    listed = "resources: [../base]\ncomponents: [secrets]\nnamespace: shop\n"
+    shop.write("flux/kustomization.yaml", listed)
+    assert shop.cli(*SEAL, "--component").code == 0
+    is_the_same_for_flux(shop)
+
+
+# --- without decryption ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Kustomization", "Component"])
+def test_who_builds_it_without_decryption_gets_an_error(shop: Repo, kind: str) -> None:
+    """Argo CD without the plugin, kubectl -k, Flux without spec.decryption."""
+    application(shop, {"TOKEN": shop.canary()}, secrets={
+        "z": {"keys": ["TOKEN"], "namespace": "elsewhere"}, "shop": {"keys": ["TOKEN"]}
+    })  # fmt: skip
+    shop.edit("flux/kustomization.yaml", lambda text: text.replace("namespace: shop\n", ""))
+    shop.edit("overlay/kustomization.yaml", lambda text: text.replace("namespace: shop\n", ""))
+    if kind == "Component":
+        shop.write("flux/kustomization.yaml", "resources: [../base]\ncomponents: [secrets]\n")
+    flag = "--component" if kind == "Component" else "--no-component"
+    assert shop.cli(*SEAL, flag).code == 0
+    assert f"kind: {kind}\n" in (shop.path / "flux/secrets/kustomization.yaml").read_text()
+    done = flux.built(shop, "flux")
+    assert done.code != 0 and done.out == ""
+    is_the_same_for_flux(shop)
+
+
+def test_the_guard_follows_the_secret_that_it_finds(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()}, secrets={"a": {"keys": ["TOKEN"]}})
+    assert shop.cli(*SEAL).code == 0
+    application(shop, {"TOKEN": shop.canary()}, secrets={"b": {"keys": ["TOKEN"]}})
+    assert "flux/secrets/guard.enc.yaml" in shop.cli(*SEAL, "--check").out
+    assert shop.cli(*SEAL).code == 0
+    is_the_same_for_flux(shop)
+
+
+def test_the_guard_is_never_plaintext(shop: Repo) -> None:
+    """A rule for manifests leaves its kind in plaintext, and then it would guard nothing."""
+    rule = '"encrypted_regex": "^(TOKEN|data)$", "age"'
+    shop.edit(".sops.yaml", lambda text: text.replace('"age"', rule))
+    application(shop, {"TOKEN": shop.canary()})
+    done = shop.cli(*SEAL)
+    assert done.codes == {"would-be-plaintext"}
+    assert not (shop.path / "flux/secrets").exists()
+
+
 # --- stability ------------------------------------------------------------------------------------
 
 
@@ -138,7 +216,7 @@ def test_sealing_again_changes_no_byte(shop: Repo) -> None:
     assert shop.cli(*SEAL).code == 0
     before = snapshot(shop.path / "flux")
     done = shop.cli(*SEAL)
-    assert (done.code, done.out) == (0, "3 files sealed already: nothing changed\n")
+    assert (done.code, done.out) == (0, "4 files sealed already: nothing changed\n")
     assert snapshot(shop.path / "flux") == before
 
 
@@ -155,7 +233,8 @@ def test_one_changed_value_is_one_changed_line_in_one_file(shop: Repo) -> None:
     assert [name for name in after if after[name] != before[name]] == [file]
     pairs = zip(before[file].splitlines(), after[file].splitlines(), strict=True)
     changed = [new.split(b"=")[0] for old, new in pairs if old != new]
-    assert changed == [b"TOKEN", b"sops_lastmodified", b"sops_mac"]
+    # What sops says of the time is the same within one second.
+    assert set(changed) - {b"sops_lastmodified"} == {b"TOKEN", b"sops_mac"}
     rows = [each for each in done.document["files"] if each["state"] != "unchanged"]
     assert rows == [{"file": f"flux/{file}", "secret": "a", "state": "changed", "keys": ["TOKEN"]}]
     is_the_same_for_flux(shop)
@@ -167,7 +246,8 @@ def test_what_the_recipe_emits_no_more_goes(shop: Repo) -> None:
     assert shop.cli(*SEAL).code == 0
     application(shop, {"TOKEN": shop.canary()}, secrets={"a": {"keys": ["TOKEN"]}})
     assert shop.cli(*SEAL).code == 0
-    assert set(snapshot(shop.path / "flux/secrets")) == {"a/values.enc.env", "kustomization.yaml"}
+    left = {"a/values.enc.env", "guard.enc.yaml", "kustomization.yaml"}
+    assert set(snapshot(shop.path / "flux/secrets")) == left
     is_the_same_for_flux(shop)
 
 
@@ -180,6 +260,166 @@ def test_files_of_others_are_left_alone(shop: Repo) -> None:
     shop.write("elsewhere/kustomization.yaml", "resources: []\n")
     done = shop.cli("seal", "overlay", "-o", "elsewhere")
     assert (done.code, done.codes) == (2, {"usage"})
+
+
+def sealed_twice(repo: Repo) -> None:
+    """Two Secrets, and then the recipe gives one of them."""
+    application(repo, {"TOKEN": repo.canary(), "KEY": PEM},
+                secrets={"a": {"keys": ["TOKEN"]}, "b": {"keys": ["TOKEN", "KEY"]}})  # fmt: skip
+    assert repo.cli(*SEAL).code == 0
+    application(repo, {"TOKEN": repo.canary()}, secrets={"a": {"keys": ["TOKEN"]}})
+
+
+def test_encrypted_files_of_others_are_left_alone(shop: Repo) -> None:
+    sealed_twice(shop)
+    mine = [shop.component(f"flux/secrets/{name}", b"mine") for name in ("b/my.enc", "c/mine.enc")]
+    mine.append(shop.component("flux/secrets/c/values.enc.env", {"A": "b"}))
+    assert shop.cli(*SEAL).code == 0
+    assert all(each.exists() for each in mine)
+    assert not (shop.path / "flux/secrets/b/KEY.enc").exists()
+    is_the_same_for_flux(shop)
+
+
+def test_what_is_called_like_a_sealed_file_and_is_none_is_left_alone(shop: Repo) -> None:
+    sealed_twice(shop)
+    target = shop.write("elsewhere.txt", "mine")
+    (shop.path / "flux/secrets/b/KEY.enc").unlink()
+    (shop.path / "flux/secrets/b/KEY.enc").symlink_to(target)
+    (shop.path / "flux/secrets/b/values.enc.env").unlink()
+    (shop.path / "flux/secrets/b/values.enc.env").mkdir()
+    (shop.path / "flux/secrets/a/stray.enc").symlink_to("nowhere")
+    done = shop.cli(*SEAL)
+    assert done.code == 0, done.err
+    assert target.read_text() == "mine" and (shop.path / "flux/secrets/b/KEY.enc").is_symlink()
+
+
+def test_nothing_is_written_through_a_link(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    assert shop.cli(*SEAL).code == 0
+    (shop.path / "flux/secrets/shop").rename(shop.path / "theirs")
+    (shop.path / "flux/secrets/shop").symlink_to("../../theirs")
+    done = shop.cli(*SEAL)
+    assert (done.code, done.codes) == (5, {"path-refused"})
+
+
+def test_a_folder_with_files_of_others_is_not_begun(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    for name in ("README.md", "b/other.enc", "shop/values.enc.env"):
+        shop.component(f"flux/secrets/{name}", {"TOKEN": "theirs"}) if name.endswith(".env") else (
+            shop.write(f"flux/secrets/{name}", "theirs")
+        )
+        before = snapshot(shop.path / "flux")
+        done = shop.cli(*SEAL)
+        assert (done.code, done.codes, name in done.err) == (2, {"usage"}, True)
+        assert snapshot(shop.path / "flux") == before
+        (shop.path / "flux/secrets" / name).unlink()
+    assert shop.cli(*SEAL).code == 0
+
+
+@pytest.mark.parametrize("line", [
+    'envs: ["../../shop.enc.yaml"]', 'files: ["x=/etc/passwd"]', 'files: ["x=b/../../a.enc"]',
+    'files: ["x=../a.enc"]', 'envs: ["b/other.txt"]', "<<<<<<< ours",
+])  # fmt: skip
+def test_a_kustomization_that_somebody_changed_decides_nothing(shop: Repo, line: str) -> None:
+    sealed_twice(shop)
+    file = "flux/secrets/kustomization.yaml"
+    shop.edit(file, lambda text: text.replace('envs: ["b/values.enc.env"]', line))
+    before = snapshot(shop.path)
+    done = shop.cli(*SEAL)
+    assert (done.code, done.codes) == (2, {"usage"})
+    assert snapshot(shop.path) == before
+
+
+# --- killed at any point --------------------------------------------------------------------------
+
+
+KILLED = """\
+import sys, os, signal
+from sopsmith import cli
+from sopsmith.tools import replace
+
+left = int(sys.argv.pop(1))
+
+def killing(step):
+    def stepped(*args, **kwargs):
+        global left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+        return step(*args, **kwargs)
+    return stepped
+
+replace.replace, replace.remove = killing(replace.replace), killing(replace.remove)
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_seal_that_is_killed_goes_on_with_the_next(shop: Repo, steps: int) -> None:
+    application(shop, {"TOKEN": shop.canary(), "KEY": PEM},
+                secrets={"a": {"keys": ["TOKEN"]}, "b": {"keys": ["TOKEN", "KEY"]}})  # fmt: skip
+    killed = (sys.executable, "-c", KILLED, str(steps), *SEAL)
+    assert shop.run(*killed).code == (-9 if steps < 5 else 0)
+    assert shop.cli(*SEAL).code == 0
+    is_the_same_for_flux(shop)
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_what_is_to_go_goes_after_a_kill_too(shop: Repo, steps: int) -> None:
+    sealed_twice(shop)
+    application(shop, {"TOKEN": shop.canary()}, secrets={"c": {"keys": ["TOKEN"]}})
+    assert shop.run(sys.executable, "-c", KILLED, str(steps), *SEAL).code == -9
+    assert shop.cli(*SEAL).code == 0
+    left = {"c/values.enc.env", "guard.enc.yaml", "kustomization.yaml"}
+    assert set(snapshot(shop.path / "flux/secrets")) == left
+    is_the_same_for_flux(shop)
+
+
+def test_two_at_once_are_one_after_the_other(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary(), "KEY": PEM})
+    main = "import sys; from sopsmith import cli; sys.exit(cli.main())"
+    command = [sys.executable, "-c", main, *SEAL]
+    both = [subprocess.Popen(command, cwd=shop.path, env=shop.env, stdout=subprocess.DEVNULL)
+            for _ in range(2)]  # fmt: skip
+    assert [each.wait(60) for each in both] == [0, 0]
+    is_the_same_for_flux(shop)
+
+
+# --- whose folder it is ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changed", [{"environment": "staging"}, {"app": "other"}])
+def test_a_folder_takes_nobody_elses_secrets(shop: Repo, changed: dict[str, str]) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    assert shop.cli(*SEAL).code == 0
+    before = snapshot(shop.path / "flux")
+    shop.component("shop.enc.yaml", {"TOKEN": shop.canary()},
+                   environment=changed.get("environment", "production"))  # fmt: skip
+    spec: dict[str, Any] = {"components": ["../shop.enc.yaml"], "values": {"TOKEN": {}},
+                            "secrets": {"shop": {"keys": ["TOKEN"]}}}  # fmt: skip
+    shop.leaf(**spec | changed)
+    for more in ((), ("--check",), ("--component",)):
+        done = shop.cli(*SEAL, *more)
+        assert (done.code, done.codes) == (5, {"wrong-environment"}), done.err
+    assert snapshot(shop.path / "flux") == before
+
+
+def test_a_folder_stays_a_component_until_told(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    kustomization = shop.path / "flux/secrets/kustomization.yaml"
+    assert (
+        "seal overlay -o flux/secrets --component\n"
+        in shop.cli(*SEAL, "--check", "--component").out
+    )
+    for more, kind in (
+        (["--component"], "Component"), ([], "Component"), (["--no-component"], "Kustomization"),
+        ([], "Kustomization"), (["--component"], "Component"),
+    ):  # fmt: skip
+        assert shop.cli(*SEAL, *more).code == 0
+        assert f"kind: {kind}\n" in kustomization.read_text()
+    assert shop.cli(*SEAL, "--check").code == 0
+    done = shop.cli(*SEAL, "--check", "--no-component")
+    assert "seal overlay -o flux/secrets --no-component\n" in done.out
 
 
 # --- --check --------------------------------------------------------------------------------------
@@ -196,7 +436,7 @@ def test_check_is_silent_where_all_is_sealed_and_names_what_is_not(shop: Repo) -
     done = shop.cli(*SEAL, "--check")
     assert done.code == 1
     assert "flux/secrets/shop/values.enc.env: is not what the recipe gives: TOKEN" in done.out
-    assert "hint: sopsmith seal overlay -o 'flux/secrets'" in done.out
+    assert "hint: sopsmith seal overlay -o flux/secrets\n" in done.out
 
 
 def test_check_finds_files_that_other_readers_could_open(shop: Repo) -> None:
@@ -251,6 +491,21 @@ def test_two_overlays_need_two_folders(shop: Repo) -> None:
     assert (shop.path / "flux/staging/secrets/shop/values.enc.env").exists()
 
 
+def test_a_check_has_nothing_to_commit(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    done = shop.cli(*SEAL, "--check", "--commit")
+    assert (done.code, done.codes) == (2, {"usage"})
+
+
+def test_its_hint_is_a_command_for_a_shell(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    shutil.copytree(shop.path / "overlay", shop.path / "my overlay")
+    done = shop.cli("seal", "my overlay", "-o", "flux/it's/$(environment)", "--check")
+    command = done.out.split("hint: ")[1].splitlines()[0]
+    assert shop.run("sh", "-c", command).code == 0
+    assert (shop.path / "flux/it's/production/shop/values.enc.env").exists()
+
+
 @pytest.mark.parametrize("directory", ["../outside", "/tmp", ".", "$(nothing)", "flux/../.."])
 def test_a_folder_outside_or_of_no_name_is_refused(shop: Repo, directory: str) -> None:
     application(shop, {"TOKEN": shop.canary()})
@@ -266,3 +521,41 @@ def test_it_commits_what_it_sealed(shop: Repo) -> None:
     told = shop.run("git", "log", "-1", "--name-only", "--format=%B").out
     assert told.startswith("secrets(production): seal shop\n")
     assert "flux/secrets/kustomization.yaml" in told and "overlay" not in told
+
+
+def test_it_says_what_it_did_not_commit_and_takes_it_along(shop: Repo) -> None:
+    given = {"TOKEN": shop.canary()}
+    application(shop, given, secrets={"a": {"keys": ["TOKEN"]}, "b": {"keys": ["TOKEN"]}})
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        shop.run("git", "config", key, text)
+    assert shop.cli(*SEAL).code == 0
+    done = shop.cli(*SEAL, "--commit")
+    assert "not committed yet: " in done.out and "flux/secrets/kustomization.yaml" in done.out
+    application(shop, given, secrets={"a": {"keys": ["TOKEN"]}})
+    assert shop.cli(*SEAL, "--commit").code == 0
+    names = {f"flux/secrets/{name}" for name in snapshot(shop.path / "flux/secrets")}
+    assert set(shop.run("git", "ls-files", "flux/secrets").out.split()) == names
+    assert "not committed" not in shop.cli(*SEAL, "--commit").out
+
+
+# --- the rule that it needs -----------------------------------------------------------------------
+
+
+def test_without_a_rule_every_way_in_gives_the_one_to_add(shop: Repo) -> None:
+    rule = {"path_regex": r"^shop\.enc\.yaml$", "age": shop.recipient}
+    application(shop, {"TOKEN": shop.canary(), "KEY": PEM})
+    assert shop.cli("seal", "overlay", "-o", "flux/a+b").code == 0
+    shop.write(".sops.yaml", json.dumps({"creation_rules": [rule]}))
+    hints = set()
+    for folder in ("a+b", "e+f"):  # there already, and new
+        for more in ((), ("--check",)):
+            done = shop.cli("seal", "overlay", "-o", f"flux/{folder}", *more)
+            told = done.err + done.out
+            assert done.code and "rule-missing" in told and shop.recipient in told
+            hint = told.split("[rule-missing]")[1].split("there: ")[1].splitlines()[0]
+            hints.add(hint.replace(folder.replace("+", "\\+"), "FOLDER"))
+    assert len(hints) == 1
+    added = hints.pop().replace("FOLDER", r"a\+b")
+    shop.write(".sops.yaml", f"creation_rules:\n  {added}\n")
+    assert shop.cli("seal", "overlay", "-o", "flux/a+b", "--check").code == 0
+    assert shop.cli("seal", "overlay", "-o", "flux/e+f").codes == {"rule-missing"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from argparse import BooleanOptionalAction
+
 from sopsmith.arguments import options
 from sopsmith.arguments.options import Add
 from sopsmith.commands import build, seal
@@ -13,7 +15,7 @@ EXAMPLES = {
     ),
     "seal": (
         "sopsmith seal overlays/production -o flux/production/secrets",
-        "sopsmith seal overlays/* -o 'flux/$(environment)/secrets' --commit",
+        "sopsmith seal overlays/staging overlays/production -o 'flux/$(environment)/secrets'",
         "sopsmith seal overlays/production -o flux/production/secrets --check --output github",
     ),
 }
@@ -48,8 +50,9 @@ def add_to(add: Add) -> None:
         help="a folder for sealed files alone; may hold $(environment) and $(app)",
     )  # fmt: skip
     one.add_argument(
-        "--component", action="store_true",
-        help="write a kind: Component, which may merge into the Secrets of who lists it",
+        "--component", action=BooleanOptionalAction, default=None,
+        help="write a kind: Component, which may merge into the Secrets of who lists it; without a "
+        "word a folder stays what it is",
     )  # fmt: skip
     one.add_argument(
         "--check", action="store_true", help="write nothing; say what is not as the recipe gives it"

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from sopsmith.delivery import flux
+from sopsmith.delivery import kustomization
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import MOST_BYTES, Read
@@ -160,7 +160,7 @@ def _ours(tree: Tree, folder: str) -> Iterator[str]:
             text = tree.read(path)
         except SopsmithError:
             continue  # a folder, or what the refusal has told of
-        if holds_recipe(text) or flux.is_ours(text):
+        if holds_recipe(text) or kustomization.is_ours(text):
             yield path
 
 

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sopsmith import settings, writeback
 from sopsmith.components import change
-from sopsmith.components.change import Change
-from sopsmith.components.rules import rule_for
+from sopsmith.components.change import Change, Policy
+from sopsmith.components.rules import Rules, rule_for
 from sopsmith.components.sealed import seal
-from sopsmith.delivery import flux
-from sopsmith.delivery.flux import SealedSecret
+from sopsmith.components.selection import Selection, encrypts
+from sopsmith.delivery import flux, kustomization, ruling
+from sopsmith.delivery.flux import Content, Guard, SealedSecret
+from sopsmith.delivery.folders import Folder
+from sopsmith.delivery.kustomization import KUSTOMIZATION, Statement
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Component, Sealed, Sensitive
+from sopsmith.model import Component, Sealed, Secret, Sensitive
 from sopsmith.pipeline.render import Rendered
-from sopsmith.tools import files, replace
+from sopsmith.tools import files
 from sopsmith.writeback import Edit
 
 State = Literal["new", "changed", "unchanged", "removed"]
-_Wanted = Mapping[str, Sensitive] | Sensitive
 
 
 class Standing(NamedTuple):
@@ -39,117 +40,193 @@ class Plan(NamedTuple):
 
     standings: tuple[Standing, ...]
     edits: tuple[Edit, ...]
-    deviations: tuple[Finding, ...]  # files that are not encrypted as their rule says
+    deviations: tuple[Finding, ...]  # files that no rule covers, or not encrypted as theirs says
+    is_component: bool
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything is not as the recipes give it."""
+        return any(each.state != "unchanged" for each in self.standings)
 
 
-class Folder(NamedTuple):
-    """A sealed folder: it is below a root, and nobody else writes into it."""
+class _Piece(NamedTuple):
+    """One encrypted file of the folder: its name there, and what it has to hold."""
 
-    root: str
-    env: Mapping[str, str]
-    path: str  # relative to the root
-
-    def content(self, name: str) -> bytes | None:
-        """A file of the folder; None where there is none."""
-        return replace.content(self.root, posixpath.join(self.path, name))
+    name: str
+    secret: str
+    content: Content
 
 
-def plan(folder: Folder, rendered: Sequence[Rendered], *, component: bool) -> Plan:
+def plan(folder: Folder, rendered: Sequence[Rendered], *, component: bool | None) -> Plan:
     """Compare the folder with what these recipes render to.
 
-    Raises SopsmithError: usage (another's kustomization is there), looks-encrypted, and what
-    reading and decrypting raise.
+    Without `component` its kind stays what it is. Raises SopsmithError: usage (somebody else's
+    files are there), wrong-environment, looks-encrypted, and what reading and decrypting raise.
     """
-    secrets = [flux.sealed(each, one.values) for one in rendered for each in one.recipe.secrets]
-    before = folder.content(flux.KUSTOMIZATION)
-    if before is not None and not flux.is_ours(before):
-        message = "holds a kustomization.yaml that sopsmith seal did not write"
-        hint = "give a folder of its own, and list it under resources of that one"
-        raise SopsmithError(Finding("usage", message, folder.path, hint=hint))
-    there, deviations = _there(folder, secrets)
-    pairs = [
-        _compared(folder, each.secret.name, name, wanted, there.get(name))
-        for each in secrets
-        for name, wanted in each.wanted.items()
-    ]
-    after = flux.kustomization(secrets, component=component, where=folder.path)
-    file = posixpath.join(folder.path, flux.KUSTOMIZATION)
+    recipes = [one.recipe for one in rendered]
+    identity = kustomization.identity(recipes)
+    before = folder.content(KUSTOMIZATION)
+    stated = _stated(folder, before, identity)
+    rules = writeback.rules_for(folder.root, folder.file(KUSTOMIZATION))
+    secrets = _laid_out(folder, rendered, rules)
+    pieces = _pieces(secrets)
+    known = {each.name for each in pieces}
+    if stated is None:
+        _check_only(folder, {name for name in folder.names() if name not in known})
+    there, deviations = _there(folder, pieces, rules)
+    uncovered = [each for each in pieces if rule_for(rules, folder.file(each.name)) is None]
+    if uncovered:
+        file = folder.file(uncovered[0].name)
+        deviations = [ruling.missing(rules, folder.path, file, _readers(folder, rendered))]
+    pairs = [_compared(folder, each, there.get(each.name)) for each in pieces]
+    if stated is None:
+        changed = {s.file for s, _ in pairs if s.state == "changed"}
+        _check_only(folder, {posixpath.relpath(file, folder.path) for file in changed})
+    is_component = component if component is not None else bool(stated and stated.is_component)
+    after = kustomization.written(secrets, identity, component=is_component, where=folder.path)
+    file = folder.file(KUSTOMIZATION)
     state: State = "new" if before is None else "unchanged" if before == after else "changed"
-    known = {name for each in secrets for name in each.wanted}
-    gone = list(_left_over(folder, known)) if before is not None else []
+    gone = list(_left_over(folder, stated.files if stated else (), known))
     standings = [
         *(standing for standing, _ in pairs),
         Standing(file, "", state),
         *(Standing(each.file, _secret_of(each.file), "removed") for each in gone),
     ]
-    edits: list[Edit] = [edit for _, edit in pairs if edit is not None]
+    # The kustomization is last: until all is as it says, the one before names what is to go.
+    edits: list[Edit] = [*(edit for _, edit in pairs if edit is not None), *gone]
     if before != after:
         edits.append(writeback.TextEdit(file, before, after))
-    return Plan(tuple(standings), (*edits, *gone), tuple(deviations))
+    return Plan(tuple(standings), tuple(edits), tuple(deviations), is_component)
+
+
+# --- whose folder it is ---------------------------------------------------------------------------
+
+
+def _stated(
+    folder: Folder, before: bytes | None, identity: kustomization.Identity
+) -> Statement | None:
+    if before is None:
+        return None
+    stated = kustomization.stated(before, folder.file(KUSTOMIZATION))
+    if stated is None:
+        message = "holds a kustomization.yaml that sopsmith seal did not write"
+        hint = "give a folder of its own, and list it under resources of that one"
+        raise SopsmithError(Finding("usage", message, folder.path, hint=hint))
+    if all(stated.identity) and stated.identity != identity:
+        message = f"holds Secrets of {stated.identity}, and these are of {identity}"
+        hint = "give a folder of its own; where it is to be another's, remove the folder first"
+        raise SopsmithError(Finding("wrong-environment", message, folder.path, hint=hint))
+    return stated
+
+
+def _check_only(folder: Folder, others: set[str]) -> None:
+    """Refuse a folder that `seal` did not begin: what it finds there may be all that there is."""
+    if others:
+        message = f"holds files that sopsmith seal did not write: {', '.join(sorted(others)[:3])}"
+        hint = "give a folder that is empty or not there yet"
+        raise SopsmithError(Finding("usage", message, folder.path, hint=hint))
+
+
+# --- what it holds and should hold ----------------------------------------------------------------
+
+
+def _laid_out(folder: Folder, rendered: Sequence[Rendered], rules: Rules) -> list[SealedSecret]:
+    def laid_out(secret: Secret, one: Rendered) -> SealedSecret:
+        rule = rule_for(rules, folder.file(f"{flux.folder_of(secret)}/{flux.LINES}"))
+        # sops keeps whole files by its default alone, so another choice is not evaded by a file.
+        is_default = rule is None or rule.selection == Selection()
+        return flux.sealed(
+            secret, one.values, lambda key: not is_default or encrypts(Selection(), (key,))
+        )
+
+    return [laid_out(secret, one) for one in rendered for secret in one.recipe.secrets]
+
+
+def _pieces(secrets: Sequence[SealedSecret]) -> list[_Piece]:
+    found = [
+        _Piece(name, each.secret.name, content)
+        for each in secrets
+        for name, content in each.wanted.items()
+    ]
+    return [*found, _Piece(flux.GUARD, "", flux.guard(secrets[0].secret))]
 
 
 def _there(
-    folder: Folder, secrets: Iterable[SealedSecret]
+    folder: Folder, pieces: Sequence[_Piece], rules: Rules
 ) -> tuple[dict[str, bytes], list[Finding]]:
     """The files that are there already, decrypted, and how they deviate from their rule."""
     trust = settings.read(folder.env).trust
     sealed: dict[str, Sealed] = {}
     deviations: list[Finding] = []
-    for each in secrets:
-        for name, wanted in each.wanted.items():
-            data = folder.content(name)
-            if data is not None:
-                file = posixpath.join(folder.path, name)
-                whole = "content" if isinstance(wanted, Sensitive) else None
-                sealed[name] = seal(Component(file, whole, None), data, trust)
-                deviations += _deviation(folder, sealed[name])
+    for each in pieces:
+        data = folder.content(each.name)
+        if data is not None:
+            whole = "content" if isinstance(each.content, Sensitive) else None
+            component = Component(folder.file(each.name), whole, None)
+            sealed[each.name] = seal(component, data, trust)
+            deviations += _deviation(sealed[each.name], rules)
     plain = writeback.opened(folder.env, list(sealed.values()))
     return dict(zip(sealed, plain, strict=True)), deviations
 
 
-def _deviation(folder: Folder, sealed: Sealed) -> Iterator[Finding]:
+def _deviation(sealed: Sealed, rules: Rules) -> Iterator[Finding]:
     file = sealed.component.file
-    rules = writeback.rules_for(folder.root, file)
     rule = rule_for(rules, file)
-    if rule is None:
-        yield Finding("rule-missing", f"no rule of {rules.file} covers it", file)
-        return
     actual, _ = change.policy_of(sealed.component, sealed.data)
-    found = change.deviation(file, actual, change.policy_of_rule(rule))
+    found = change.deviation(file, actual, change.policy_of_rule(rule)) if rule else None
     if found:
         yield found
 
 
-def _compared(
-    folder: Folder, secret: str, name: str, wanted: _Wanted, plain: bytes | None
-) -> tuple[Standing, Edit | None]:
-    file = posixpath.join(folder.path, name)
-    if isinstance(wanted, Sensitive):
-        key = posixpath.basename(name).removesuffix(".enc")
-        if plain == wanted.data():
-            return Standing(file, secret, "unchanged"), None
-        state: State = "new" if plain is None else "changed"
-        return Standing(file, secret, state, (key,)), writeback.WholeFile(file, wanted)
+def _readers(folder: Folder, rendered: Sequence[Rendered]) -> list[Policy]:
+    """Who reads the components that the values come from."""
+    read = files.reader(folder.root)
+    components = dict.fromkeys(each for one in rendered for each in one.recipe.components)
+    return [change.policy_of(each, read(each.file))[0] for each in components]
+
+
+def _compared(folder: Folder, piece: _Piece, plain: bytes | None) -> tuple[Standing, Edit | None]:
+    file, content = folder.file(piece.name), piece.content
+    keys, edit = _difference(file, content, plain)
+    state: State = "unchanged" if edit is None else "new" if plain is None else "changed"
+    return Standing(file, piece.secret, state, keys), edit
+
+
+def _difference(
+    file: str, content: Content, plain: bytes | None
+) -> tuple[tuple[str, ...], Edit | None]:
+    """The keys that are not as they should be, and what changes that."""
+    if isinstance(content, Guard):
+        meant = {path: value.text() for path, value in content.leaves.items()}
+        if plain is not None and change.leaves(plain, file) == meant:
+            return (), None
+        return (), writeback.Document(file, content.leaves)
+    if isinstance(content, Sensitive):
+        if plain == content.data():
+            return (), None
+        key = posixpath.basename(file).removesuffix(".enc")
+        return (key,), writeback.WholeFile(file, content)
     if plain is None:
-        return Standing(file, secret, "new", tuple(wanted)), writeback.NewComponent(file, wanted)
-    keys = flux.differing_keys(plain, wanted)
-    if not keys:
-        return Standing(file, secret, "unchanged"), None
-    changes = tuple(Change(key, wanted.get(key)) for key in keys)
-    return Standing(file, secret, "changed", keys), writeback.ComponentEdit(file, changes)
+        return tuple(content), writeback.NewComponent(file, content)
+    return _changed_lines(file, content, plain)
 
 
-def _left_over(folder: Folder, known: set[str]) -> Iterator[writeback.Removal]:
-    """Files of Secrets, or keys, that the recipes do not give any more."""
-    top = os.path.join(folder.root, folder.path)
-    for below in sorted(os.listdir(top)):
-        if not os.path.isdir(os.path.join(top, below)):
-            continue
-        for entry in sorted(os.listdir(os.path.join(top, below))):
-            name = f"{below}/{entry}"
-            if name not in known and (entry == flux.LINES or entry.endswith(".enc")):
-                file = posixpath.join(folder.path, name)
-                yield writeback.Removal(file, files.reader(folder.root)(file))
+def _changed_lines(
+    file: str, content: Mapping[str, Sensitive], plain: bytes
+) -> tuple[tuple[str, ...], Edit | None]:
+    keys = flux.differing_keys(plain, content)
+    changes = tuple(Change(key, content.get(key)) for key in keys)
+    return keys, writeback.ComponentEdit(file, changes) if keys else None
+
+
+def _left_over(
+    folder: Folder, named: Sequence[str], known: set[str]
+) -> Iterator[writeback.Removal]:
+    """Files that only the kustomization as it is names: of Secrets, or keys, that are no more."""
+    for name in named:
+        content = folder.content(name) if name not in known and folder.is_plain(name) else None
+        if content is not None:
+            yield writeback.Removal(folder.file(name), content)
 
 
 def _secret_of(file: str) -> str:

@@ -112,6 +112,13 @@ def listed(here: Repository, *, untracked: bool = True) -> tuple[str, ...]:
     return tuple(name for name in names if os.path.lexists(os.path.join(here.root, name)))
 
 
+def changed(here: Repository, paths: Sequence[str]) -> tuple[str, ...]:
+    """Which of these the last commit does not hold as they are; what git ignores is left out."""
+    options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
+    literal = [f":(literal){path}" for path in paths]
+    return tuple(name[3:] for name in _names(output(here, "status", *options, "--", *literal)))
+
+
 def known(here: Repository, paths: Sequence[str], revisions: Sequence[str]) -> frozenset[str]:
     """Which of these the index or one of the revisions holds; one that is no commit holds none."""
     literal = [f":(literal){path}" for path in paths]
