@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests import flux
@@ -16,6 +20,12 @@ SEALED = "overlays/production/flux/secrets"
 
 def tree(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
+
+
+def blocks(page: Path, kind: str = "yaml") -> list[str]:
+    """The blocks of a kind that a page shows."""
+    found = re.findall(rf"^ *```{kind}\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [textwrap.dedent(block) for block in found]
 
 
 def test_the_chart_and_the_component_run_the_same_plugin() -> None:
@@ -30,6 +40,34 @@ def test_the_chart_and_the_component_start_the_same_sidecar() -> None:
     assert mine.pop("volumeMounts")[3:] == theirs.pop("volumeMounts")[3:]
     assert mine == theirs
     assert pod["volumes"][1:] == chart["volumes"][1:]
+
+
+INSTALL = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argocd-repo-server}
+spec: {template: {spec: {containers: [{name: argocd-repo-server}], volumes: [{name: var-files}]}}}
+"""
+
+
+@pytest.mark.parametrize("namespace", ["namespace: argocd\n", "namespace: cd\n", ""])
+def test_the_component_adds_the_sidecar_with_all_that_it_refers_to(
+    repo: Repo, namespace: str
+) -> None:
+    """In the page's kustomization, and in one that leaves the namespace to `kubectl -n`."""
+    text = next(block for block in blocks(ARGOCD / "README.md") if "components:" in block)
+    assert "namespace: argocd\n" in text
+    repo.write("install.yaml", INSTALL)
+    repo.write("kustomization.yaml", text.replace("namespace: argocd\n", namespace))
+    shutil.copytree(ARGOCD, repo.path / "sopsmith/ci/argocd")
+    manifests = repo.run("kustomize", "build", ".").manifests
+    pod = manifests["Deployment/argocd-repo-server"]["spec"]["template"]["spec"]
+    named = [each["configMap"]["name"] for each in pod["volumes"] if "configMap" in each]
+    assert named and [name for name in named if f"ConfigMap/{name}" not in manifests] == []
+    images = {each["name"]: each.get("image") for each in pod["containers"]}
+    assert images["sopsmith"] == "registry.example.com/sopsmith:0.1.0"
+    (config,) = (each for name, each in manifests.items() if name.startswith("ConfigMap/"))
+    assert config["data"] == {"plugin.yaml": (ARGOCD / "plugin.yaml").read_text()}
 
 
 def test_the_sidecar_may_do_little() -> None:
