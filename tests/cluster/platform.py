@@ -44,9 +44,17 @@ def push(repo: Repo) -> str:
     return repo.run("git", "rev-parse", "HEAD").out.strip()
 
 
-def commit(repo: Repo, message: str = "Change") -> str:
+def committed(repo: Repo) -> str:
+    """Commit all that is there; the commit."""
+    nobody = ("-c", "user.name=n", "-c", "user.email=n@example.org")
+    for words in (("add", "--all"), (*nobody, "commit", "-qm", "Change")):
+        assert repo.run("git", *words).code == 0
+    return repo.run("git", "rev-parse", "HEAD").out.strip()
+
+
+def commit(repo: Repo) -> str:
     """Commit all changes and push them; the commit."""
-    assert repo.run("git", "commit", "-qam", message).code == 0
+    committed(repo)
     return push(repo)
 
 
@@ -94,6 +102,11 @@ def eventually(api: Api, expected: Run) -> None:
         "the Secrets",
         lambda: live(api).keys(),
     )
+
+
+def gone(api: Api) -> None:
+    """Wait until the namespace is deleted, with all in it."""
+    wait_until(lambda: api.get("Namespace", NAMESPACE, "") is None, "the namespace to be gone")
 
 
 def is_ours(secret: Manifest) -> bool:

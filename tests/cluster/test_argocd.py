@@ -57,7 +57,7 @@ def repo(argocd: ArgoCD, api: Api, tmp_path: Path, plugin: str) -> Iterator[Repo
     for app in api.list("Application"):
         api.delete("Application", app["metadata"]["name"], "argocd")
     api.delete("Namespace", NAMESPACE)
-    wait_until(lambda: api.get("Namespace", NAMESPACE, "") is None, "the namespace to be gone")
+    platform.gone(api)
     assert list(repo.singing()) == []
 
 
@@ -132,7 +132,6 @@ def foreign(repo: Repo) -> None:
     repo.write(f"{platform.OVERLAY}/evil.yaml", EVIL)
     change = ("  - recipe.yaml\n", "  - recipe.yaml\n  - evil.yaml\n")
     repo.edit(f"{platform.OVERLAY}/kustomization.yaml", lambda text: text.replace(*change))
-    repo.run("git", "add", ".")
 
 
 @pytest.mark.parametrize(

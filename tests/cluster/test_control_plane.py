@@ -14,7 +14,7 @@ from ci.cluster.api import Api
 from ci.cluster.argocd import ArgoCD, application, messages
 from ci.cluster.control_plane import Cluster
 from ci.cluster.flux import Flux, kustomization
-from tests.cluster.git import commit
+from tests.cluster.platform import committed
 from tests.cluster.silence import heard
 from tests.repository import ROOT, Repo
 
@@ -82,7 +82,7 @@ def test_flux_says_what_failed(flux: Flux, namespace: str, tree: Repo) -> None:
 def test_argocd_syncs_what_a_plugin_builds(
     control_plane: Cluster, argocd: ArgoCD, namespace: str, tree: Repo, plugin: str
 ) -> None:
-    revision = commit(tree.path)
+    revision = committed(tree)
     app = application("app", tree.path, ".", plugin=plugin, namespace=namespace)
     argocd.api.apply(app)
     assert messages(argocd.synced("app", revision)) == []
@@ -94,7 +94,7 @@ def test_argocd_syncs_what_a_plugin_builds(
 
 def test_argocd_says_what_failed(argocd: ArgoCD, namespace: str, tree: Repo, plugin: str) -> None:
     tree.write("kustomization.yaml", "resources: [missing.yaml]\n")
-    commit(tree.path)
+    committed(tree)
     argocd.api.apply(application("broken", tree.path, ".", plugin=plugin, namespace=namespace))
     assert "missing.yaml" in argocd.failed("broken")[0]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +16,15 @@ import pytest
 from ci.cluster.api import Api
 from ci.cluster.argocd import CLUSTER, ArgoCD
 from ci.cluster.build import BIN
+from ci.cluster.control_plane import Cluster
 from ci.cluster.flux import Flux
 from ci.cluster.nodes import nodes
+from sopsmith.model import Sensitive
+from sopsmith.tools import keyring
 from tests.cluster import platform
+from tests.cluster.silence import heard
 from tests.repository import ROOT, Repo
+from tests.test_delivery_files import blocks
 
 SERVER = "server: https://kubernetes.default.svc"  # there only inside a cluster
 
@@ -30,24 +35,41 @@ def repo(api: Api, tmp_path: Path) -> Iterator[Repo]:
     (tmp_path / "home").mkdir()
     repo = platform.checkout(tmp_path)
     repo.env |= {"KUBECONFIG": str(api.kubeconfig), "PATH": f"{BIN}:{os.environ['PATH']}"}
-    repo.write("production.agekey", platform.KEY.read_bytes())
-    repo.write(".git/info/exclude", "*.agekey\n/*.yaml\n")
-    for name in (platform.NAMESPACE, "flux-system"):
-        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    fill_keyring(repo)
+    repo.write(".git/info/exclude", "/*.yaml\n")
+    assert api.get("Namespace", platform.NAMESPACE, "") is None  # the page brings it
     with nodes(api, platform.NAMESPACE):
         yield repo
     for kind, namespace in (("Application", "argocd"), ("Kustomization", "flux-system")):
         for each in api.list(kind, namespace) if kind in api.kinds() else ():
             api.delete(kind, each["metadata"]["name"], namespace)
-    for name in (platform.NAMESPACE, "flux-system"):
-        api.delete("Namespace", name)
+    api.delete("Namespace", platform.NAMESPACE)
+    platform.gone(api)
+
+
+@pytest.fixture
+def installed(api: Api) -> Iterator[None]:
+    """The namespace that comes with Flux."""
+    api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "flux-system"}})
+    yield
+    api.delete("Namespace", "flux-system")
+
+
+def fill_keyring(repo: Repo) -> None:
+    """The file of keys as `sopsmith init` leaves it, with those of other environments."""
+    identities = []
+    for environment in ("staging", "production", "dev"):
+        made = subprocess.run(["age-keygen"], check=True, capture_output=True, text=True).stdout
+        text = platform.KEY.read_text() if environment == "production" else made
+        recipient, key = text.partition("public key: ")[2].split()
+        label = keyring.label("platform", environment, str(repo.path))
+        identities.append(keyring.Identity(label, recipient, Sensitive(key)))
+    keyring.append(f"{repo.env['HOME']}/.config/sops/age/keys.txt", identities, "2026-11-01")
 
 
 def session(page: str) -> list[str]:
     """The commands of a page, in its order, each with what it shows."""
-    text = (ROOT / page).read_text()
-    found = re.findall(r"^ *```console\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-    return [call for block in found for call in textwrap.dedent(block).split("$ ")[1:]]
+    return [call for text in blocks(ROOT / page, "console") for call in text.split("$ ")[1:]]
 
 
 def type_in(repo: Repo, call: str) -> None:
@@ -89,12 +111,13 @@ def sources(flux: Flux, repo: Repo) -> Iterator[None]:
         thread.join()
 
 
-def test_the_page_on_flux(flux: Flux, repo: Repo) -> None:
+@pytest.mark.usefixtures("installed")
+def test_the_page_on_flux(control_plane: Cluster, flux: Flux, repo: Repo) -> None:
     repo.write("platform.yaml", (ROOT / "ci/flux/platform.yaml").read_bytes())
-    assert repo.run("git", "rm", "-rq", platform.SEALED).code == 0
-    repo.run("git", "commit", "-qm", "Not sealed yet")
+    unsealed(repo)
     before = None
     with sources(flux, repo):
+        write_blocks(repo, "ci/flux/README.md")
         for call in session("ci/flux/README.md"):
             type_in(repo, call)
             if "get secrets" in call:
@@ -102,9 +125,28 @@ def test_the_page_on_flux(flux: Flux, repo: Repo) -> None:
         expected = platform.built(repo)
         platform.eventually(flux.api, expected)
     assert before is not None and platform.backend(flux.api) != before
+    assert heard(control_plane, repo.canaries) == []
 
 
-def test_the_page_on_argo_cd(argocd: ArgoCD, repo: Repo) -> None:
+def unsealed(repo: Repo) -> None:
+    """Take away all that the page makes: nobody has thought of Flux yet."""
+    shutil.rmtree(repo.path / platform.SEALED.rpartition("/")[0])
+    rules = (repo.path / ".sops.yaml").read_text()
+    repo.write(".sops.yaml", rules[: rules.index("  - path_regex: ^overlays")])
+    platform.commit(repo)
+
+
+def write_blocks(repo: Repo, page: str) -> None:
+    """Write the files that the page shows; the first line says where each goes."""
+    (recipient,) = re.findall("age1[0-9a-z]{58}", platform.KEY.read_text())
+    for text in blocks(ROOT / page):
+        named, _, content = text.partition("\n")
+        path, _, where = named.removeprefix("# ").partition(", ")
+        content = content.replace("age1…", recipient)
+        repo.write(path, (repo.path / path).read_text() + content if where else content)
+
+
+def test_the_page_on_argo_cd(control_plane: Cluster, argocd: ArgoCD, repo: Repo) -> None:
     repo.write("application.yaml", application(repo))
     env = {
         name: repo.env[name] for name in ("PATH", "SOPS_AGE_KEY_FILE", "SOPSMITH_ALLOW_DEMO_KEY")
@@ -114,3 +156,5 @@ def test_the_page_on_argo_cd(argocd: ArgoCD, repo: Repo) -> None:
             type_in(repo, call)
         argocd.refresh("platform-production")
         platform.eventually(argocd.api, platform.built(repo))
+        places = heard(control_plane, repo.canaries, argocd.redis)
+        assert {place.partition("|")[0] for place in places} == {"redis mfst"}
