@@ -90,3 +90,20 @@ def test_the_example_for_flux_is_the_example(example: Repo) -> None:
     expected = example.kustomize("overlays/production").manifests
     flux.decrypted(example, example.path / SEALED)
     assert flux.built(example, "overlays/production/flux").manifests == expected
+
+
+@pytest.mark.parametrize("page", ["flux", "argocd"])
+def test_the_key_that_a_page_takes_is_the_environments_and_no_other(repo: Repo, page: str) -> None:
+    """From a file of keys that `sopsmith init` made."""
+    repo.env.pop("SOPS_AGE_KEY_FILE")
+    assert repo.cli("init", "--name", "shop", "--yes").code == 0
+    shown = "".join(blocks(ROOT / f"ci/{page}/README.md", "console"))
+    (command,) = re.findall(r"\$ (grep .*keys\.txt) \| kubectl ", shown)
+    taken = repo.run("bash", "-c", command.replace("platform", "shop")).out
+    assert taken.count("AGE-SECRET-KEY-1") == 1
+    alone = repo.temp / "production.agekey"
+    alone.write_text(taken)
+    for environment, code in (("production", 0), ("dev", 128)):
+        file = f"secrets/{environment}/shop.enc.yaml"
+        run = repo.run("sops", "decrypt", file, HOME=str(repo.temp), SOPS_AGE_KEY_FILE=str(alone))
+        assert run.code == code

@@ -121,6 +121,7 @@ def test_the_page_on_flux(control_plane: Cluster, flux: Flux, repo: Repo) -> Non
         for call in session("ci/flux/README.md"):
             type_in(repo, call)
             if "get secrets" in call:
+                platform.built(repo)  # the values of before are canaries too
                 before = platform.backend(flux.api)
         expected = platform.built(repo)
         platform.eventually(flux.api, expected)
@@ -141,9 +142,11 @@ def write_blocks(repo: Repo, page: str) -> None:
     (recipient,) = re.findall("age1[0-9a-z]{58}", platform.KEY.read_text())
     for text in blocks(ROOT / page):
         named, _, content = text.partition("\n")
-        path, _, where = named.removeprefix("# ").partition(", ")
-        content = content.replace("age1…", recipient)
-        repo.write(path, (repo.path / path).read_text() + content if where else content)
+        path, _, behind = named.removeprefix("# ").partition(", behind ")
+        if behind:
+            before, line, after = (repo.path / path).read_text().partition(f"{behind}\n")
+            content = before + line + content.replace("age1…", recipient) + after
+        repo.write(path, content)
 
 
 def test_the_page_on_argo_cd(control_plane: Cluster, argocd: ArgoCD, repo: Repo) -> None:
