@@ -71,6 +71,8 @@ PIN_LIST = (
     ),
 )
 
+ENV = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
+
 AGAIN = "then run the command again; what is built stays"
 # What a failing Go says, and what to do then.
 HINTS = {
@@ -104,14 +106,22 @@ def missing() -> list[str]:
 def is_built(pin: Pin) -> bool:
     """Whether the programs are there, of exactly the modules that are pinned now."""
     stamp = HOME / f"{pin.folder}.sum"
-    is_there = all((BIN / name).exists() for name in pin.programs)
-    return is_there and stamp.exists() and stamp.read_text() == digest(pin)
+    if not stamp.exists():
+        return False
+    built_of, *made = stamp.read_text().splitlines()
+    return built_of == digest(pin) and all((HOME / name).exists() for name in made)
 
 
 def digest(pin: Pin) -> str:
     """The sum of what decides what is built."""
     files = [PINS / pin.folder / name for name in ("go.mod", "go.sum")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    how = repr((pin.module, pin.programs, pin.crds, flags(pin), ENV))
+    return hashlib.sha256(b"".join([*(f.read_bytes() for f in files), how.encode()])).hexdigest()
+
+
+def flags(pin: Pin) -> str:
+    """What the linker is told."""
+    return f"-s -w -X {pin.version}{pinned(pin)}" if pin.version else "-s -w"
 
 
 def build(pin: Pin, go: str) -> None:
@@ -124,15 +134,16 @@ def build(pin: Pin, go: str) -> None:
         say(f"building {' and '.join(pin.programs)} {version} ({pin.takes}, once)")
     for name, package in pin.programs.items():
         unproven = HOME / f"{name}.new"
-        flags = f"-s -w -X {pin.version}{version}" if pin.version else "-s -w"
-        run_go(pin, go, "build", "-ldflags", flags, "-o", str(unproven), pin.module + package)
+        run_go(pin, go, "build", "-ldflags", flags(pin), "-o", str(unproven), pin.module + package)
         unproven.replace(BIN / name)
+    made = [BIN / name for name in pin.programs]
     if pin.crds:
         run_go(pin, go, "mod", "download", pin.module)
         source = run_go(pin, go, "list", "-m", "-f", "{{.Dir}}", pin.module).strip()
-        for file in Path(source).glob(pin.crds):
-            shutil.copyfile(file, CRDS / file.name)
-    (HOME / f"{pin.folder}.sum").write_text(digest(pin))
+        files = Path(source).glob(pin.crds)
+        made += [shutil.copyfile(file, CRDS / file.name) for file in files]
+    stamp = [digest(pin), *(str(each.relative_to(HOME)) for each in made)]
+    (HOME / f"{pin.folder}.sum").write_text("\n".join(stamp))
 
 
 def pinned(pin: Pin) -> str:
@@ -148,12 +159,7 @@ def run_go(pin: Pin, go: str, *words: str) -> str:
     done = subprocess.run(
         [go, *words],
         cwd=PINS / pin.folder,
-        env={
-            **os.environ,
-            "CGO_ENABLED": "0",
-            "GOFLAGS": "-mod=readonly -trimpath",
-            "GOWORK": "off",
-        },
+        env={**os.environ, **ENV},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
