@@ -42,30 +42,32 @@ def running(
     scratch = folder / "tmp" / name
     scratch.mkdir(parents=True, exist_ok=True)
     base = {"PATH": os.environ["PATH"], "HOME": str(scratch), "TMPDIR": str(scratch)}
-    with log.open("ab") as words:
-        process = subprocess.Popen(
-            argv,
-            executable=program,
-            cwd=scratch,
-            env={**base, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=words,
-            stderr=subprocess.STDOUT,
-            process_group=0,
-        )
+    process: subprocess.Popen[bytes] | None = None
 
     def is_ready() -> bool:
-        if process.poll() is not None:
+        if process and process.poll() is not None:
             raise ClusterError(f"{name} ended with {process.returncode}: {_last_words(log)}")
         with suppress(OSError):
             return ready()
         return False
 
     try:
+        with _put_off(signal.SIGINT, signal.SIGTERM), log.open("ab") as words:
+            process = subprocess.Popen(
+                argv,
+                executable=program,
+                cwd=scratch,
+                env={**base, **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
         wait_until(is_ready, f"{name} to be ready", lambda: _last_words(log), seconds=seconds)
         yield
     finally:
-        _end(process, patience)
+        if process is not None:
+            _end(process, patience)
 
 
 def wait_until(
@@ -115,6 +117,20 @@ def unwinding_on(*signals: signal.Signals) -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextmanager
+def _put_off(*signals: signal.Signals) -> Iterator[None]:
+    """Signals that come meanwhile act at the end: half a start would leave what nobody ends."""
+    came: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: came.append(number)) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _end(process: subprocess.Popen[bytes], patience: float) -> None:

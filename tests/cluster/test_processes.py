@@ -38,6 +38,33 @@ def test_a_signal_ends_all(tmp_path: Path, number: signal.Signals) -> None:
     assert not child.exists() or "Z" in (child / "stat").read_text().split()
 
 
+START = """
+import os, signal, subprocess, sys
+from pathlib import Path
+from ci.cluster.processes import running, unwinding_on
+
+class Interrupted(subprocess.Popen):
+    def __init__(self, *words, **options):
+        super().__init__(*words, **options)
+        print(self.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Interrupted
+with unwinding_on(signal.SIGTERM):
+    with running(("sleep", "1000"), folder=Path(sys.argv[1]), ready=lambda: True):
+        print("up", flush=True)
+"""
+
+
+def test_a_signal_while_one_is_started_ends_it(tmp_path: Path) -> None:
+    """It comes when the program runs and its caller has not heard of it yet."""
+    argv = (sys.executable, "-c", START, str(tmp_path))
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+    assert done.stderr.endswith("KeyboardInterrupt: 15\n")
+    (started,) = done.stdout.split()
+    assert not Path("/proc", started).exists()
+
+
 def test_one_that_ends_shows_its_last_words(tmp_path: Path) -> None:
     argv = ("sh", "-c", "echo no such flag; exit 2")
     with pytest.raises(ClusterError, match=r"sh ended with 2: see .*/sh\.log\n  no such flag"):
