@@ -125,15 +125,21 @@ def test_versions_are_the_ones_that_are_tested() -> None:
 def cloned(repo: Repo) -> Repo:
     """A clone with a server behind it, on whose main branch nothing is due."""
     hooked.build(repo)
+    serve(repo)
+    repo.run("git", "-C", "../server.git", "config", "receive.advertisePushOptions", "true")
+    return repo
+
+
+def serve(repo: Repo) -> None:
+    """Put a server behind a repository, whose main branch is then that of the server."""
     for arguments in (
         ("branch", "--move", "main"),
         ("clone", "--quiet", "--bare", ".", "../server.git"),
         ("remote", "add", "origin", "../server.git"),
         ("fetch", "--quiet", "origin"),
+        ("branch", "--quiet", "--set-upstream-to=origin/main"),
     ):
         assert repo.run("git", *arguments).code == 0
-    repo.run("git", "-C", "../server.git", "config", "receive.advertisePushOptions", "true")
-    return repo
 
 
 def due(repo: Repo) -> None:
@@ -213,3 +219,35 @@ def test_a_merge_request_is_compared_with_its_target(cloned: Repo) -> None:
     script = "\n".join(jobs(GITLAB)["sopsmith-check"]["script"])
     run = ran(cloned, script, CI_MERGE_REQUEST_TARGET_BRANCH_NAME="main", SOPS_AGE_KEY_FILE="")
     assert (run.code, "[version-jump]" in run.out) == (1, True)
+
+
+FASTER = """\
+#!/bin/sh
+rm .git/hooks/pre-push
+unset $(git rev-parse --local-env-vars)
+git clone --quiet ../server.git ../other && cd ../other
+git -c user.name=B -c user.email=b@b.c commit --quiet --allow-empty --message=faster
+git push --quiet
+"""
+
+
+def test_sealing_goes_on_from_what_was_pushed_meanwhile(example: Repo) -> None:
+    """Between its checkout and its push another commit came: both are on the branch then."""
+    example.write(".sops.yaml", (ROOT / ".sops.yaml").read_bytes())
+    example.env |= {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "user.name",
+                    "GIT_CONFIG_VALUE_0": "A", "GIT_CONFIG_KEY_1": "user.email",
+                    "GIT_CONFIG_VALUE_1": "a@b.c"}  # fmt: skip
+    assert hooked.commit(example).code == 0
+    serve(example)
+    rotated = example.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--commit")
+    assert rotated.code == 0, rotated.err
+    assert example.run("git", "push", "--quiet").code == 0
+    hook = example.write(".git/hooks/pre-push", FASTER)
+    hook.chmod(0o755)
+    path = ROOT / "ci/flux/seal.yml"
+    (script,) = (script for script in scripts(jobs(path)["seal"]) if "sopsmith seal" in script)
+    run = example.run("bash", "-euo", "pipefail", "-c", script, **tree(path)["env"])
+    assert run.code == 0, run.err
+    log = example.run("git", "-C", "../server.git", "log", "--format=%s", "main").out.splitlines()
+    assert (len(log), log[1]) == (4, "faster"), log
+    assert ": seal " in log[0], log
