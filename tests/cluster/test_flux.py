@@ -24,8 +24,8 @@ NAME = "platform-production"
 
 
 @pytest.fixture
-def repo(flux: Flux, api: Api, tmp_path: Path) -> Iterator[Repo]:
-    """The platform, sealed, applied and ready."""
+def repo(control_plane: Cluster, flux: Flux, api: Api, tmp_path: Path) -> Iterator[Repo]:
+    """The platform, sealed, applied and ready; nothing of it is heard anywhere in the end."""
     (tmp_path / "home").mkdir()
     repo = platform.checkout(tmp_path)
     for each in (
@@ -36,8 +36,10 @@ def repo(flux: Flux, api: Api, tmp_path: Path) -> Iterator[Repo]:
         api.apply({"apiVersion": "v1", **each})
     path = f"{platform.OVERLAY}/flux"
     api.apply(kustomization(NAME, path, source="platform", namespace=NAMESPACE))
+    platform.built(repo)
     assert deliver(flux, repo)["status"] == "True"
     yield repo
+    assert heard(control_plane, repo.canaries) == []
     api.delete("Kustomization", NAME, NAMESPACE)
     wait_until(lambda: api.get("Kustomization", NAME, NAMESPACE) is None, "it to be gone")
     assert list(repo.singing()) == []
@@ -55,49 +57,50 @@ def seal(repo: Repo) -> None:
     platform.push(repo)
 
 
-def test_the_cluster_has_what_kustomize_builds_with_the_function(
-    control_plane: Cluster, api: Api, repo: Repo
-) -> None:
+def test_the_cluster_has_what_kustomize_builds_with_the_function(api: Api, repo: Repo) -> None:
     expected = platform.built(repo)
     decoded = {name: {key: base64.b64decode(text) for key, text in data.items()}
                for name, data in live(api).items()}  # fmt: skip
     assert decoded == expected.built
     assert backend(api) in decoded and backend(api).startswith("backend-")
-    assert heard(control_plane, repo.canaries) == []
 
 
 def test_a_rotation_gives_a_new_name_before_the_old_one_goes(
-    control_plane: Cluster, api: Api, flux: Flux, repo: Repo
+    api: Api, flux: Flux, repo: Repo
 ) -> None:
-    platform.built(repo)
     before = backend(api)
     assert repo.cli("rotate", "POSTGRES_PASSWORD", "-e", "production", "--commit").code == 0
     seal(repo)
-    with watched(api) as missing:
+    with watched(api) as (looks, missing):
         assert deliver(flux, repo)["status"] == "True"
     expected = platform.built(repo)
     assert backend(api) != before and backend(api) in expected.built
     wait_until(lambda: before not in live(api), f"{before} to be pruned")
-    assert missing == []
-    assert heard(control_plane, repo.canaries) == []
+    assert {before, backend(api)} == set(looks) and missing == []
 
 
 @contextmanager
-def watched(api: Api) -> Iterator[list[str]]:
-    """Look all the time whether the Secret that the Deployment refers to is there."""
+def watched(api: Api) -> Iterator[tuple[list[str], list[str]]]:
+    """Look all the time, last at the end, whether the Secret that the Deployment reads is there.
+
+    The names that it had, and those of them that were not there.
+    """
+    looks: list[str] = []
     missing: list[str] = []
     over = Event()
 
     def look() -> None:
-        while not over.is_set():
-            name = backend(api)
+        is_last = False
+        while not is_last:
+            is_last = over.is_set()
+            looks.append(name := backend(api))
             if name not in live(api) and backend(api) == name:
                 missing.append(name)
 
     thread = Thread(target=look)
     thread.start()
     try:
-        yield missing
+        yield looks, missing
     finally:
         over.set()
         thread.join()
@@ -113,9 +116,8 @@ def watched(api: Api) -> Iterator[list[str]]:
     ids=["value", "key", "recipient"],
 )
 def test_a_tampered_file_is_reported_and_the_live_secret_untouched(
-    control_plane: Cluster, api: Api, flux: Flux, repo: Repo, change: tuple[str, str]
+    api: Api, flux: Flux, repo: Repo, change: tuple[str, str]
 ) -> None:
-    platform.built(repo)
     before = api.list("Secret", NAMESPACE)
     file = f"{platform.SEALED}/backend/values.enc.env"
     repo.edit(file, lambda text: text.replace(*change, 1))
@@ -125,7 +127,6 @@ def test_a_tampered_file_is_reported_and_the_live_secret_untouched(
     assert [each["metadata"]["resourceVersion"] for each in api.list("Secret", NAMESPACE)] == [
         each["metadata"]["resourceVersion"] for each in before
     ]
-    assert heard(control_plane, repo.canaries) == []
 
 
 def test_a_change_by_hand_is_healed(api: Api, flux: Flux, repo: Repo) -> None:
