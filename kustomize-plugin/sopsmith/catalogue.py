@@ -573,6 +573,13 @@ CATALOGUE: dict[str, Entry] = {
         "Run the command of the hint and commit what it changed.",
         "sopsmith seal overlays/production -o flux/production/secrets --check",
     ),
+    "flux-name": Entry(
+        1, "a Secret has a name in it that Flux can't build",
+        "kustomize's secretGenerator, which Flux uses, writes keys, labels and annotations without "
+        "quotes, and then reads 0, true or 1e3 as no text.",
+        "Give it another name, or deliver this Secret in another way.",
+        'data: {"0": TOKEN}',
+    ),
     "looks-encrypted": Entry(
         1, "a value looks like an encrypted file",
         "Flux decrypts once more whatever holds such text after its build, and fails.",

@@ -559,3 +559,27 @@ def test_without_a_rule_every_way_in_gives_the_one_to_add(shop: Repo) -> None:
     shop.write(".sops.yaml", f"creation_rules:\n  {added}\n")
     assert shop.cli("seal", "overlay", "-o", "flux/a+b", "--check").code == 0
     assert shop.cli("seal", "overlay", "-o", "flux/e+f").codes == {"rule-missing"}
+
+
+@pytest.mark.parametrize("key", ["0", "1e3", "true", "null", "0x1F", "2024-01-01", "1.5"])
+def test_a_key_that_would_break_fluxs_build_is_refused(shop: Repo, key: str) -> None:
+    application(shop, {"TOKEN": shop.canary()}, secrets={"shop": {"data": {key: "TOKEN"}}})
+    done = shop.cli(*SEAL)
+    assert (done.code, done.codes) == (1, {"flux-name"})
+
+
+def test_a_comment_in_a_sealed_file_is_refused(shop: Repo) -> None:
+    """sops hands it on decrypted, line breaks and all, and no MAC covers it."""
+    application(shop, {"TOKEN": shop.canary()})
+    assert shop.cli(*SEAL).code == 0
+    cipher = "#ENC[AES256_GCM,data:AAAA,iv:AAAA,tag:AAAA,type:comment]\n"
+    shop.edit("flux/secrets/shop/values.enc.env", lambda text: cipher + text)
+    for more in ((), ("--check",)):
+        assert shop.cli(*SEAL, *more).codes == {"tampered"}
+
+
+def test_a_second_kustomization_beside_ours_is_named(shop: Repo) -> None:
+    application(shop, {"TOKEN": shop.canary()})
+    assert shop.cli(*SEAL).code == 0
+    shop.write("flux/secrets/Kustomization", "resources: []\n")
+    assert shop.cli(*SEAL, "--check").codes == {"usage"}

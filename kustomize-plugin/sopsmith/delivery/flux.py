@@ -8,7 +8,7 @@ references to them come out as kustomize makes them from our function's output.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sopsmith.components.sealed import Path
@@ -70,11 +70,33 @@ def sealed(secret: Secret, values: Values, encrypts: Callable[[str], bool]) -> S
         for key, name in sorted(secret.data.items())
         if key in data and any(mark in data[key].data() for mark in _TAKEN_FOR_ENCRYPTED)
     ]
+    problems += _unfit_names(secret, data)
     if problems:
         raise SopsmithError(problems)
     lines = {k: value for k, value in data.items() if encrypts(k) and _fits_a_line(k, value)}
     files = {key: value for key, value in data.items() if key not in lines}
     return SealedSecret(secret, folder_of(secret), lines, files)
+
+
+def _unfit_names(secret: Secret, data: Iterable[str]) -> Iterator[Finding]:
+    """Keys that secretGenerator writes as they are, and then reads as numbers: its error would
+    quote the whole Secret."""
+    for what, names in (
+        ("key", data),
+        ("label", secret.labels),
+        ("annotation", secret.annotations),
+    ):
+        for name in names:
+            if not _is_text(name):
+                message = f"{name} is a {what} that kustomize's own generator takes for no text"
+                yield Finding("flux-name", message, field=f"secrets.{secret.handle}")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return type(document.parse(name.encode())) is str
+    except document.DocumentError:
+        return True
 
 
 def folder_of(secret: Secret) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -20,6 +21,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Sealed, Secret, Sensitive
 from sopsmith.pipeline.render import Rendered
+from sopsmith.recipes.overlay import KUSTOMIZATIONS
 from sopsmith.tools import files
 from sopsmith.writeback import Edit
 
@@ -108,6 +110,9 @@ def _stated(
     if before is None:
         return None
     stated = kustomization.stated(before, folder.file(KUSTOMIZATION))
+    if others := [n for n in KUSTOMIZATIONS if n != KUSTOMIZATION and folder.is_plain(n)]:
+        message = f"holds {others[0]} as well, and kustomize takes no two"
+        raise SopsmithError(Finding("usage", message, folder.path, hint="remove it"))
     if stated is None:
         message = "holds a kustomization.yaml that sopsmith seal did not write"
         hint = "give a folder of its own, and list it under resources of that one"
@@ -163,6 +168,9 @@ def _there(
         if data is not None:
             whole = "content" if isinstance(each.content, Sensitive) else None
             component = Component(folder.file(each.name), whole, None)
+            if each.name.endswith(flux.LINES) and re.search(rb"^#", data, re.MULTILINE):
+                message = "holds a comment, which Flux would hand on to what reads it"
+                raise SopsmithError(Finding("tampered", message, component.file))
             sealed[each.name] = seal(component, data, trust)
             deviations += _deviation(sealed[each.name], rules)
     plain = writeback.opened(folder.env, list(sealed.values()))
