@@ -58,6 +58,8 @@ def rotate(
             (changed, made, found), told = carry_out(session, root, plan, commit=commit)
     if is_text:
         session.write(_outcome(rotated, changed, made, choice))
+        if changed:
+            session.write(turnover.sealing(each.leaf for each in jobs if each.plan.turns))
         session.say(aftermath.told(found))
     else:
         tree = {"environments": [prospect.as_tree(each) for each in told],

@@ -52,6 +52,7 @@ def rotate_seed(
         elif not exit_code(found):
             is_moved = any(each["step"] == "move" for each in taken)
             session.write(_next(standing, waiting, is_moved=is_moved))
+            session.write(turnover.sealing(standing.leaves) if is_moved else "")
     else:
         tree = {"seed": standing.target, "exposed": sorted(standing.exposed, key=int),
                 "steps": taken,

@@ -83,6 +83,14 @@ def command(source: str, directory: str, *, component: bool | None = None) -> st
     return f"sopsmith seal {shlex.quote(source)} -o {shlex.quote(directory)}{flag}"
 
 
+def known(root: str, env: Mapping[str, str]) -> tuple[Found, ...]:
+    """The sealed folders; none where no git can list the files."""
+    try:
+        return tuple(found(root, env))
+    except SopsmithError:
+        return ()
+
+
 def found(root: str, env: Mapping[str, str]) -> Iterator[Found]:
     """The sealed folders of a repository; one whose kustomization is torn is passed over."""
     read = files.reader(root)

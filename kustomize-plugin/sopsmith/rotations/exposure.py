@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import repository, settings
 from sopsmith.components.placement import keys_of, names_of
 from sopsmith.components.sealed import ENVIRONMENT, PREVIOUS, SEED, component_of, seal
+from sopsmith.delivery import flux, folders
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import one_line, text
 from sopsmith.history import past, readership
@@ -54,9 +56,11 @@ def seen(root: str, env: Mapping[str, str], losing: Mapping[str, frozenset[str]]
     leaves, broken = _readable(root, env)
     for name in map(one_line, broken):
         notes += f"sopsmith: {name} is broken, so what renews its values is not known\n"
-    origins = _origins(leaves)
+    origins = {**_origins(leaves), **_sealed_origins(root, env, leaves)}
     found: list[Seen] = []
     for file, readers in losing.items():
+        if posixpath.basename(file) == flux.GUARD:  # it holds a Secret's name
+            continue
         component = component_of(file)
         sealed = seal(component, files.reader(root)(file), settings.read(env).trust)
         if component.whole is not None:
@@ -99,6 +103,33 @@ def _origins(leaves: Sequence[Readable]) -> dict[tuple[str, str], str]:
                 if name in leaf.recipe.values or place not in found:
                     found[place] = _renewal(leaf.recipe, name, is_whole=is_whole)
     return found
+
+
+def _sealed_origins(
+    root: str, env: Mapping[str, str], leaves: Sequence[Readable]
+) -> dict[tuple[str, str], str]:
+    """The same of the files of sealed folders, which hold what the Secrets' keys hold."""
+    found: dict[tuple[str, str], str] = {}
+    sealed = list(folders.found(root, env))
+    for recipe in (leaf.recipe for leaf, _ in leaves):
+        for folder in (each for each in sealed if each.is_of(recipe.app, recipe.environment)):
+            for secret in recipe.secrets:
+                inside = f"{folder.path}/{flux.folder_of(secret)}"
+                for key, name in secret.data.items():
+                    renewal = _emitted_renewal(recipe, name)
+                    found[f"{inside}/{flux.LINES}", key] = renewal
+                    found[f"{inside}/{key}.enc", ""] = renewal
+    return found
+
+
+def _emitted_renewal(recipe: Recipe, name: str) -> str:
+    """What renews a value of a Secret, wherever it comes from."""
+    origin = recipe.values[name].origin if name in recipe.values else None
+    if origin == "derived":
+        return "renew what it is derived from"
+    if origin == "generated":
+        return f"sopsmith rotate {name} -e {recipe.environment}"
+    return _renewal(recipe, name, is_whole=False)
 
 
 def _renewal(recipe: Recipe, name: str, *, is_whole: bool) -> str:

@@ -9,6 +9,7 @@ from sopsmith import inventory, repository, writeback
 from sopsmith.components import access, change, readers, shift
 from sopsmith.components.rules import Rules, parse_rules, rule_for
 from sopsmith.components.shift import Shift
+from sopsmith.delivery import folders
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.inventory import Encrypted
@@ -54,7 +55,7 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
     keeps it from being judged or changed. A file that is passed over would keep a removed reader.
     """
     known = list(inventory.encrypted(root, session.env))
-    meant = _meant(session, asked.where)
+    meant = _meant(session, asked.where, [each.file for each in known])
     covered = [each for each in known if meant is None or each.file in meant]
     edits: list[writeback.Edit] = []
     shifts: list[Shift] = []
@@ -90,12 +91,16 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
     return planned._replace(also=tuple(begun)) if is_begun else planned
 
 
-def _meant(session: Session, where: str | None) -> frozenset[str] | None:
-    """The files of one environment; None for all there are."""
+def _meant(session: Session, where: str | None, known: Sequence[str]) -> frozenset[str] | None:
+    """The files of one environment, with its sealed folders; None for all there are."""
     if where is None:
         return None
     leaf = repository.leaf(where, session.env)
-    return frozenset(component.file for component in leaf.recipe.components)
+    app, environment = leaf.recipe.app, leaf.recipe.environment
+    sealed = folders.found(leaf.root, leaf.env)
+    inside = tuple(f"{each.path}/" for each in sealed if each.is_of(app, environment))
+    mine = {component.file for component in leaf.recipe.components}
+    return frozenset(mine.union(file for file in known if file.startswith(inside)))
 
 
 def _by_config(covered: Sequence[Encrypted]) -> dict[str, list[Encrypted]]:

@@ -14,6 +14,7 @@ from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.components.placement import Place
 from sopsmith.components.sealed import PREVIOUS
+from sopsmith.delivery import folders
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Sensitive, Value, Values
@@ -197,6 +198,18 @@ def foreseen(one: Job) -> Prospect:
     objects = consumers.manifests(overlay, one.leaf.read) if overlay else ()
     workloads = consumers.workloads(objects)
     return prospect.prospect(one.leaf.recipe, one.plan.turns, one.plan.left_out, workloads)
+
+
+def sealing(leaves: Iterable[Leaf]) -> str:
+    """What there is to do, for people, where sealed folders hold Secrets of these leaves."""
+    lines = []
+    for leaf in leaves:
+        overlay = _overlay(leaf)
+        source = overlay.folder or "." if overlay else leaf.resolved.file
+        app, environment = leaf.recipe.app, leaf.recipe.environment
+        held = (f for f in folders.known(leaf.root, leaf.env) if f.is_of(app, environment))
+        lines += [f"next: {each.command(source)}\n" for each in held]
+    return "".join(dict.fromkeys(lines))
 
 
 def _overlay(leaf: Leaf) -> Source | None:
