@@ -717,6 +717,12 @@ CATALOGUE: dict[str, Entry] = {
         "`sopsmith recipients add`, or to `init --recovery`; `--no-recovery` says no.",
         "sopsmith init --name shop", "warning",
     ),
+    "sealed-behind": Entry(
+        1, "a sealed folder holds older Secrets",
+        "A component or a recipe changed, and what Flux decrypts and applies was not sealed since.",
+        "Run the command of the hint and commit what it changed.",
+        "sopsmith rotate TOKEN, without sopsmith seal", "warning",
+    ),
     "readers-kept": Entry(
         1, "a reader was named, and rules that are there were kept",
         "`init` never changes a rule: who reads an environment is reviewed on its own.",

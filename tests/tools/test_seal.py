@@ -583,3 +583,96 @@ def test_a_second_kustomization_beside_ours_is_named(shop: Repo) -> None:
     assert shop.cli(*SEAL).code == 0
     shop.write("flux/secrets/Kustomization", "resources: []\n")
     assert shop.cli(*SEAL, "--check").codes == {"usage"}
+
+
+# --- what else knows of a sealed folder -----------------------------------------------------------
+
+
+@pytest.fixture
+def two(shop: Repo) -> Repo:
+    """Two environments with a rule and a sealed folder each."""
+    names = ("production", "staging")
+    rules = [{"path_regex": f"^(flux/)?{name}[/.]", "age": shop.recipient} for name in names]
+    shop.write(".sops.yaml", json.dumps({"creation_rules": rules}))
+    for name in names:
+        shop.component(f"{name}.enc.yaml", {"TOKEN": shop.canary(), "SOPSMITH_SEED_1": shop.seed},
+                       environment=name)  # fmt: skip
+        shop.leaf(
+            f"overlays/{name}", environment=name, components=[f"../../{name}.enc.yaml"],
+            seeds=shop.seeds(name), secrets={"shop": {"keys": ["TOKEN", "MADE"]}},
+            values={"TOKEN": {}, "MADE": {"generate": {"password": {}}}},
+        )  # fmt: skip
+        shop.write(f"overlays/{name}/kustomization.yaml", GUARDED)
+        shop.write(f"overlays/{name}/guard.yaml", GUARD)
+    sealed = shop.cli("seal", *(f"overlays/{n}" for n in names), "-o", "flux/$(environment)")
+    assert sealed.code == 0, sealed.err
+    return shop
+
+
+GUARDED = "generators: [recipe.yaml]\npatches: [{path: guard.yaml}]\n"
+GUARD = "apiVersion: v1\nkind: Secret\nmetadata: {name: shop, labels: {a: b}}\n"
+
+
+def readers(repo: Repo) -> dict[str, list[str]]:
+    rows = repo.cli("recipients", "--output", "json").document
+    return {each["file"]: each["readers"] for each in rows}
+
+
+def test_a_reader_of_an_environment_is_one_of_its_sealed_folder(two: Repo) -> None:
+    another = two.run("age-keygen").err.split()[-1]
+    of = ("-e", "production", "--yes")
+    for verb in ("add", "remove"):
+        done = two.cli("recipients", verb, another, *of)
+        assert done.code == 0, done.err
+        for file, who in readers(two).items():
+            assert (another in who) is (verb == "add" and "production" in file), file
+    assert "flux/production/shop/values.enc.env  TOKEN" in done.out
+    assert "sopsmith rotate MADE -e production" in done.out
+    assert "guard.enc.yaml  " not in done.out
+    assert two.cli("seal", "overlays/production", "-o", "flux/production", "--check").code == 0
+
+
+def test_sync_of_an_environment_brings_its_sealed_folder_in_line(two: Repo) -> None:
+    another = two.run("age-keygen").err.split()[-1]
+    both = f'"{two.recipient},{another}"'
+    two.edit(".sops.yaml", lambda text: text.replace(f'"{two.recipient}"', both))
+    assert two.cli("recipients", "sync", "-e", "production", "--yes").code == 0
+    for file, who in readers(two).items():
+        assert (another in who) is ("production" in file), file
+
+
+def test_validate_warns_of_a_folder_that_is_behind(two: Repo) -> None:
+    assert "sealed-behind" not in two.cli("validate").out
+    two.component("production.enc.yaml", {"TOKEN": two.canary(), "SOPSMITH_SEED_1": two.seed})
+    for paths in ((), ("overlays/production",)):
+        done = two.cli("validate", *paths)
+        assert done.code == 0 and done.out.count("[sealed-behind]") == 1, done.out
+        assert "warning: flux/production/kustomization.yaml" in done.out
+        command = "sopsmith seal overlays/production -o flux/production"
+        assert f"hint: {command}\n" in done.out
+    assert "sealed-behind" not in two.cli("validate", "overlays/staging").out
+    assert two.run(*command.split()).code == 0
+    assert "sealed-behind" not in two.cli("validate").out
+
+
+def test_validate_needs_no_git_for_it(two: Repo) -> None:
+    shutil.rmtree(two.path / ".git")
+    done = two.cli("validate", "overlays/production", SOPSMITH_ROOT=str(two.path))
+    assert done.code == 0, done.err + done.out
+
+
+def test_validate_is_silent_where_no_key_opens_the_folder(two: Repo) -> None:
+    two.component("production.enc.yaml", {"TOKEN": two.canary(), "SOPSMITH_SEED_1": two.seed})
+    another = two.run("age-keygen").err.split()[-1]
+    two.edit(".sops.yaml", lambda text: text.replace(two.recipient, another))
+    for file in (two.path / "flux/production").rglob("*.enc*"):
+        two.run("sops", "updatekeys", "--yes", str(file.relative_to(two.path)))
+    assert "sealed-behind" not in two.cli("validate").out
+
+
+@pytest.mark.parametrize("more", [("MADE",), ("--seed",)])
+def test_rotate_says_what_is_to_be_sealed(two: Repo, more: tuple[str, ...]) -> None:
+    done = two.cli("rotate", *more, "-e", "production", "--yes")
+    assert done.code == 0, done.err
+    assert "next: sopsmith seal overlays/production -o flux/production\n" in done.out
+    assert "flux/staging" not in done.out

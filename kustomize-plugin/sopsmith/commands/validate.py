@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from sopsmith import checkout, report, settings
+from sopsmith.delivery import behind
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.guard import affected, check, covered
 from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
+from sopsmith.pipeline.render import Rendered
 from sopsmith.recipes import guards, schedule
 from sopsmith.text.lines import located
 from sopsmith.tools import files, git
@@ -33,7 +36,9 @@ def validate(
     checked and a warning says so, unless a key is required.
     """
     targets = list(_meant(session.env, paths, changed))
-    findings = [finding for target in targets for finding in _findings(target, session)]
+    outcomes = [_outcome(target, session) for target in targets]
+    findings = [finding for each in outcomes for finding in each.findings]
+    findings += _behind(outcomes)
     if not require_key:
         keyless = {each.file for each in findings if each.code == "no-key"}
         findings = [_noted(each) if each.code == "no-key" else each for each in findings]
@@ -106,10 +111,19 @@ def _inside(path: str, root: str) -> str:
 # --- what is found --------------------------------------------------------------------------------
 
 
-def _findings(target: Target, session: Session) -> Iterable[Finding]:
+class Outcome(NamedTuple):
+    """What came of a target; what it renders, where that is in order."""
+
+    target: Target
+    findings: Sequence[Finding]
+    rendered: Sequence[Rendered] = ()
+
+
+def _outcome(target: Target, session: Session) -> Outcome:
     here = target.here
     if here is None:
-        return target.findings
+        return Outcome(target, target.findings)
+    rendered: Sequence[Rendered] = ()
     findings: list[Finding] = []
     recipes: Sequence[Recipe] = ()
     try:
@@ -128,7 +142,19 @@ def _findings(target: Target, session: Session) -> Iterable[Finding]:
         findings += guards.problems(here.kustomization, here.sources, recipes, here.read)
     if not here.kustomization:
         findings += checkout.unlisted(here)
-    return located(findings, here.read)
+    is_whole = not exit_code([finding for each in rendered for finding in each.findings])
+    return Outcome(target, tuple(located(findings, here.read)), rendered if is_whole else ())
+
+
+def _behind(outcomes: Iterable[Outcome]) -> list[Finding]:
+    """Sealed folders that are what none of these targets gives, though it gives their Secrets."""
+    found: dict[tuple[str, str], list[Finding | None]] = {}
+    for target, _, rendered in outcomes:
+        if target.here and rendered:
+            each = behind.behind(target.root, target.here.env, rendered, target.path or ".")
+            for folder, finding in each:
+                found.setdefault((target.root, folder), []).append(finding)
+    return [each[0] for each in found.values() if each[0] and all(each)]
 
 
 def _without_key(targets: Sequence[Target]) -> Iterator[Finding]:
