@@ -24,6 +24,11 @@ e2e: setup  ## deliver through a real Flux and Argo CD (builds them: 17 minutes,
 	@python -m ci.cluster.build --docker
 	@pytest tests/cluster $(ARGS)
 
+e2e-kind: setup  ## the same in kind, where containers run and images can be pulled
+	@python -m ci.cluster.build --kind
+	@python -m ci.cluster.kind
+	@PYTHONPATH=.tools/kind pytest tests/cluster --kind -rs $(ARGS)
+
 cluster: setup  ## start Kubernetes, Flux and Argo CD on loopback
 	@python -m ci.cluster.build
 	@python -m ci.cluster.control_plane $(ARGS)
@@ -45,6 +50,7 @@ lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgr
 	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done
 	@cd ci/tools && $(LOCK) --constraint requirements.txt ../../pyproject.toml -o runtime.txt
 	@cd ci/tools && $(LOCK) --constraint requirements.txt wheel.in -o wheel.txt
+	@cd ci/tools && $(LOCK) --constraint requirements.txt kind.in -o kind.txt
 
 clean:  ## remove what make made
 	rm -rf .venv .tools dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

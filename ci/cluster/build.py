@@ -1,7 +1,8 @@
 """Builds the pinned programs of the control plane into .tools/cluster, each once.
 
 Beside them it puts the CustomResourceDefinitions that come in the same modules. With --docker it
-also unpacks a Docker engine into .tools/docker, where root runs it and none is there.
+also unpacks a Docker engine into .tools/docker, where root runs it and none is there; with --kind
+it builds kind, too.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ PIN_LIST = (
 
 ENV = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOWORK": "off"}
 
+KIND = Pin("kind", "sigs.k8s.io/kind", {"kind": ""})
+
 AGAIN = "then run the command again; what is built stays"
 # What a failing Go says, and what to do then.
 HINTS = {
@@ -92,7 +95,7 @@ def main(*options: str) -> None:
         install_redis()
     if "--docker" in options and docker.program() is None:
         unpack_docker()
-    for pin in PIN_LIST:
+    for pin in (*PIN_LIST, KIND) if "--kind" in options else PIN_LIST:
         if not is_built(pin):
             build(pin, find_go(PINS / pin.folder))
 

@@ -29,6 +29,7 @@ class Cluster(NamedTuple):
     api: Api
     folder: Path
     stack: ExitStack
+    has_nodes: bool = False
 
     def flux(self) -> Flux:
         """Start Flux's kustomize-controller."""

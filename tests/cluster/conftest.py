@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,17 +13,44 @@ from ci.cluster.argocd import NAMESPACE, ArgoCD
 from ci.cluster.build import missing
 from ci.cluster.control_plane import Cluster, cluster
 from ci.cluster.flux import Flux
-from ci.cluster.processes import unwinding_on
+from ci.cluster.kind import kind_cluster
+from ci.cluster.nodes import nodes
+from ci.cluster.processes import ClusterError, unwinding_on
+from tests.cluster import platform
 from tests.repository import ROOT
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kind", action="store_true", help="in kind: see `make e2e-kind`")
+
+
 @pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def control_plane(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Cluster]:
     """What runs; every part writes its log and its scratch files into its folder."""
     if lacking := missing():
         pytest.skip(f"make cluster builds what is missing: {', '.join(lacking)}")
-    with unwinding_on(signal.SIGTERM), cluster(tmp_path_factory.mktemp("cluster")) as running:
+    folder = tmp_path_factory.mktemp("cluster")
+    with unwinding_on(signal.SIGTERM), ExitStack() as stack:
+        if request.config.getoption("--kind", default=False):
+            try:
+                running = stack.enter_context(kind_cluster(folder))
+            except ClusterError as error:
+                pytest.skip(str(error))
+        else:
+            running = stack.enter_context(cluster(folder))
         yield running
+
+
+@pytest.fixture
+def workloads(control_plane: Cluster) -> Iterator[None]:
+    """Who waits for the platform's workloads sees them run, also where there are no nodes."""
+    if control_plane.has_nodes:
+        yield
+    else:
+        with nodes(control_plane.api, platform.NAMESPACE):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def tree(repo: Repo) -> Repo:
 
 
 def test_the_api_server_answers(api: Api) -> None:
-    assert api.request("GET", "/version")["gitVersion"] == "v1.36.3"
+    assert api.request("GET", "/version")["gitVersion"].startswith("v1.3")
     assert api.get("Secret", "nothing") is None
 
 

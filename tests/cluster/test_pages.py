@@ -18,7 +18,6 @@ from ci.cluster.argocd import CLUSTER, ArgoCD
 from ci.cluster.build import BIN
 from ci.cluster.control_plane import Cluster
 from ci.cluster.flux import Flux
-from ci.cluster.nodes import nodes
 from sopsmith.model import Sensitive
 from sopsmith.tools import keyring
 from tests.cluster import platform
@@ -26,6 +25,7 @@ from tests.cluster.silence import heard
 from tests.repository import ROOT, Repo
 from tests.test_delivery_files import blocks
 
+pytestmark = pytest.mark.usefixtures("workloads")
 SERVER = "server: https://kubernetes.default.svc"  # there only inside a cluster
 
 
@@ -38,8 +38,7 @@ def repo(api: Api, tmp_path: Path) -> Iterator[Repo]:
     fill_keyring(repo)
     repo.write(".git/info/exclude", "/*.yaml\n")
     assert api.get("Namespace", platform.NAMESPACE, "") is None  # the page brings it
-    with nodes(api, platform.NAMESPACE):
-        yield repo
+    yield repo
     for kind, namespace in (("Application", "argocd"), ("Kustomization", "flux-system")):
         for each in api.list(kind, namespace) if kind in api.kinds() else ():
             api.delete(kind, each["metadata"]["name"], namespace)
