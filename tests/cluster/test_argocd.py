@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import pytest
 from ci.cluster.api import Api
 from ci.cluster.argocd import ArgoCD, application, messages
 from ci.cluster.control_plane import Cluster
-from ci.cluster.nodes import nodes
 from ci.cluster.processes import wait_until
 from tests.cluster import platform
 from tests.cluster.platform import NAMESPACE, backend, live
 from tests.cluster.silence import heard
 from tests.repository import ROOT, Repo
 
+pytestmark = pytest.mark.usefixtures("workloads")
 NAME = "platform-production"
 RECIPE = f"{platform.OVERLAY}/recipe.yaml"
 SIDECAR = {"SOPS_AGE_KEY_FILE": str(platform.KEY), "SOPSMITH_ALLOW_DEMO_KEY": "1"}
@@ -41,19 +42,34 @@ def sidecar() -> dict[str, str]:
 @pytest.fixture
 def plugin(argocd: ArgoCD, sidecar: dict[str, str]) -> Iterator[str]:
     """The plugin that is shipped."""
-    env = {"PATH": os.environ["PATH"], **sidecar}
-    with argocd.plugin(ROOT / "ci/argocd/plugin.yaml", env) as name:
+    with started(argocd, sidecar) as name:
         yield name
 
 
+def started(argocd: ArgoCD, sidecar: dict[str, str]) -> AbstractContextManager[str]:
+    """The plugin in an environment of its own."""
+    env = {"PATH": os.environ["PATH"], **sidecar}
+    return argocd.plugin(ROOT / "ci/argocd/plugin.yaml", env)
+
+
 @pytest.fixture
-def repo(argocd: ArgoCD, api: Api, tmp_path: Path, plugin: str) -> Iterator[Repo]:
-    """The platform; its Applications and all that they applied are deleted in the end."""
+def repo(clone: Repo, plugin: str) -> Repo:
+    """The platform, with the plugin running."""
+    return clone
+
+
+@pytest.fixture
+def clone(control_plane: Cluster, argocd: ArgoCD, api: Api, tmp_path: Path) -> Iterator[Repo]:
+    """The platform; its Applications and all that they applied are deleted in the end.
+
+    No value is heard then anywhere but in Argo CD's cache of manifests.
+    """
     (tmp_path / "home").mkdir()
     api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     repo = platform.checkout(tmp_path)
-    with nodes(api, platform.NAMESPACE):
-        yield repo
+    platform.built(repo)
+    yield repo
+    assert places(control_plane, argocd, repo) <= {"redis mfst"}
     for app in api.list("Application"):
         api.delete("Application", app["metadata"]["name"], "argocd")
     api.delete("Namespace", NAMESPACE)
@@ -69,6 +85,12 @@ def follow(argocd: ArgoCD, repo: Repo, path: str = platform.OVERLAY, **source: A
         del app["spec"]["source"]["plugin"]  # then Argo CD asks the plugins whether it is theirs
     app["spec"]["syncPolicy"]["syncOptions"] = ["PruneLast=true", "ServerSideApply=true"]
     argocd.api.apply(app)
+
+
+def places(control_plane: Cluster, argocd: ArgoCD, repo: Repo) -> set[str]:
+    """Where values are heard, by kind."""
+    found = heard(control_plane, repo.canaries, argocd.redis)
+    return {place.partition("|")[0] for place in found}
 
 
 def synced(argocd: ArgoCD, revision: str) -> None:
@@ -92,8 +114,7 @@ def test_the_cluster_has_what_kustomize_builds_and_stays_so(
         assert {each["status"] for each in status["resources"]} == {"Synced"}
     after = [each["metadata"]["resourceVersion"] for each in api.list("Secret", NAMESPACE)]
     assert after == before
-    places = heard(control_plane, repo.canaries, argocd.redis)
-    assert places and {place.partition("|")[0] for place in places} == {"redis mfst"}
+    assert places(control_plane, argocd, repo) == {"redis mfst"}
 
 
 def test_a_rotation_changes_the_deployments_reference(argocd: ArgoCD, api: Api, repo: Repo) -> None:
@@ -128,6 +149,14 @@ def placeholder(repo: Repo) -> None:
     repo.edit("secrets/platform.recipe.yaml", lambda text: text.replace(*change))
 
 
+def no_yaml(repo: Repo) -> None:
+    repo.edit(RECIPE, lambda text: text.replace("spec:\n", "spec: [\n"))
+
+
+def another_program(repo: Repo) -> None:
+    repo.edit(RECIPE, lambda text: text.replace("{path: sopsmith-krm}", "{path: /bin/sh}"))
+
+
 def foreign(repo: Repo) -> None:
     repo.write(f"{platform.OVERLAY}/evil.yaml", EVIL)
     change = ("  - recipe.yaml\n", "  - recipe.yaml\n  - evil.yaml\n")
@@ -138,26 +167,52 @@ def foreign(repo: Repo) -> None:
     ("change", "words"),
     [
         (broken, ["overlays/production/recipe.yaml", "version", "[recipe-value]"]),
+        (no_yaml, ["overlays/production/recipe.yaml", "not valid YAML (line "]),
+        (another_program, ["overlays/production/recipe.yaml", "[function-foreign]"]),
         (placeholder, ["[placeholder]", "hint: "]),
         (foreign, ["overlays/production/evil.yaml", "[function-foreign]"]),
     ],
 )
 def test_what_is_broken_is_said_and_the_last_good_secret_stays(
-    control_plane: Cluster, argocd: ArgoCD, api: Api, repo: Repo, change: Any, words: list[str]
+    argocd: ArgoCD, api: Api, repo: Repo, change: Any, words: list[str]
 ) -> None:
     follow(argocd, repo)
     argocd.synced(NAME, platform.push(repo))
-    platform.built(repo)
-    before = live(api)
+    before = applied(api)
     change(repo)
     platform.commit(repo)
     argocd.refresh(NAME)
     said = " ".join(argocd.failed(NAME))
     assert [word for word in words if word not in said] == [], said
     argocd.refresh(NAME, hard=True)
-    assert live(api) == before
-    places = heard(control_plane, repo.canaries, argocd.redis)
-    assert {place.partition("|")[0] for place in places} == {"redis mfst"}
+    assert applied(api) == before
+
+
+def applied(api: Api) -> list[tuple[str, str]]:
+    """The Secrets as they were last written."""
+    secrets = (each["metadata"] for each in api.list("Secret", NAMESPACE))
+    return sorted((each["name"], each["resourceVersion"]) for each in secrets)
+
+
+@pytest.mark.parametrize("has_key", [False, True], ids=["missing", "another"])
+def test_a_lost_key_is_said_and_the_last_good_secret_stays(
+    argocd: ArgoCD, api: Api, clone: Repo, has_key: bool
+) -> None:
+    """The sidecar is started anew without the key, or with one that opens nothing here."""
+    with started(argocd, SIDECAR):
+        follow(argocd, clone)
+        argocd.synced(NAME, platform.push(clone))
+    before = applied(api)
+    lost = {"SOPSMITH_ALLOW_DEMO_KEY": "1"}
+    if has_key:
+        lost["SOPS_AGE_KEY_FILE"] = str(clone.path.parent / "another.agekey")
+        assert clone.run("age-keygen", "-o", lost["SOPS_AGE_KEY_FILE"]).code == 0
+    with started(argocd, lost):
+        argocd.refresh(NAME, hard=True)
+        said = " ".join(argocd.failed(NAME))
+        assert "secrets/production/" in said and "[no-key]" in said and "age1" in said
+        argocd.refresh(NAME, hard=True)
+    assert before and applied(api) == before
 
 
 @pytest.mark.parametrize("sidecar", [{"SOPSMITH_ALLOW_DEMO_KEY": "1"}])
