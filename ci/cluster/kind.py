@@ -46,6 +46,7 @@ def kind_cluster(folder: Path) -> Iterator[Cluster]:
         files = {"kind_path": BIN / "kind", "kubectl_path": BIN / "kubectl"}
         kind = KindCluster("sopsmith", folder / "kubeconfig", **files)
     with ExitStack() as stack:
+        kind.delete()  # what a killed run left
         stack.callback(kind.delete)
         kind.create()
         for image in (*PULLED, SLEEPER):
