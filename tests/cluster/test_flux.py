@@ -42,6 +42,8 @@ def repo(control_plane: Cluster, flux: Flux, api: Api, tmp_path: Path) -> Iterat
     assert heard(control_plane, repo.canaries) == []
     api.delete("Kustomization", NAME, NAMESPACE)
     wait_until(lambda: api.get("Kustomization", NAME, NAMESPACE) is None, "it to be gone")
+    api.delete("Namespace", NAMESPACE)
+    platform.gone(api)
     assert list(repo.singing()) == []
 
 
