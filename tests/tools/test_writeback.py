@@ -345,6 +345,30 @@ def test_a_whole_file_comes_and_is_replaced(vault: Repo, size: int) -> None:
         assert done.stdout == content
 
 
+def a_document(path: str, **texts: str) -> writeback.Document:
+    leaves: dict[tuple[str, ...], Sensitive] = {("kind",): Sensitive("Secret")}
+    leaves |= {("metadata", "deep", name): Sensitive(text) for name, text in texts.items()}
+    return writeback.Document(path, leaves)
+
+
+def test_a_document_of_any_depth_comes_and_is_replaced(vault: Repo) -> None:
+    for texts in ({"a": vault.canary(), "b": "1e5"}, {"c": vault.canary()}):
+        for path in ("a.yaml", "a.json"):
+            writeback.write(str(vault.path), vault.env, [a_document(path, **texts)])
+            assert decrypted(vault, path) == {"kind": "Secret", "metadata": {"deep": texts}}
+
+
+@pytest.mark.parametrize("name", ["TOKEN_unencrypted", "a"])
+def test_a_document_with_a_clear_leaf_is_refused_before_sops_runs(vault: Repo, name: str) -> None:
+    """By its own name, or because the rule selects others."""
+    path = "new.yaml" if name != "a" else "regex.yaml"
+    note = calls(vault)
+    with pytest.raises(SopsmithError, match="would-be-plaintext"):
+        document = a_document(path, **{name: vault.canary()})
+        writeback.write(str(vault.path), vault.env, [document])
+    assert note.read_text() == "" and not (vault.path / path).exists()
+
+
 def test_a_file_that_could_not_be_read_again_is_not_written(vault: Repo) -> None:
     """Components are read up to 8 MiB, and encryption makes a third more of it."""
     whole = writeback.WholeFile("large.bin", Sensitive(bytes(6_500_000)))
@@ -571,6 +595,20 @@ def test_what_is_there_is_not_made_anew(vault: Repo) -> None:
     assert file.read_bytes() == before
 
 
+def test_what_somebody_changed_meanwhile_is_not_removed(vault: Repo) -> None:
+    file = encrypted(vault, "a.yaml", "TOKEN: a\n")
+    before = file.read_bytes()
+    edit = writeback.Removal("a.yaml", before)
+    with writeback.prepared(str(vault.path), vault.env, [edit]) as draft:
+        file.write_bytes(b"another's")
+        with pytest.raises(SopsmithError, match="write-conflict"):
+            draft.write()
+    assert file.read_bytes() == b"another's"
+    file.write_bytes(before)
+    assert writeback.write(str(vault.path), vault.env, [edit]) == ("a.yaml",)
+    assert not file.exists()
+
+
 def test_a_whole_file_that_is_to_be_new_replaces_none(vault: Repo) -> None:
     whole = writeback.WholeFile("keystore.p12", Sensitive(b"first"), is_new=True)
     assert writeback.write(str(vault.path), vault.env, [whole]) == ("keystore.p12",)
@@ -711,11 +749,15 @@ NEW_LIES = {
 }
 
 
+@pytest.mark.parametrize("kind", [writeback.NewComponent, writeback.Document])
 @pytest.mark.parametrize("name", NEW_LIES)
-def test_a_lie_about_a_new_component_makes_none(vault: Repo, stranger: str, name: str) -> None:
+def test_a_lie_about_a_new_component_makes_none(
+    vault: Repo, stranger: str, name: str, kind: type
+) -> None:
     script = NEW_LIES[name].format(other=stranger)
     calls(vault, f'case "$*" in *" encrypt "*) {script}; exit 0;; esac')
-    new = writeback.NewComponent("new.yaml", {"SALT": Sensitive(vault.canary())})
+    key = "SALT" if kind is writeback.NewComponent else ("SALT",)
+    new = kind("new.yaml", {key: Sensitive(vault.canary())})
     with pytest.raises(SopsmithError, match="write-unverified"):
         writeback.write(str(vault.path), vault.env, [new])
     assert not (vault.path / "new.yaml").exists()
