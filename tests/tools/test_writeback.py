@@ -599,10 +599,10 @@ def test_what_somebody_changed_meanwhile_is_not_removed(vault: Repo) -> None:
     file = encrypted(vault, "a.yaml", "TOKEN: a\n")
     before = file.read_bytes()
     edit = writeback.Removal("a.yaml", before)
-    with writeback.prepared(str(vault.path), vault.env, [edit]) as draft:
-        file.write_bytes(b"another's")
-        with pytest.raises(SopsmithError, match="write-conflict"):
-            draft.write()
+    draft = writeback.draft(str(vault.path), vault.env, [edit], commit=False)
+    file.write_bytes(b"another's")
+    with pytest.raises(SopsmithError, match="write-conflict"):
+        draft.write()
     assert file.read_bytes() == b"another's"
     file.write_bytes(before)
     assert writeback.write(str(vault.path), vault.env, [edit]) == ("a.yaml",)

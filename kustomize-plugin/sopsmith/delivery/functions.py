@@ -208,7 +208,8 @@ def _parsed(data: bytes, file: str) -> Any:
     try:
         return document.parse(data)
     except document.DocumentError as error:
-        raise SopsmithError(Finding("kustomization-unclear", str(error), file)) from None
+        hint = "write it as plain YAML: what another reader could take otherwise is refused"
+        raise SopsmithError(Finding("kustomization-unclear", str(error), file, hint=hint)) from None
 
 
 def _unclear(source: Source, message: str, field: str | None = None) -> Finding:
