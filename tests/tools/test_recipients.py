@@ -750,3 +750,14 @@ def test_an_encrypted_file_that_no_rules_govern_is_told(shop: Repo) -> None:
     (shop.path / ".sops.yaml").unlink()
     run = shop.cli("recipients")
     assert (run.code, run.out.count("no .sops.yaml governs it")) == (5, 3)
+
+
+def test_rules_that_were_edited_by_hand_are_committed_with_what_follows_them(
+    shop: Repo, other: tuple[Path, str]
+) -> None:
+    before = (shop.path / ".sops.yaml").read_text()
+    assert shop.cli("recipients", "add", other[1], "--commit").code == 0
+    shop.write(".sops.yaml", before)
+    done = shop.cli("recipients", "sync", "--commit")
+    assert done.code == 0, done.err
+    assert status(shop) == []

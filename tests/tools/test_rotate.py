@@ -636,3 +636,17 @@ def test_a_recipe_without_a_seed_says_so(repo: Repo) -> None:
     run = repo.cli("rotate", "--seed")
     assert (run.code, run.codes) == (2, {"usage"})
     assert "reads no seed" in run.err
+
+
+def test_a_seed_whose_commit_was_refused_comes_with_the_next(shop: Repo) -> None:
+    """Or a commit would name a seed that no commit holds."""
+    hook = shop.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    refused = shop.cli("rotate", "--seed", "--yes", "--commit")
+    assert refused.code == 3 and "nothing was changed" not in refused.out
+    hook.unlink()
+    assert shop.cli("rotate", "--seed", "--yes", "--commit").code == 0
+    tracked = shop.run("git", "status", "--short", "--untracked-files=no").out
+    assert tracked == ""
+    assert shop.run("git", "stash", "-q").code == 0
+    assert shop.cli("validate").code == 0

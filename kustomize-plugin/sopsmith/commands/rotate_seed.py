@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -47,7 +48,7 @@ def rotate_seed(
         taken, found = _steps(session, where, standing, jobs, commit=commit, is_text=is_text)
     if is_text:
         session.say(text(found, "sopsmith: "))
-        if not taken:
+        if not taken and not found:
             session.write("nothing was changed\n")
         elif not exit_code(found):
             is_moved = any(each["step"] == "move" for each in taken)
@@ -107,7 +108,18 @@ def _work(now: Standing, step: Step | None) -> Work:
         return Work((), "")
     recipe = now.leaves[0].recipe
     message = trail.message("rotate", recipe.environment, step.names, step.subject)
-    return Work(step.edits, message, check=partial(aftermath.checked, now.leaves))
+    check = partial(aftermath.checked, now.leaves)
+    return Work(step.edits, message, check=check, also=_parts(now))
+
+
+def _parts(now: Standing) -> tuple[str, ...]:
+    """The recipes and the components with the seeds: a step that was written and not committed, by
+    a hook's refusal for example, belongs to the next commit, or a recipe names a seed that no
+    commit holds."""
+    root = now.leaves[0].root
+    recipes = (leaf.resolved.file for leaf in now.leaves)
+    there = (file for file in recipes if os.path.isfile(os.path.join(root, file)))
+    return tuple(dict.fromkeys((*there, *now.holders.values())))
 
 
 def _gone(standing: Standing, waiting: Mapping[str, Sequence[str]]) -> list[str]:

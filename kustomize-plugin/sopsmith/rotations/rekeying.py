@@ -30,7 +30,7 @@ class Plan(NamedTuple):
 
     edits: tuple[writeback.Edit, ...]
     shifts: tuple[Shift, ...]  # of the files that are encrypted for others
-    also: tuple[str, ...]  # rules that a run wrote which was killed, for the same commit
+    also: tuple[str, ...]  # the rules, where a person or a run that was killed changed them
 
     @property
     def losing(self) -> dict[str, frozenset[str]]:
@@ -87,8 +87,8 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
     planned = Plan(tuple(edits), tuple(shifts), ())
     moved = {each.file for each in planned.moved}
-    begun = [name for name, mine in configs.items() if moved & {each.file for each in mine}]
-    return planned._replace(also=tuple(begun)) if is_begun else planned
+    ruled = [name for name, mine in configs.items() if moved & {each.file for each in mine}]
+    return planned._replace(also=tuple(ruled))
 
 
 def _meant(session: Session, where: str | None, known: Sequence[str]) -> frozenset[str] | None:
