@@ -231,6 +231,15 @@ def test_an_application_cant_change_what_is_trusted(argocd: ArgoCD, repo: Repo) 
     assert "[demo-key]" in " ".join(argocd.failed(NAME))
 
 
+def test_what_is_sealed_for_flux_is_not_applied_as_ciphertext(
+    argocd: ArgoCD, api: Api, repo: Repo
+) -> None:
+    """Neither by the plugin, which discovery hands it to, nor by kustomize without it."""
+    follow(argocd, repo, f"{platform.OVERLAY}/flux", plugin=None)
+    assert "[sealed-for-flux]" in " ".join(argocd.failed(NAME))
+    assert live(api) == {}
+
+
 # --- discovery ------------------------------------------------------------------------------------
 
 

@@ -131,6 +131,16 @@ def test_a_tampered_file_is_reported_and_the_live_secret_untouched(
     ]
 
 
+def test_without_decryption_nothing_is_applied(api: Api, flux: Flux, repo: Repo) -> None:
+    """The guard that was sealed along fails the build, or ciphertext would be live."""
+    before = live(api)
+    api.patch("Kustomization", NAME, {"spec": {"decryption": None}}, NAMESPACE)
+    repo.edit("overlays/base/backend.yaml", lambda text: text.replace("replicas: 2", "replicas: 3"))
+    platform.commit(repo)
+    assert deliver(flux, repo)["status"] == "False"
+    assert live(api) == before
+
+
 def test_a_change_by_hand_is_healed(api: Api, flux: Flux, repo: Repo) -> None:
     before = live(api)
     name = backend(api)
