@@ -296,6 +296,34 @@ def test_detect_names_what_may_be_meant_so_that_the_build_can_say_what_is_wrong(
     assert shop.cli("build", "overlay").code in (2, 5)
 
 
+@pytest.mark.parametrize("odd", ["\x85", "\u2028", "\x7f"])
+def test_an_entry_that_kustomize_would_read_otherwise_is_refused(shop: Repo, odd: str) -> None:
+    """It folds such characters into a space, and would enter another folder."""
+    shop.write(f"overlay/x{odd}y", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n")
+    shop.write("overlay/x y/kustomization.yaml", "generators: [evil.yaml]\n")
+    shop.write("overlay/x y/evil.yaml", EVIL.replace("../evil.sh", "../../evil.sh"))
+    listed(shop, f'resources: ["x\\u{ord(odd):04x}y"]\n')
+    is_refused(shop, "kustomization-unclear")
+
+
+def test_what_a_plugin_says_is_handed_on_as_it_is(shop: Repo) -> None:
+    note = 'commonAnnotations: {note: "p\\u0085q\\u2028r"}\n'
+    listed(shop, note)
+    assert shop.cli("build", "overlay").out == shop.kustomize().out
+
+
+def test_what_git_keeps_for_itself_is_no_base(shop: Repo) -> None:
+    shop.write(".git/sub/kustomization.yaml", "resources: []\n")
+    listed(shop, "resources: [../.git/sub]\n")
+    assert shop.cli("build", "overlay").code == 3
+
+
+def test_a_temporary_folder_inside_the_repository_is_left_out(shop: Repo) -> None:
+    (shop.path / "tmp").mkdir()
+    done = shop.cli("build", "overlay", TMPDIR=str(shop.path / "tmp"))
+    assert done.code == 0 and [*(shop.path / "tmp").iterdir()] == []
+
+
 def test_a_second_kustomization_beside_it_is_refused(shop: Repo) -> None:
     shop.write("overlay/Kustomization", "resources: []\n")
     is_refused(shop, "kustomization-unclear")
@@ -430,6 +458,35 @@ def test_a_recipe_of_a_remote_base_gets_no_key(shop: Repo, remote: str, tmp_path
     (work / "base/kustomization.yaml").write_text("generators: [recipe.yaml]\n")
     listed(shop, f"resources: ['{committed(work, remote).replace('FOLDER', 'base')}']\n")
     assert "is a recipe in a remote base" in is_refused(shop)
+
+
+def test_a_remote_base_reaches_no_file_of_ours_nor_we_one_of_its(
+    shop: Repo, remote: str, tmp_path: Path
+) -> None:
+    work = tmp_path / "served/lib"
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (work / "d").symlink_to(victim)
+    for folder in (".sopsmith-remote/0", "remote/0"):
+        shop.write(f"{folder}/d/program", "changed")
+    listed(shop, f"resources: ['{committed(work, remote).replace('FOLDER', 'base')}']\n")
+    assert shop.cli("build", "overlay").code == 0
+    assert [*victim.iterdir()] == []
+
+
+def test_a_folder_of_a_remote_base_that_is_called_like_a_url_is_entered(
+    shop: Repo, remote: str, tmp_path: Path
+) -> None:
+    work = tmp_path / "served/lib"
+    inner = work / "top/github.com/org/lib"
+    inner.mkdir(parents=True)
+    (inner / "kustomization.yaml").write_text("resources: [map.yaml]\n")
+    shutil.copy(work / "base/map.yaml", inner)
+    pinned = committed(work, remote).replace("FOLDER", "top/github.com/org/lib")
+    (work / "top/kustomization.yaml").write_text(f"resources: ['{pinned}']\n")
+    listed(shop, f"resources: ['{committed(work, remote).replace('FOLDER', 'top')}']\n")
+    done = shop.cli("build", "overlay")
+    assert done.code == 0 and "name: far" in done.out, done.err
 
 
 def committed(work: Path, remote: str) -> str:

@@ -11,6 +11,7 @@ from sopsmith.tools import files, git, kustomize, workspace
 from sopsmith.voice import Session
 
 _TIMEOUT = 600  # seconds; Argo CD ends it sooner
+_COPY = "repository"  # beside remote bases, so that neither can reach into the other's place
 
 
 def build(session: Session, path: str, *, detect: bool) -> int:
@@ -25,11 +26,11 @@ def build(session: Session, path: str, *, detect: bool) -> int:
         return 0
     with workspace.folder() as place:
         found = _looked_through(session, root, folder, place)
-        workspace.copy(root, place)
+        copy = os.path.join(place, _COPY)
+        workspace.copy(root, copy)
         workspace.write(place, found.kustomizations)
         try:
-            target = os.path.join(place, folder)
-            built = kustomize.build(target, place, session.env, _TIMEOUT)
+            built = kustomize.build(os.path.join(copy, folder), copy, session.env, _TIMEOUT)
         except SopsmithError as error:
             raise SopsmithError(map(found.named, error.findings)) from None
     session.write_bytes(built)
@@ -39,7 +40,7 @@ def build(session: Session, path: str, *, detect: bool) -> int:
 def _detected(root: str, folder: str) -> dict[str, None]:
     """The recipes, and what may be meant as one where something is refused: then a build says
     what, and Argo CD, which asks this first, shows it."""
-    found = reached(_tree(root, "", ""), folder, None)
+    found = reached(_tree(root, "", _COPY), folder, None)
     return dict.fromkeys((*(each.file for each in found.recipes), *found.doubtful))
 
 
@@ -49,14 +50,14 @@ def _looked_through(session: Session, root: str, folder: str, place: str) -> Rea
 
     def fetch(url: str, commit: str) -> Tree:
         if (url, commit) not in fetched:
-            name = f".sopsmith-remote/{len(fetched)}"
+            name = f"remote/{len(fetched)}"
             there = os.path.join(place, name)
             os.makedirs(there)
             git.fetch(url, commit, there, session.env)
             fetched[url, commit] = _tree(there, f"{url}@{commit[:12]}", name)
         return fetched[url, commit]
 
-    found = reached(_tree(root, "", ""), folder, fetch)
+    found = reached(_tree(root, "", _COPY), folder, fetch)
     if found.refused:
         raise SopsmithError(found.refused)
     return found
@@ -72,7 +73,7 @@ def _tree(root: str, name: str, place: str) -> Tree:
 
 def _find(root: str) -> Find:
     def find(path: str) -> Found | None:
-        found = files.kind(root, path)
+        found = None if ".git" in path.split("/") else files.kind(root, path)
         return None if found is None else Found(*found)
 
     return find

@@ -8,7 +8,6 @@ reads is in its api/internal/target and api/internal/git (5.8).
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -179,7 +178,7 @@ def _folder(walk: _Walk, tree: Tree, folder: str) -> Iterator[tuple[Tree, str]]:
             content[field] = plugins
     walk.refused.extend(_named(tree, each) for each in _data_problems(tree, source))
     file = posixpath.join(tree.place, source.file)
-    walk.kustomizations[file] = json.dumps(content, ensure_ascii=False).encode()
+    walk.kustomizations[file] = kustomization.quoted(content).encode()
 
 
 def _kustomization(tree: Tree, folder: str) -> Source:
@@ -236,8 +235,9 @@ def _base(
         if walk.fetch is None:
             return entry, None
         there, path = _remote(source, field, entry, walk.fetch)
-        start = posixpath.join(tree.place, source.folder) or "."
-        return posixpath.relpath(posixpath.join(there.place, path), start), (there, path)
+        start = posixpath.join(tree.place, source.folder)
+        way = posixpath.relpath(posixpath.join(there.place, path), start)
+        return f"./{way}", (there, path)  # a folder's name may be like a URL
     found = tree.find(_joined(source, field, entry))
     if found is None:
         message = f"{entry} does not exist"
@@ -250,6 +250,8 @@ def _base(
 
 
 def _joined(source: Source, field: str, entry: str) -> str:
+    if not entry.isprintable():
+        raise SopsmithError(_unclear(source, "holds a character that is not printable", field))
     joined = posixpath.normpath(posixpath.join(source.folder, entry))
     if entry.startswith("/") or joined == ".." or joined.startswith("../") or "\0" in entry:
         message = f"{entry} leads outside the root"
@@ -296,7 +298,7 @@ def _plugin(walk: _Walk, tree: Tree, source: Source, field: str, entry: str) -> 
     elif each.document["kind"] == KIND:
         name = each.document["metadata"].get("name")
         walk.recipes.append(Run(each.file, f"{source.folder or '.'} (recipe {name})"))
-    return json.dumps(each.document, ensure_ascii=False)
+    return kustomization.quoted(each.document)
 
 
 def _configuration(tree: Tree, source: Source, field: str, entry: str) -> Source:

@@ -65,13 +65,13 @@ def written(sealed: Sequence[SealedSecret], of: Identity, *, component: bool, wh
         f"kind: {kind}",
         "metadata:",
         "  annotations:",
-        *(f"    {name}: {_quoted(text)}" for name, text in names.items()),
+        *(f"    {name}: {quoted(text)}" for name, text in names.items()),
         "secretGenerator:",
     ]
     for generator in [*_bytes_first(sealed, where), *map(_generator, sealed)]:
-        fields = [f"{name}: {_quoted(content)}" for name, content in generator.items() if content]
+        fields = [f"{name}: {quoted(content)}" for name, content in generator.items() if content]
         lines += [f"  - {fields[0]}", *(f"    {field}" for field in fields[1:])]
-    lines += ["patches:", f"  - path: {_quoted(GUARD)}"]
+    lines += ["patches:", f"  - path: {quoted(GUARD)}"]
     return (_HEAD + "".join(f"{line}\n" for line in lines)).encode()
 
 
@@ -112,7 +112,7 @@ def _bytes_first(sealed: Iterable[SealedSecret], where: str) -> Iterator[dict[st
         }
 
 
-def _quoted(content: Any) -> str:
+def quoted(content: Any) -> str:
     """JSON that every YAML reader takes for the same."""
     text = json.dumps(content, ensure_ascii=False)
     return re.sub("[\x7f-\x9f\u2028\u2029\ufeff]", lambda char: f"\\u{ord(char[0]):04x}", text)

@@ -30,14 +30,18 @@ def folder() -> Iterator[str]:
 
 
 def copy(root: str, place: str) -> None:
-    """Put a repository's files there, by links where the disk is the same: what git holds is read
-    only. Symlinks that lead outside the root are left out, and so is what is no file.
+    """Put a repository's files into a new folder, by links where the disk is the same, since they
+    are only read. Symlinks that lead outside the root are left out, and so is what is no file.
     """
     for base, folders, names in os.walk(root):
         inside = os.path.relpath(base, root)
         target = os.path.join(place, inside)
         os.makedirs(target, exist_ok=True)
-        folders[:] = [name for name in folders if name not in _SKIPPED]
+        folders[:] = [
+            name
+            for name in folders
+            if name not in _SKIPPED and not files.is_inside(place, os.path.join(base, name))
+        ]
         links = [name for name in folders if os.path.islink(os.path.join(base, name))]
         for name in (*names, *links):
             _put(root, place, os.path.join(base, name), os.path.join(target, name))
