@@ -131,17 +131,15 @@ def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str
 
 
 @contextlib.contextmanager
-def written(
-    root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool = False
-) -> Iterator[tuple[str, ...]]:
-    """Make these changes, and keep other writers out while the body looks at them or commits them.
+def written(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> Iterator[tuple[str, ...]]:
+    """Make these changes, and keep other writers out while the body looks at them.
 
     What decides about the edits and was read before may be another by now: `transaction.carry_out`
     plans under the lock. Gives the files that are others now; whatever the body raises, they stay
     so. Raises what `draft` and `Draft.write` do, and write-locked.
     """
     with replace.locked(root):
-        yield draft(root, env, edits, commit=commit).write()
+        yield draft(root, env, edits, commit=False).write()
 
 
 def draft(root: str, env: Mapping[str, str], edits: Sequence[Edit], *, commit: bool) -> Draft:
@@ -220,7 +218,7 @@ def finish(
 ) -> str | None:
     """Commit exactly the changed files where that is asked for; the new commit's hash.
 
-    Within `written`, or the commit may hold what another writer changed meanwhile.
+    The caller holds the lock, or the commit may hold what another writer changed meanwhile.
     """
     if not commit or not changed:
         return None

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from sopsmith import repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
+from sopsmith.components.sealed import SEED
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history import readership
@@ -27,8 +28,7 @@ from sopsmith.rotations.turnover import Job
 from sopsmith.text import layout
 from sopsmith.tools import draw, files
 
-_KEY = "SOPSMITH_SEED_"
-_NUMBER = re.compile(rf"{_KEY}([1-9][0-9]*)\Z")
+_NUMBER = re.compile(rf"{SEED}([1-9][0-9]*)\Z")
 _SEED = Generator("bytes", {"size": 32, "encoding": "hex"}, stored=True)
 
 
@@ -87,7 +87,7 @@ def look(leaf: Leaf) -> Standing:
     now = _look(leaf)
     files_of = frozenset(now.holders.values())
     known = {file: readership.known_to_former(leaf.git, file, leaf.read(file)) for file in files_of}
-    exposed = (n for n, file in now.holders.items() if _KEY + n in known[file])
+    exposed = (n for n, file in now.holders.items() if SEED + n in known[file])
     return now._replace(exposed=frozenset(exposed))
 
 
@@ -160,7 +160,7 @@ def _draw(now: Standing, target: str, today: date) -> Step | None:
     edits: list[writeback.Edit] = [
         turnover.recipe_edit(leaf, _with_check(leaf, target, seed)) for leaf in now.leaves
     ]
-    edits.append(writeback.ComponentEdit(file, (Change(_KEY + target, seed),)))
+    edits.append(writeback.ComponentEdit(file, (Change(SEED + target, seed),)))
     return Step("draw", f"seed {target} is in {file}", f"draw seed {target}", (), tuple(edits))
 
 
@@ -196,7 +196,7 @@ def _remove(now: Standing, target: str) -> Step | None:
         turnover.recipe_edit(leaf, _without_checks(gone)) for leaf in now.leaves
     ]
     for file in dict.fromkeys(now.holders[number] for number in gone):
-        keys = [_KEY + number for number in gone if now.holders[number] == file]
+        keys = [SEED + number for number in gone if now.holders[number] == file]
         edits.append(writeback.ComponentEdit(file, tuple(Change(key, None) for key in keys)))
     numbers = ", ".join(gone)
     return Step("remove", f"seed {numbers} is removed", f"remove seed {numbers}", (), tuple(edits))

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sopsmith import settings, writeback
 from sopsmith.components.rules import rule_for
-from sopsmith.components.sealed import ENVIRONMENT, seal
+from sopsmith.components.sealed import ENVIRONMENT, SEED, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Read, Recipe, Sensitive
@@ -26,7 +26,6 @@ from sopsmith.text import layout
 from sopsmith.tools import files
 from sopsmith.writeback import Edit, NewComponent, TextEdit
 
-_SEED = "SOPSMITH_SEED_1"
 _HEX = re.compile("[0-9a-f]{64}")
 
 
@@ -184,7 +183,7 @@ def _environment(
             hint = f"git log -- {file} shows who removed it; restore it from there"
             message = f"knows the seed in {file}, which is gone"
             raise SopsmithError(Finding("seed-refused", message, leaf, "spec.seeds", hint))
-        stated = {ENVIRONMENT: Sensitive(environment), _SEED: fresh}
+        stated = {ENVIRONMENT: Sensitive(environment), f"{SEED}1": fresh}
         yield NewComponent(file, stated)
     if not recipe.seeds:
         seeds = _seeds(root, env, file, environment) if exists(root, file) else {"1": fresh}
