@@ -112,6 +112,13 @@ CATALOGUE: dict[str, Entry] = {
         "Encrypt that data anew first and then change `rotation`, or leave the value as it is.",
         "sopsmith rotate PASSWORD_MASTER_KEY",
     ),
+    "db-roles": Entry(
+        2, "there are no database roles to work with",
+        "No value of the recipe has a `role`, its URL is not PostgreSQL's, or the file is not what "
+        "`rolesOf` derives.",
+        "Say beside the password how it is changed: `role: {strategy: …}`.",
+        "sopsmith postgres apply --from /etc/hostname",
+    ),
     # --- could not do it: 3 -------------------------------------------------------------------
     "file-unreadable": Entry(
         3, "a file can't be read",
@@ -217,6 +224,37 @@ CATALOGUE: dict[str, Entry] = {
         "Check with `kubectl get secret`; its JSON can be piped into `sopsmith import -`.",
         "sopsmith import --secret shop/nowhere",
     ),
+    "db-unreachable": Entry(
+        3, "a database can't be reached",
+        "Nobody answers, it starts or stops, has no connection left, or is not encrypted as the "
+        "URL asks. The password is not the matter.",
+        "Look at host, port, network and TLS mode; `--wait 60s` waits.",
+        "sslmode=require where the server has no certificate",
+    ),
+    "db-standby": Entry(
+        3, "the server changes nothing",
+        "It is a standby, in recovery or read-only.",
+        "Name the primary in the rotator's URL.",
+        "a rotator's URL with the host of a replica",
+    ),
+    "db-privilege": Entry(
+        3, "the login may not change the role",
+        "The rotator is missing, or has no right to change these roles; or the role is missing.",
+        "`sopsmith postgres bootstrap`, once, with a superuser's login.",
+        "a rotator without CREATEROLE",
+    ),
+    "db-locked": Entry(
+        3, "somebody else changes the same roles",
+        "Another operator, or a migration, holds the lock for longer than we wait.",
+        "Run it again.",
+        "two syncs at once",
+    ),
+    "db-failed": Entry(
+        3, "the server refuses a statement",
+        "The SQLSTATE says why; the server's text may quote a value, so it is not shown.",
+        "Look up the SQLSTATE in PostgreSQL's appendix A, and read the server's log.",
+        "a database that does not exist",
+    ),
     # --- our bug: 4 ---------------------------------------------------------------------------
     "bug": Entry(
         4, "sopsmith met what it did not expect",
@@ -310,6 +348,14 @@ CATALOGUE: dict[str, Entry] = {
         "Encrypt to a key of your own; only the example sets SOPSMITH_ALLOW_DEMO_KEY=1.",
         "age: <the demo recipient>",
     ),
+    "foreign-owner": Entry(
+        5, "another program manages the passwords of this database",
+        "Its roles or settings show CloudNativePG, Zalando's operator, Crunchy PGO, Vault or "
+        "OpenBao. Each sets back what somebody else sets, and logins fail until it is found out.",
+        "Give it the password instead: the hint says how. Where it is gone, and only a restored "
+        "dump brought its roles, drop them.",
+        "postgres recreate on a server of CloudNativePG",
+    ),
     "foreign-key-type": Entry(
         5, "a component names a kind of key that is not allowed here",
         "The file decides which services sops contacts, so only age is allowed unasked.",
@@ -399,6 +445,44 @@ CATALOGUE: dict[str, Entry] = {
         "another check value another seed would be taken for it.",
         "Restore it. A new seed gets a new number: `sopsmith rotate --seed`.",
         'seeds: {"1": …} with another value than on the target branch',
+    ),
+    "db-unverified": Entry(
+        5, "a login proves nothing",
+        "The server lets in without checking the password (trust, peer, ident, cert), wants it in "
+        "the clear or as MD5, or the URL holds none and something else gives it.",
+        "Let `pg_hba.conf` ask for `scram-sha-256`, and the URL hold the password.",
+        "host all all 127.0.0.1/32 trust",
+    ),
+    "db-in-use": Entry(
+        5, "a role is in use",
+        "It is open with another password, which pods may hold; has sessions; or a Secret of "
+        "the cluster names it.",
+        "`sopsmith postgres retire` closes what nobody uses, `sopsmith rotate` takes the other.",
+        "two rotations before the first was synced",
+    ),
+    "db-retired": Entry(
+        5, "a retired version came back",
+        "What git says is older than what may come back: a revert past a retirement.",
+        "Rotate: forward, never back.",
+        "git revert of a rotation whose old role was closed",
+    ),
+    "db-other-app": Entry(
+        5, "the role is another application's",
+        "Its comment names another application, environment or value.",
+        "Use another database, or other names for the roles.",
+        "staging's recipe with production's host",
+    ),
+    "db-adopt": Entry(
+        5, "the roles are not laid out for this strategy",
+        "The owner can log in, or an application's role is a superuser.",
+        "`sopsmith postgres adopt` shows the plan for a database with one role.",
+        "owner: postgres",
+    ),
+    "db-unknown": Entry(
+        6, "nobody knows whether a change was made",
+        "The answer of the database was lost on the way.",
+        "Run the same command again: it looks, and does what is left.",
+        "a connection that breaks at COMMIT",
     ),
     # --- findings: 1 --------------------------------------------------------------------------
     "version-unraised": Entry(
@@ -598,6 +682,14 @@ CATALOGUE: dict[str, Entry] = {
         "sopsmith writes beside a file and then renames; nothing but sopsmith reads such a name.",
         "Remove it: the next write of the file does so too.",
         ".shop.enc.yaml.sopsmith-new",
+    ),
+    "db-login": Entry(
+        1, "a login fails",
+        "The password is not the one that the database holds, the role is missing, expired or may "
+        "not log in, or the database does not exist.",
+        "`sopsmith postgres status` shows which password it holds, `sopsmith postgres apply` "
+        "sets it.",
+        "a database that keeps its first password",
     ),
     # --- warnings -----------------------------------------------------------------------------
     "undeclared-key": Entry(

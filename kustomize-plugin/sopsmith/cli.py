@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from sopsmith import __version__, completion, report, voice
-from sopsmith.arguments import changing, delivering, guarding, looking_back, reading
+from sopsmith.arguments import changing, databases, delivering, guarding, looking_back, reading
 from sopsmith.arguments.options import Parser
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.voice import Session
 
 _COMPLETION = ("source <(sopsmith completion bash)",)
-GROUPS = (reading, changing, looking_back, guarding, delivering)
+GROUPS = (reading, changing, looking_back, guarding, delivering, databases)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -106,7 +106,23 @@ class Alternate(NamedTuple):
     slot_of: str
 
 
-Derivation = Url | Text | PreviousOf | Alternate
+class Access(NamedTuple):
+    """The names of the values that belong to one PostgreSQL password."""
+
+    password: str
+    users: tuple[str, ...]  # of alternating roles: the names of the role in slot a and of that in b
+    urls: tuple[str, ...]  # the URLs that it is the password of
+    rotator: str | None  # the URL of the role that may change it
+
+
+class DatabaseRoles(NamedTuple):
+    """What makes a database accept passwords: for `sopsmith postgres`, or for its first start."""
+
+    passwords: tuple[Access, ...]
+    form: Literal["roles", "bootstrap"]
+
+
+Derivation = Url | Text | PreviousOf | Alternate | DatabaseRoles
 
 
 class Generator(NamedTuple):
@@ -127,6 +143,14 @@ class Rules(NamedTuple):
     differs_from: tuple[str, ...] = ()
     format: str | None = None
     placeholder: bool = False  # a value that looks like one is meant
+
+
+class Role(NamedTuple):
+    """Whose password in PostgreSQL a value is, and how it gets to be another."""
+
+    strategy: Literal["alternating", "in-place"]
+    owner: str | None  # alternating: the role without a login that owns what both make
+    rotator: str | None  # a URL's name
 
 
 class Previous(NamedTuple):
@@ -156,6 +180,7 @@ class Value(NamedTuple):
     max_age: int | None  # days
     slot: str | None
     previous: Previous | None
+    role: Role | None
     file: str  # where it is declared, relative to the root
 
 

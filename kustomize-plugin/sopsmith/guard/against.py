@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Previous, PreviousOf, Recipe, Value
+from sopsmith.model import Previous, Recipe, Value
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Resolved
+from sopsmith.recipes.template import asks_before
 
 
 def problems(now: Sequence[Resolved], then: Sequence[Resolved]) -> Iterator[Finding]:
@@ -178,8 +179,7 @@ def _previous_problem(new: Recipe, value: Value, before: Value) -> Iterator[Find
 
 def _is_needed(recipe: Recipe, value: Value) -> bool:
     """Whether another value is derived from what this one was."""
-    derivations = (each.derivation for each in recipe.values.values())
-    return any(each == PreviousOf(value.name) for each in derivations)
+    return any(value.name in asks_before(each) for each in recipe.values.values())
 
 
 def _as_previous(before: Value) -> Previous | None:

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from sopsmith.history.compare_values import Same, changes_of_values, previous_moved, unknown
 from sopsmith.history.snapshot import Snapshot, absent
-from sopsmith.model import PreviousOf, Secret, Value
-from sopsmith.recipes.template import reached, references
+from sopsmith.model import Secret, Value
+from sopsmith.recipes.template import asks_before, reached, references
 
 What = Literal["recipe", "value", "seed", "secret", "component", "recipient", "rule"]
 
@@ -87,7 +87,7 @@ def _reached(old: Snapshot, new: Snapshot, moved: Collection[str]) -> set[str]:
     starts = {
         name
         for name, value in new.recipe.values.items()
-        if isinstance(value.derivation, PreviousOf) and value.derivation.name in earlier
+        if earlier.intersection(asks_before(value))
     }
     return reached(new.recipe.values, {*moved, *starts})
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sopsmith.findings import Finding
-from sopsmith.model import Alternate, Parts, PreviousOf, Recipe, Sensitive, Text, Url, Value, Values
+from sopsmith.model import (
+    Alternate,
+    DatabaseRoles,
+    Parts,
+    PreviousOf,
+    Recipe,
+    Sensitive,
+    Text,
+    Url,
+    Value,
+    Values,
+)
 from sopsmith.recipes.template import (
     IDENTITIES,
     chosen,
@@ -52,7 +63,10 @@ def derive(recipe: Recipe, values: Values, previous: Values) -> Derived:
         problems = [_not_text(value, n) for n in filled_in(value) if _is_bytes(known.get(n))]
         if not problems and _length(value, known) > room:
             problems = [_too_large(value)]
-        made = None if problems else _made(recipe, value, known, previous)
+        try:
+            made = None if problems else _made(recipe, value, known, previous)
+        except ValueError as error:  # of a database's roles: it says what, without a value
+            made, problems = None, [Finding("db-roles", str(error), value.file, value.name)]
         if made is not None:
             known[name] = made
             room -= len(made.reveal())
@@ -80,8 +94,25 @@ def _made(recipe: Recipe, value: Value, known: Values, previous: Values) -> Sens
         return previous.get(derivation.name)
     if isinstance(derivation, Alternate):
         return known.get(chosen(derivation, recipe.values))
+    if isinstance(derivation, DatabaseRoles):
+        return _for_database(recipe, derivation, known, previous)
     text = _text(recipe, value, known)
     return None if text is None else Sensitive(text)
+
+
+def _for_database(
+    recipe: Recipe, derivation: DatabaseRoles, known: Values, previous: Values
+) -> Sensitive | None:
+    """What a database needs; None where a value of it is absent. Raises ValueError."""
+    from sopsmith.postgres import account, plan  # which few recipes need
+
+    try:
+        accounts = [account.of(recipe, e, known, previous) for e in derivation.passwords]
+    except KeyError:
+        return None
+    if derivation.form == "roles":
+        return Sensitive(account.document(accounts))
+    return Sensitive(plan.first_start(accounts))
 
 
 def _text(recipe: Recipe, value: Value, known: Values) -> str | None:
@@ -139,7 +170,7 @@ def _absent(recipe: Recipe, value: Value, known: Values) -> Finding:
         message = f"can't be derived while {derivation.name} has no previous value"
         hint = f"there is none before the first rotation: mark {value.name} optional: true"
         return Finding("missing", message, value.file, value.name, hint)
-    needs = filled_in(value)
+    needs = references(value) if isinstance(derivation, DatabaseRoles) else filled_in(value)
     if isinstance(derivation, Alternate):
         needs = (chosen(derivation, recipe.values),)
     absent = ", ".join(need for need in dict.fromkeys(needs) if need not in {*IDENTITIES, *known})

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Generator, PreviousOf, Recipe, Sensitive, Value, Values
+from sopsmith.model import Generator, Recipe, Sensitive, Value, Values
 from sopsmith.recipes.kinds import FROM_STREAM
+from sopsmith.recipes.template import asks_before
 
 LABEL = b"sopsmith/v1"
 CHECK_LABEL = b"sopsmith/v1/check"
@@ -48,8 +49,8 @@ def generate(recipe: Recipe, seeds: Values) -> Generated:
 
 def _before(recipe: Recipe, values: Iterable[Value]) -> list[Value]:
     """The values as they were, where a derivation asks for it and there was a rotation."""
-    derivations = [value.derivation for value in recipe.values.values()]
-    asked = {each.name for each in derivations if isinstance(each, PreviousOf)}
+    asked = {name for value in recipe.values.values() for name in asks_before(value)}
+    asked |= {value.name for value in values if value.role}
     return [
         value._replace(**value.previous._asdict())
         for value in values

@@ -12,7 +12,7 @@ from typing import Any
 
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Secret
-from sopsmith.recipes import derivations
+from sopsmith.recipes import derivations, roles
 from sopsmith.recipes.derivations import undeclared
 from sopsmith.recipes.kinds import KINDS, is_stored
 from sopsmith.recipes.resolve import ORIGINS, Resolved
@@ -45,6 +45,10 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
         yield from _incomplete_kind(resolved, name, value)
         yield from derivations.of_spec(resolved, name, value)
         yield from _pattern(resolved, name, value)
+        if value.get("role") is not None and value["role"].get("strategy") is None:
+            where = resolved.where("values", name, "role")
+            message = "must be given: alternating or in-place"
+            yield Finding("recipe-incomplete", message, where[0], f"{where[1]}.strategy")
     for component in spec.get("components", ()):
         yield from _identified(component["path"], component["file"], "spec.components")
         if component.get("as") is None and not component["path"].endswith(_FLAT_SUFFIXES):
@@ -61,6 +65,7 @@ def of_spec(resolved: Resolved) -> Iterator[Finding]:
 def of_recipe(recipe: Recipe, resolved: Resolved) -> Iterator[Finding]:
     """What in a recipe contradicts another part of it."""
     yield from derivations.of_recipe(recipe, resolved)
+    yield from roles.problems(recipe, resolved)
     yield from _previous(recipe, resolved)
     yield from _ids(recipe)
     yield from _components(recipe, resolved)

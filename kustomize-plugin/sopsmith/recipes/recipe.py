@@ -7,14 +7,17 @@ from typing import Any
 
 from sopsmith.errors import SopsmithError
 from sopsmith.model import (
+    Access,
     Alternate,
     Component,
+    DatabaseRoles,
     Derivation,
     Generator,
     Origin,
     Previous,
     PreviousOf,
     Recipe,
+    Role,
     Rules,
     Secret,
     Template,
@@ -22,7 +25,7 @@ from sopsmith.model import (
     Url,
     Value,
 )
-from sopsmith.recipes import consistency
+from sopsmith.recipes import consistency, roles
 from sopsmith.recipes.kinds import KINDS, is_stored
 from sopsmith.recipes.resolve import ORIGINS, Resolved
 from sopsmith.recipes.template import IDENTITIES, fill, parse_template
@@ -49,10 +52,12 @@ def _recipe(resolved: Resolved) -> Recipe:
         environment=identity["environment"],
         seeds=spec.get("seeds", {}),
         components=tuple(_component(each, identity) for each in spec.get("components", ())),
-        values={
-            name: _value(name, value, _file_of(resolved, name, value))
-            for name, value in sorted(spec.get("values", {}).items())
-        },
+        values=roles.linked(
+            {
+                name: _value(name, value, _file_of(resolved, name, value))
+                for name, value in sorted(spec.get("values", {}).items())
+            }
+        ),
         secrets=tuple(
             _secret(handle, each, identity)
             for handle, each in sorted(spec.get("secrets", {}).items())
@@ -89,6 +94,7 @@ def _value(name: str, spec: Mapping[str, Any], file: str) -> Value:
         max_age=None if max_age is None else int(max_age[:-1]),
         slot=spec.get("slot"),
         previous=_previous(spec),
+        role=_role(spec.get("role")),
         file=file,
     )
 
@@ -114,6 +120,12 @@ def _previous(spec: Mapping[str, Any]) -> Previous | None:
     return Previous(previous["version"], previous.get("seed", "1"), generator)
 
 
+def _role(spec: Mapping[str, Any] | None) -> Role | None:
+    if spec is None:
+        return None
+    return Role(spec.get("strategy") or "in-place", spec.get("owner"), spec.get("rotator"))
+
+
 def _rules(spec: Mapping[str, Any]) -> Rules:
     differs = spec.get("differsFrom", ())
     return Rules(
@@ -135,6 +147,10 @@ def _derivation(spec: Mapping[str, Any]) -> Derivation:
         return PreviousOf(options)
     if kind == "alternate":
         return Alternate(*(options.get(part) or "" for part in ("a", "b", "slotOf")))
+    if kind in ("rolesOf", "bootstrapOf"):
+        names = (options,) if isinstance(options, str) else tuple(dict.fromkeys(options))
+        unlinked = tuple(Access(name, (), (), None) for name in names)  # until all values are known
+        return DatabaseRoles(unlinked, "roles" if kind == "rolesOf" else "bootstrap")
     return _url(options)
 
 

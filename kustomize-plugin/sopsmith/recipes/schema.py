@@ -41,6 +41,7 @@ def _is_int(value: Any) -> bool:
 NAME = r"[-._A-Za-z0-9]+"
 IDENTITY = r"[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?"
 SEED = r"[1-9][0-9]{0,8}"
+ROLE = r"[a-z_][a-z0-9_]{0,62}"
 
 PART = text(what="text with $(NAME)")
 DERIVE = one_kind(
@@ -62,6 +63,10 @@ DERIVE = one_kind(
         b=(text(NAME, "a value's name"), "the value in slot b"),
         slotOf=(text(NAME, "a value's name"), "the value whose slot decides"),
     ), "one of two values, such as the names of alternating roles; all three are required"),
+    rolesOf=(list_of(text(NAME, "a value's name"), or_one=True),
+             "what `sopsmith postgres` needs where it can't render: the roles of these passwords"),
+    bootstrapOf=(list_of(text(NAME, "a value's name"), or_one=True),
+                 "SQL for a database's first start: the roles of these passwords, by verifiers"),
 )  # fmt: skip
 
 RULES = record(
@@ -83,6 +88,14 @@ VALUE = record(
     group=(text(IDENTITY, "a name"), "optional values of one group are given together or not"),
     rules=(RULES, "what the value must satisfy"),
     rotation=(choice("allowed", "overlap", "never"), "default allowed; never: key of data at rest"),
+    role=(record(
+        strategy=(choice("alternating", "in-place"),
+                  "two roles take turns, or one gets another password; required"),
+        owner=(text(ROLE, "a name of a-z 0-9 _"),
+               "the role without a login that owns what both make; alternating needs it"),
+        rotator=(text(NAME, "a value's name"),
+                 "the URL of the role that changes the password; alternating needs it"),
+    ), "in PostgreSQL the password of the role, or of the two, that its URLs name as user"),
     maxAge=(text(r"[1-9][0-9]{0,4}d", "days such as 90d"), "age after which rotation is due"),
     id=(text(NAME, "a name"), "identity under the seed, so that renaming keeps the value"),
     version=(integer(1, HIGHEST_VERSION), "leaf only; raise it to rotate the value"),

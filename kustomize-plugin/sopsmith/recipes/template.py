@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
 from sopsmith.model import (
     Alternate,
+    DatabaseRoles,
     Parts,
     PreviousOf,
     Recipe,
@@ -55,7 +56,18 @@ def references(value: Value) -> tuple[str, ...]:
 def bare_names(value: Value) -> tuple[str, ...]:
     """The names that stand in a derivation without `$(…)`; a part that is not given has none."""
     derivation = value.derivation
+    if isinstance(derivation, DatabaseRoles):
+        named = [(a.password, *a.users, *a.urls, a.rotator) for a in derivation.passwords]
+        return tuple(dict.fromkeys(filter(None, (name for each in named for name in each))))
     return tuple(filter(None, derivation)) if isinstance(derivation, PreviousOf | Alternate) else ()
+
+
+def asks_before(value: Value) -> tuple[str, ...]:
+    """The names of values whose previous ones a derivation asks for."""
+    derivation = value.derivation
+    if isinstance(derivation, DatabaseRoles):
+        return tuple(each.password for each in derivation.passwords)
+    return (derivation.name,) if isinstance(derivation, PreviousOf) else ()
 
 
 def chosen(alternate: Alternate, values: Mapping[str, Value]) -> str:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from sopsmith.components.placement import declared
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Generator, PreviousOf, Recipe, Value
+from sopsmith.model import Generator, Recipe, Value
 from sopsmith.recipes import schedule
 from sopsmith.recipes.kinds import KINDS
-from sopsmith.recipes.template import IDENTITIES, reached, references
+from sopsmith.recipes.template import IDENTITIES, asks_before, reached, references
 from sopsmith.text import layout
 
 
@@ -99,7 +99,7 @@ def turn(recipe: Recipe, value: Value, today: date, seed: str | None = None) -> 
         fields["rotated"] = today.isoformat()
     if seed is not None and seed != value.seed:
         fields["seed"] = seed
-    if value.slot is not None:
+    if alternates(value):
         fields["slot"] = "a" if value.slot == "b" else "b"
     if value.generator and value.origin == "generated" and (keeps or value.previous):
         fields["previous"] = previous_of(value, value.generator) if keeps else None
@@ -107,10 +107,16 @@ def turn(recipe: Recipe, value: Value, today: date, seed: str | None = None) -> 
 
 
 def is_needed(recipe: Recipe, value: Value) -> bool:
-    """Whether somebody needs the old value after a rotation: an overlap, a derivation, a slot."""
-    derivations = (each.derivation for each in recipe.values.values())
-    is_asked = any(each == PreviousOf(value.name) for each in derivations)
-    return is_asked or value.rotation == "overlap" or value.slot is not None
+    """Whether somebody needs the old value after a rotation: an overlap, a derivation, a role."""
+    is_asked = any(value.name in asks_before(each) for each in recipe.values.values())
+    has_role = value.role is not None or alternates(value)
+    return is_asked or value.rotation == "overlap" or has_role
+
+
+def alternates(value: Value) -> bool:
+    """Whether two roles take turns with the value; without a word, slot a has it."""
+    is_said = value.role is not None and value.role.strategy == "alternating"
+    return is_said or value.slot is not None
 
 
 def previous_of(value: Value, generator: Generator) -> dict[str, Any]:

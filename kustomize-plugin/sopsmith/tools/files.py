@@ -63,6 +63,18 @@ def reader(root: str) -> Read:
     return read
 
 
+def named(path: str) -> bytes:
+    """A file that somebody names, wherever it is, up to MOST_BYTES.
+
+    Raises SopsmithError (file-unreadable).
+    """
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(MOST_BYTES)
+    except OSError as error:
+        raise SopsmithError(_trouble(error, path)) from None
+
+
 def beyond(root: str) -> Callable[[str], Iterator[bytes]]:
     """The function that reads what of a file lies behind MOST_BYTES, in pieces of that size.
 

@@ -1,0 +1,110 @@
+"""Commands for running databases: `sopsmith postgres VERB`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+
+from sopsmith.arguments import options
+from sopsmith.arguments.options import Add, Parser
+from sopsmith.commands import postgres_apply, postgres_bootstrap, postgres_check
+from sopsmith.database.accounts import Source
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.voice import Session
+
+EXAMPLES = {
+    "postgres": (
+        "sopsmith postgres check -e production",
+        "sopsmith postgres apply -e production",
+        "sopsmith postgres bootstrap -e production --via 'kubectl exec -i db-0 -- psql'",
+    ),
+}
+_EXAMPLES = {
+    "check": (
+        "sopsmith postgres check -e production",
+        "sopsmith postgres check --env DATABASE_URL --wait 60s",
+    ),
+    "apply": (
+        "sopsmith postgres apply -e production",
+        "sopsmith postgres apply --from /run/secrets/database",
+        "sopsmith postgres apply -e production --via 'kubectl exec -i db-0 -- psql'",
+    ),
+    "bootstrap": (
+        "sopsmith postgres bootstrap -e production --as POSTGRES_ADMIN_URL",
+        "sopsmith postgres bootstrap -e production --via 'kubectl exec -i db-0 -- psql'",
+    ),
+}
+
+
+def add_to(add: Add) -> None:
+    """Add them to the command line."""
+    group = add("postgres", "Make a running PostgreSQL accept what git says.", lambda s, o: 2)
+    verbs = group.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def verb(name: str, summary: str, run: Callable[[Session, argparse.Namespace], int]) -> Parser:
+        examples = "".join(f"  {example}\n" for example in _EXAMPLES[name])
+        one: Parser = verbs.add_parser(
+            name, help=summary, description=summary, epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        one.set_defaults(command=run)
+        _source(one)
+        options.output(one)
+        return one
+
+    one = verb(
+        "check", "Log in by every database URL, as the application would.",
+        lambda s, o: postgres_check.check(
+            s, _meant(o), variables=o.env, wait=_seconds(o.wait), output=o.output
+        ),
+    )  # fmt: skip
+    one.add_argument(
+        "--env", action="append", default=[], metavar="NAME",
+        help="the URL in this environment variable, as a container has it; may be repeated",
+    )  # fmt: skip
+    one.add_argument("--wait", default="0s", metavar="TIME", help="try again for so long: 60s, 5m")
+
+    one = verb(
+        "apply", "Make the database accept the passwords that git says.",
+        lambda s, o: postgres_apply.apply(s, _meant(o), o.key, via=o.via, output=o.output),
+    )  # fmt: skip
+    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+    _via(one)
+
+    one = verb(
+        "bootstrap", "Make the roles, and the rotator that may change them: once.",
+        lambda s, o: postgres_bootstrap.bootstrap(
+            s, _meant(o), superuser=getattr(o, "as"), via=o.via, output=o.output
+        ),
+    )  # fmt: skip
+    one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
+    _via(one)
+
+
+def _source(one: Parser) -> None:
+    options.environment(one)
+    one.add_argument(
+        "--from", metavar="PATH",
+        help="what rolesOf derived, as a file or a mounted Secret; no key is needed then",
+    )  # fmt: skip
+
+
+def _via(one: Parser) -> None:
+    one.add_argument(
+        "--via", metavar="COMMAND",
+        help="break-glass: a command that ends in psql and reaches the server's own socket",
+    )  # fmt: skip
+
+
+def _meant(given: argparse.Namespace) -> Source:
+    return Source(given.environment, getattr(given, "from"))
+
+
+def _seconds(text: str) -> float:
+    """A time such as 60s or 5m; raises SopsmithError (usage)."""
+    match = re.fullmatch(r"([0-9]{1,6})(s|m|h)", text)
+    if match is None:
+        raise SopsmithError(Finding("usage", "a time is a number with s, m or h, such as 60s"))
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

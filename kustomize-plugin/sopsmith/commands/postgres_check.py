@@ -1,0 +1,69 @@
+"""`sopsmith postgres check`: log in by every database URL, as the application would."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sopsmith import report, repository
+from sopsmith.database import accounts, checking, ways
+from sopsmith.database.accounts import Source
+from sopsmith.database.checking import Checked
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding, exit_code
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.endpoint import Endpoint
+from sopsmith.voice import Session
+
+
+def check(
+    session: Session, source: Source, *, variables: Sequence[str], wait: float, output: str
+) -> int:
+    """Print what came of a login by every URL; the exit code is the findings'.
+
+    With `variables`, the URLs are those in the environment, as a container has them; `wait` says
+    for how many seconds to try again while one fails.
+    """
+    urls, known = _meant(session, source, variables)
+    if not urls:
+        hint = "derive one: url: {scheme: postgresql, …}"
+        raise SopsmithError(Finding("db-roles", "there is no database URL to check", hint=hint))
+
+    def check_all() -> list[Checked]:
+        return list(checking.check(urls, known, ways.login))
+
+    found = checking.wait(check_all, wait, time.monotonic, time.sleep)
+    findings = [each.finding for each in found if each.finding]
+    if output == "json":
+        tree = {"urls": [_tree(each) for each in found], "findings": report.findings_json(findings)}
+        session.write(report.as_json(tree))
+    else:
+        session.write(
+            report.table(("URL", "ROLE", "AT", "LOGIN"), map(_row, found), session.colour)
+        )
+        count = f"{len(found)} URL{'' if len(found) == 1 else 's'}"
+        session.write(report.told(findings, count, output="text", colour=session.colour))
+    return exit_code(findings)
+
+
+def _meant(
+    session: Session, source: Source, variables: Sequence[str]
+) -> tuple[Mapping[str, Endpoint], Sequence[Account]]:
+    if variables:
+        return checking.from_environment(session.env, variables), ()
+    if source.path is not None:
+        known = accounts.accounts(source, session.env)
+        return checking.of_accounts(known), known
+    rendered = accounts.checked(repository.leaf(source.where, session.env))
+    return checking.of_values(rendered.recipe, rendered.values), accounts.of_rendered(rendered)
+
+
+def _row(each: Checked) -> tuple[str, ...]:
+    return each.name, each.to.user or "-", each.to.place, each.attempt.words
+
+
+def _tree(each: Checked) -> dict[str, Any]:
+    attempt = each.attempt._asdict()
+    return {"url": each.name, "role": each.to.user, "at": each.to.place, **attempt,
+            "holds": each.holds}  # fmt: skip

@@ -1,0 +1,83 @@
+"""The database roles to work on: rendered from a recipe, or read from what a render left."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sopsmith import repository
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Access, Recipe
+from sopsmith.pipeline import render
+from sopsmith.pipeline.render import Rendered
+from sopsmith.postgres import account
+from sopsmith.postgres.account import Account
+from sopsmith.recipes import roles
+from sopsmith.repository import Leaf
+from sopsmith.tools import files
+
+FILE = "roles.json"  # in the folder of a mounted Secret
+
+
+class Source(NamedTuple):
+    """Where the roles come from: a recipe's environment, or a file or folder."""
+
+    where: str | None
+    path: str | None  # what `derive: {rolesOf: …}` gave; no key is needed then
+
+
+def accounts(source: Source, env: Mapping[str, str], names: Sequence[str] = ()) -> list[Account]:
+    """The accounts of these passwords, or of all.
+
+    Raises SopsmithError: db-roles, usage, file-unreadable, and what rendering raises.
+    """
+    if source.path is not None:
+        if source.where is not None:
+            message = "--from and --environment both say what is meant"
+            raise SopsmithError(Finding("usage", message, hint="give one of the two"))
+        found = _from_file(source.path)
+    else:
+        leaf = repository.leaf(source.where, env, names)
+        found = of_rendered(checked(leaf))
+    unknown = set(names) - {each.value for each in found}
+    if unknown:
+        message = f"{', '.join(sorted(unknown))} is the password of no role here"
+        known = ", ".join(each.value for each in found) or "none"
+        raise SopsmithError(Finding("db-roles", message, hint=f"known: {known}"))
+    if not found:
+        hint = "say beside a password how it is changed: role: {strategy: alternating, …}"
+        raise SopsmithError(Finding("db-roles", "no value is the password of a role", hint=hint))
+    return [each for each in found if not names or each.value in names]
+
+
+def checked(leaf: Leaf) -> Rendered:
+    """The leaf, rendered; raises SopsmithError with its findings where it could not be deployed."""
+    rendered = repository.rendered(leaf)
+    render.check([rendered])
+    return rendered
+
+
+def of_rendered(rendered: Rendered) -> list[Account]:
+    """The accounts of a rendered leaf; raises SopsmithError (db-roles)."""
+    return [_account(rendered, each) for each in roles.passwords(rendered.recipe)]
+
+
+def _account(rendered: Rendered, access: Access) -> Account:
+    recipe: Recipe = rendered.recipe
+    try:
+        return account.of(recipe, access, rendered.values, rendered.previous)
+    except KeyError as error:
+        message = f"can't be used while {error.args[0]} is absent"
+    except ValueError as error:
+        message = str(error)
+    raise SopsmithError(Finding("db-roles", message, recipe.file, access.password)) from None
+
+
+def _from_file(path: str) -> list[Account]:
+    name = os.path.join(path, FILE) if os.path.isdir(path) else path
+    try:
+        return list(account.read(files.named(name)))
+    except ValueError as error:
+        raise SopsmithError(Finding("db-roles", str(error), name)) from None

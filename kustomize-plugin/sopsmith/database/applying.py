@@ -1,0 +1,194 @@
+"""Make a database accept what git says of one password, or leave it as it is.
+
+Look, plan, change, log in, under one lock; idempotent, so that whoever was interrupted runs it
+again. Whatever is impure is in a Way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import observation, plan, scram, statements
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.channel import At, Channel, SqlError
+from sopsmith.postgres.endpoint import Endpoint
+from sopsmith.postgres.observation import Observed
+from sopsmith.postgres.plan import Plan
+from sopsmith.postgres.verdict import Attempt
+
+TRIES = 4  # of a login that has to be good: a pooler or a replica may need a moment
+PAUSE = 0.5  # seconds between them
+
+
+class Way(NamedTuple):
+    """How to reach a server, and what else is impure."""
+
+    login: Callable[[Endpoint], Attempt]
+    session: Callable[[Endpoint, str], AbstractContextManager[Channel]]
+    salt: Callable[[], bytes]
+    pause: Callable[[float], None]  # seconds
+    at: At = lambda point: None
+    via: Callable[[], AbstractContextManager[Channel]] | None = None  # in place of the rotator
+
+    def verifier(self, password: str, role: str) -> str:
+        """A verifier with fresh salt."""
+        return scram.verifier(password, self.salt())
+
+
+class Applied(NamedTuple):
+    """What came of it."""
+
+    account: Account
+    changes: tuple[str, ...]  # in words; none where all was right
+    logins: Mapping[str, Attempt]  # by the URLs' names
+
+
+def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
+    """Make the server accept the account's password; `unused` as in `plan.apply`.
+
+    Raises SopsmithError: db-unreachable, db-login, db-unverified, db-unknown, db-locked, db-failed,
+    and what `plan.apply` raises. Nothing is changed then, but where db-unknown says so.
+    """
+    with _channel(account, way) as channel:
+        seen = looked(account, channel, way)
+        accepts = _accepts(account, seen, way)
+        made = plan.apply(account, seen, accepts=accepts, verifier=way.verifier, unused=unused)
+        carry_out(account, made, channel, way)
+        logins = _confirmed(account, way)
+        bad = [each.finding(name, account.urls[name])
+               for name, each in logins.items() if not each.is_good]  # fmt: skip
+        if bad:
+            if not accepts:
+                carry_out(account, plan.undo(account, seen, way.verifier), channel, way)
+            raise SopsmithError(bad)
+    return Applied(account, tuple(each.words for each in made if each.words), logins)
+
+
+def _channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
+    """The way in that may change the password: the break-glass, the rotator, or the role itself."""
+    way.at("before connect")
+    if way.via is not None:
+        return way.via()
+    if account.rotator is not None:
+        return way.session(account.rotator, _rotator_name(account))
+    return way.session(*_itself(account, way))
+
+
+def _rotator_name(account: Account) -> str:
+    return f"{account.value}.role.rotator"
+
+
+def _itself(account: Account, way: Way) -> tuple[Endpoint, str]:
+    """The login as the role, by the password that it has: the one of now, or the previous."""
+    name, to = next(iter(account.urls.items()))
+    now = way.login(to)
+    if now.is_good or account.before is None or now.verdict != "wrong-password":
+        return to, name
+    return to.of(account.active, account.before.password), f"{name} (previous)"
+
+
+def looked(account: Account, channel: Channel, way: Way) -> Observed:
+    """Take the lock, which the session holds, and look at the roles.
+
+    Raises SopsmithError: db-locked, db-failed, db-unreachable.
+    """
+    way.at("after connect")
+    with spoken(account):
+        way.at("before lock")
+        channel.ask(statements.lock(account.marked))
+        way.at("after lock")
+        return look(account, channel)
+
+
+def look(account: Account, channel: Channel) -> Observed:
+    """What the server shows of the account's roles; raises SqlError."""
+    answer = channel.ask(observation.question(account))
+    try:
+        seen = observation.read(answer or "")
+        if not seen.can_read_verifiers:
+            return seen
+        return observation.read(answer or "", channel.ask(observation.verifiers(seen.roles)))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SqlError(None) from None
+
+
+def _accepts(account: Account, seen: Observed, way: Way) -> bool:
+    """Whether the active role has this password; by its verifier, or else by a login.
+
+    Raises SopsmithError where a login tells nothing about it: then nothing may be changed.
+    """
+    there = seen.roles.get(account.active)
+    if there is None or not there.can_log_in:
+        return False
+    if there.verifier is not None:
+        known = scram.is_of(there.verifier, account.now.text, account.active)
+        return bool(known) and scram.is_scram(there.verifier)
+    name, to = next(iter(account.urls.items()))
+    way.at("before probe")
+    attempt = way.login(to)
+    way.at("after probe")
+    if not attempt.is_answer and not (seen.can_read_verifiers and way.via):
+        raise SopsmithError(attempt.finding(name, to))
+    return attempt.proven
+
+
+def carry_out(account: Account, made: Plan, channel: Channel, way: Way) -> None:
+    """Run a plan in one transaction; raises SopsmithError (db-unknown, db-locked, db-failed, …)."""
+    if made:
+        with spoken(account):
+            channel.transact(statements.settings(account.marked), plan.sql(made), way.at)
+
+
+def _confirmed(account: Account, way: Way) -> dict[str, Attempt]:
+    """A login by every URL, as the application would."""
+    found = {}
+    for name, to in account.urls.items():
+        way.at("before login test")
+        found[name] = _patient(to, way)
+        way.at("after login test")
+    return found
+
+
+def _patient(to: Endpoint, way: Way) -> Attempt:
+    attempt = way.login(to)
+    for _ in range(TRIES - 1):
+        if attempt.is_good or attempt.verdict in ("unverified", "no-database", "no-password"):
+            break
+        way.pause(PAUSE)
+        attempt = way.login(to)
+    return attempt
+
+
+@contextmanager
+def spoken(account: Account) -> Iterator[None]:
+    """Turn an SqlError into the finding that people see."""
+    try:
+        yield
+    except SqlError as error:
+        raise SopsmithError(sql_finding(account, error)) from None
+
+
+def sql_finding(account: Account, error: SqlError) -> Finding:
+    """What a failed statement means."""
+    again = f"sopsmith postgres apply -e {account.environment}"
+    if error.state is None or error.state.startswith(("08", "57P")):
+        message = "no answer came, so nobody knows whether the change was made"
+        return Finding("db-unknown", message, field=account.value, hint=f"run it again: {again}")
+    if error.state == "42501":
+        message = "the server does not let this login do that"
+        hint = f"sopsmith postgres bootstrap -e {account.environment} gives the right"
+        return Finding("db-privilege", message, field=account.value, hint=hint)
+    if error.state in ("55P03", "57014", "XX000", "40001", "40P01"):
+        message = "somebody else changes the same roles"
+        return Finding("db-locked", message, field=account.value, hint=f"run it again: {again}")
+    if error.state == "25006":
+        message = "the server is read-only"
+        hint = "name the primary in the rotator's URL"
+        return Finding("db-standby", message, field=account.value, hint=hint)
+    message = f"the server refuses a statement, SQLSTATE {error.state}"
+    hint = "PostgreSQL's appendix A says what it means, and the server's log the rest"
+    return Finding("db-failed", message, field=account.value, hint=hint)

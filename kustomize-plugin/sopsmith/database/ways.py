@@ -1,0 +1,42 @@
+"""The real way to a server: libpq, or psql through a command; fresh salt and a clock that waits."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from sopsmith.database.applying import Way
+from sopsmith.postgres.channel import At, Channel
+from sopsmith.postgres.endpoint import Endpoint
+from sopsmith.postgres.scram import SALT
+from sopsmith.postgres.verdict import Attempt
+from sopsmith.tools import postgres, psql, redis
+
+
+def real(env: Mapping[str, str], via: str | None = None, at: At = lambda point: None) -> Way:
+    """The way to real servers; `via` is a command that ends in psql.
+
+    Raises SopsmithError: usage, program-missing.
+    """
+    channel = None if via is None else psql.psql(via, env)
+
+    @contextmanager
+    def through() -> Iterator[Channel]:
+        assert channel is not None  # noqa: S101 - used where there is a command
+        yield channel
+
+    return Way(
+        login=postgres.login,
+        session=postgres.session,
+        salt=lambda: os.urandom(SALT),
+        pause=time.sleep,
+        at=at,
+        via=None if channel is None else through,
+    )
+
+
+def login(to: Endpoint) -> Attempt:
+    """Log in to whichever database it is; raises SopsmithError (program-missing)."""
+    return postgres.login(to) if to.scheme == "postgresql" else redis.login(to)

@@ -1,0 +1,138 @@
+"""What a server shows of an account's roles: the question as SQL, and the answer. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.owners import SETTINGS
+from sopsmith.postgres.statements import literal
+
+PREFIX = "sopsmith "  # begins the comment of a role that is ours
+
+
+class Mark(NamedTuple):
+    """What the comment on a role says: public, and changed in one transaction with the role."""
+
+    app: str
+    environment: str
+    value: str
+    slot: str
+    version: int | None  # the one applied last
+    lowest: int | None  # an older one was retired and never comes back
+
+    @property
+    def text(self) -> str:
+        """The comment."""
+        return PREFIX + json.dumps(self._asdict(), separators=(",", ":"))
+
+
+class Seen(NamedTuple):
+    """One role on the server."""
+
+    can_log_in: bool
+    is_superuser: bool
+    is_ours: bool  # to change, for whoever asked
+    member_of: tuple[str, ...]
+    becomes: str | None  # ALTER ROLE … SET role
+    comment: str | None
+    sessions: tuple[str, ...]  # application names
+    verifier: str | None = None  # where it may be read
+
+
+class Observed(NamedTuple):
+    """A server, as far as the roles are concerned."""
+
+    version: int  # such as 160004
+    in_recovery: bool
+    user: str
+    is_superuser: bool
+    can_read_verifiers: bool
+    roles: Mapping[str, Seen]
+    others: tuple[str, ...]  # names of roles by which other owners are known
+    settings: Mapping[str, str]  # likewise
+
+    def mark(self, role: str) -> Mark | None:
+        """What was applied last, as the role's comment says."""
+        seen = self.roles.get(role)
+        return read_mark(seen.comment) if seen and seen.comment else None
+
+
+def nothing() -> Observed:
+    """A server that has none of the roles, before its first start."""
+    return Observed(0, False, "", True, False, {}, (), {})
+
+
+def question(account: Account) -> str:
+    """One statement that gives the answer as JSON; every login may ask it."""
+    names = {*account.roles, *filter(None, (account.owner,))}
+    if account.rotator is not None:
+        names.add(account.rotator.user)
+    listed = ", ".join(map(literal, sorted(names)))
+    return _QUESTION.format(names=listed, settings=", ".join(map(literal, SETTINGS)))
+
+
+_QUESTION = """\
+SELECT json_build_object(
+  'version', current_setting('server_version_num')::int,
+  'in_recovery', pg_is_in_recovery(),
+  'user', current_user,
+  'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
+  'can_read_verifiers', has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT'),
+  'roles', (SELECT coalesce(json_object_agg(r.rolname, json_build_object(
+      'can_log_in', r.rolcanlogin,
+      'is_superuser', r.rolsuper,
+      'is_ours', (SELECT m.rolsuper OR (m.rolcreaterole AND NOT r.rolsuper AND
+          (current_setting('server_version_num')::int < 160000
+           OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')))
+        FROM pg_roles m WHERE m.rolname = current_user),
+      'member_of', (SELECT coalesce(json_agg(o.rolname ORDER BY 1), '[]')
+        FROM pg_auth_members a JOIN pg_roles o ON o.oid = a.roleid WHERE a.member = r.oid),
+      'becomes', (SELECT split_part(c, '=', 2) FROM unnest(r.rolconfig) c WHERE c LIKE 'role=%'),
+      'comment', shobj_description(r.oid, 'pg_authid'),
+      'sessions', (SELECT coalesce(json_agg(coalesce(s.application_name, '')), '[]')
+        FROM pg_stat_activity s WHERE s.usesysid = r.oid AND s.pid <> pg_backend_pid())
+    )), '{{}}') FROM pg_roles r WHERE r.rolname IN ({names})),
+  'others', (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
+    WHERE rolname IN ('streaming_replica', 'robot_zmon', 'zalandos', 'cron_admin',
+      'ccp_monitoring') OR rolname LIKE '\\_crunchy%' OR rolname LIKE 'v-%'),
+  'settings', (SELECT json_object_agg('cnpg.config_sha256',
+        coalesce(current_setting('cnpg.config_sha256', true), ''))::jsonb ||
+      coalesce(json_object_agg(name, setting), '{{}}')::jsonb FROM pg_settings
+    WHERE name IN ({settings}))
+);
+"""
+
+
+def verifiers(names: Iterable[str]) -> str:
+    """The verifiers of roles as JSON, for who may read them."""
+    listed = ", ".join(map(literal, names))
+    return (
+        "SELECT coalesce(json_object_agg(rolname, rolpassword), '{}') FROM pg_authid"
+        f" WHERE rolname IN ({listed}) AND rolpassword IS NOT NULL;\n"
+    )
+
+
+def read(answer: str, verifiers: str | None = None) -> Observed:
+    """The answer; ValueError, KeyError or TypeError where it is none."""
+    tree = json.loads(answer)
+    known = json.loads(verifiers) if verifiers else {}
+    roles = {name: _seen(each, known.get(name)) for name, each in tree["roles"].items()}
+    return Observed(**{**tree, "roles": roles, "others": tuple(tree["others"])})
+
+
+def _seen(tree: Mapping[str, Any], verifier: str | None) -> Seen:
+    lists = {field: tuple(tree[field]) for field in ("member_of", "sessions")}
+    return Seen(**{**tree, **lists, "verifier": verifier})
+
+
+def read_mark(comment: str) -> Mark | None:
+    """A comment of ours; None for anybody else's."""
+    if not comment.startswith(PREFIX):
+        return None
+    try:
+        return Mark(**json.loads(comment.removeprefix(PREFIX)))
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,313 @@
+"""What has to change on a server so that it accepts what git says, or why nothing may. Pure.
+
+Of two alternating roles one is changed only while nobody can be using it: it is new, or `retire`
+has closed it. Whatever else is asked is refused before any harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import owners, scram, statements
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.observation import Mark, Observed, Seen, nothing
+
+Verifier = Callable[[str, str], str]
+"""Makes the verifier of a password for a role: (password, role) → text."""
+
+
+class Change(NamedTuple):
+    """One change of a role."""
+
+    words: str
+    statements: tuple[str, ...]
+
+
+Plan = tuple[Change, ...]
+
+
+def sql(plan: Plan) -> tuple[str, ...]:
+    """The statements of a plan, in their order."""
+    return tuple(line for change in plan for line in change.statements)
+
+
+# --- apply ----------------------------------------------------------------------------------------
+
+
+def apply(
+    account: Account, seen: Observed, *, accepts: bool, verifier: Verifier, unused: bool = False
+) -> Plan:
+    """The changes that let the application log in with what git says; none where it can.
+
+    `accepts`: the active role has this password already. `unused`: it is known of an open role that
+    nobody can log in to it, so that changing it harms nobody.
+    Raises SopsmithError: db-standby, foreign-owner, db-retired, db-in-use, db-other-app,
+    db-privilege, db-adopt.
+    """
+    check_server(account, seen)
+    if account.strategy == "in-place":
+        return _in_place(account, seen, accepts=accepts, verifier=verifier)
+    return _alternating(account, seen, accepts=accepts, verifier=verifier, unused=unused)
+
+
+def check_server(account: Account, seen: Observed) -> None:
+    """Refuse a server, or a version of the password, that must not be touched.
+
+    Raises SopsmithError: db-standby, foreign-owner, db-other-app, db-retired.
+    """
+    if seen.in_recovery:
+        hint = "name the primary in the rotator's URL"
+        message = "the server is a standby or in recovery, which changes nothing"
+        raise SopsmithError(Finding("db-standby", message, field=account.value, hint=hint))
+    owner = owners.owner_of(seen.others, seen.settings)
+    if owner is not None:
+        raise SopsmithError(owners.refusal(owner))
+    mark = seen.mark(account.marked)
+    if mark is None:
+        return
+    if (mark.app, mark.environment, mark.value) != _identity(account):
+        message = f"{account.marked} belongs to {mark.value} of {mark.app} in {mark.environment}"
+        hint = "another database, or other names for the roles"
+        raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
+    if is_retired(account, mark):
+        message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
+        hint = f"sopsmith rotate {account.value} -e {account.environment}: forward, not back"
+        raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
+
+
+def is_retired(account: Account, mark: Mark | None) -> bool:
+    """Whether what git says is older than what may come back."""
+    lowest = mark.lowest if mark else None
+    version = account.now.version
+    return lowest is not None and version is not None and version < lowest
+
+
+def _identity(account: Account) -> tuple[str, str, str]:
+    return account.app, account.environment, account.value
+
+
+def marking(account: Account, seen: Observed, lowest: int | None = None) -> Change | None:
+    """The comment that says what is applied now; None where it says so already."""
+    old = seen.mark(account.marked)
+    lowest = lowest if lowest is not None else (old.lowest if old else None)
+    new = Mark(*_identity(account), account.slot, account.now.version, lowest)
+    if new == old:
+        return None
+    return Change("", (statements.mark(account.marked, new.text),))
+
+
+def _alternating(
+    account: Account, seen: Observed, *, accepts: bool, verifier: Verifier, unused: bool
+) -> Plan:
+    owner = account.owner or ""
+    plan = [*_owner(owner, seen)]
+    for role in account.roles:
+        plan += _joined(role, owner, seen)
+    if not accepts:
+        active = seen.roles.get(account.active)
+        if active is not None and active.can_log_in and not unused:
+            raise SopsmithError(_in_use(account, active, seen.mark(owner)))
+        hashed = verifier(account.now.text, account.active)
+        words = f"{account.active} gets the password of {account.title}"
+        plan.append(Change(words, (statements.open_role(account.active, hashed),)))
+    marked = marking(account, seen)
+    changes = (*plan, *([marked] if marked else []))
+    _check_rights(account, seen, changes)
+    return changes
+
+
+def _owner(owner: str, seen: Observed) -> Plan:
+    there = seen.roles.get(owner)
+    if there is None:
+        return (Change(f"{owner} is made, the owner", (statements.create_owner(owner),)),)
+    if there.can_log_in:
+        message = f"{owner} can log in, so it can't be the owner of alternating roles"
+        hint = "sopsmith postgres adopt shows the plan for a database with one role"
+        raise SopsmithError(Finding("db-adopt", message, hint=hint))
+    return ()
+
+
+def _joined(role: str, owner: str, seen: Observed) -> Plan:
+    there = seen.roles.get(role)
+    create = () if there else (statements.create_login(role),)
+    if there and there.is_superuser:
+        message = f"{role} is a superuser"
+        hint = "an application needs a role of its own: sopsmith postgres adopt"
+        raise SopsmithError(Finding("db-adopt", message, hint=hint))
+    if there and owner in there.member_of and _becomes(there) == owner:
+        return ()
+    words = f"{role} {'joins' if there else 'is made, in'} {owner}"
+    return (Change(words, (*create, *statements.join(role, owner))),)
+
+
+def _becomes(role: Seen) -> str:
+    return (role.becomes or "").strip('"')
+
+
+def _in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
+    """Why an open role with another password stays as it is."""
+    who = ""
+    if active.sessions:
+        names = ", ".join(sorted({each or "(no name)" for each in active.sessions})[:5])
+        who = f", {len(active.sessions)} sessions of {names}"
+    held = "another password"
+    if mark is not None and mark.slot == account.slot and mark.version is not None:
+        held = f"version {mark.version}"
+    message = f"{account.active} is open with {held}, so pods may hold it{who}"
+    hint = (
+        f"sopsmith postgres retire -e {account.environment} closes what nobody uses; or "
+        f"sopsmith rotate {account.value} -e {account.environment} takes the other role"
+    )
+    return Finding("db-in-use", message, field=account.title, hint=hint)
+
+
+def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Verifier) -> Plan:
+    role = account.active
+    there = seen.roles.get(role)
+    is_self = seen.user == role
+    if there is None and not accepts:
+        message = f"the role {role} does not exist"
+        hint = f"sopsmith postgres bootstrap -e {account.environment}"
+        raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
+    plan: list[Change] = []
+    if not accepts:
+        hashed = verifier(account.now.text, role)
+        words = f"{role} gets the password of {account.title}"
+        change = statements.set_password if is_self else statements.open_role
+        plan.append(Change(words, (change(role, hashed),)))
+    marked = marking(account, seen) if there and there.is_ours else None
+    changes = (*plan, *([marked] if marked else []))
+    if not is_self:
+        _check_rights(account, seen, changes)
+    return changes
+
+
+def _check_rights(account: Account, seen: Observed, plan: Plan) -> None:
+    """Before PostgreSQL says it in the middle of a plan."""
+    mine = [name for name in (*account.roles, account.owner) if name in seen.roles]
+    foreign = [name for name in mine if name and not seen.roles[name].is_ours]
+    if plan and foreign and not seen.is_superuser:
+        message = f"{seen.user} may not change {', '.join(foreign)}"
+        hint = f"sopsmith postgres bootstrap -e {account.environment} gives it the right"
+        raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
+
+
+# --- undoing, retiring ----------------------------------------------------------------------------
+
+
+def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
+    """Put the active role back to what it was when it was looked at, after a change that no login
+    confirms; an in-place password whose verifier nobody could read goes back to the previous one.
+    """
+    role = account.active
+    was = seen.roles.get(role)
+    if account.strategy == "alternating":
+        if was is not None and was.can_log_in and was.verifier:
+            back = statements.open_role(role, was.verifier)
+        else:
+            back = statements.close_role(role)
+        words = f"{role} is as it was"
+    elif was is not None and was.verifier:
+        back, words = statements.set_password(role, was.verifier), f"{role} has its former password"
+    elif account.before is not None:
+        hashed = verifier(account.before.text, role)
+        back, words = statements.set_password(role, hashed), f"{role} has the previous password"
+    else:
+        return ()
+    comment = was.comment if was else None
+    marked = seen.roles.get(account.marked)
+    old = marked.comment if marked else comment
+    is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
+    marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
+    return (Change(words, (back, *marks)),)
+
+
+def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
+    """Close the role that the application does not use any more; none where it is closed.
+
+    `consumers`: who still refers to it. Raises SopsmithError: db-in-use, db-not-alternating, and
+    what `check_server` raises.
+    """
+    check_server(account, seen)
+    other = account.other
+    if other is None:
+        message = "has one role, which stays in use"
+        raise SopsmithError(Finding("usage", message, field=account.value))
+    there = seen.roles.get(other)
+    if there is None or not there.can_log_in:
+        return ()
+    mark = seen.mark(account.marked)
+    if mark is None or (mark.slot, mark.version) != (account.slot, account.now.version):
+        message = f"{account.active} is not known to be in use: {account.title} was not applied"
+        hint = f"sopsmith postgres apply -e {account.environment}"
+        raise SopsmithError(Finding("db-in-use", message, field=account.value, hint=hint))
+    if consumers or there.sessions:
+        raise SopsmithError(_still(account, other, there, consumers))
+    marked = marking(account, seen, lowest=account.now.version)
+    close = Change(f"{other} is closed", (statements.close_role(other),))
+    return (close, *([marked] if marked else []))
+
+
+def _still(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:
+    sessions = sorted({each or "(no name)" for each in there.sessions})
+    who = [*consumers, *(f"a session of {each}" for each in sessions)]
+    shown = ", ".join(who[:10]) + (", …" if len(who) > 10 else "")
+    hint = "restart or end them, then run it again; --grace says how long none may be seen"
+    return Finding("db-in-use", f"{other} is still used: {shown}", field=account.value, hint=hint)
+
+
+# --- the first time -------------------------------------------------------------------------------
+
+
+def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
+    """All that only a superuser can do: the rotator, the roles, its right to change them.
+
+    Idempotent; a role that has a password keeps it. Raises what `check_server` raises.
+    """
+    check_server(account, seen)
+    plan: list[Change] = []
+    rotator = account.rotator
+    if rotator is not None and rotator.password is not None:
+        hashed = verifier(rotator.password.text() or "", rotator.user)
+        made = statements.create_rotator(rotator.user, hashed)
+        plan.append(Change(f"{rotator.user} may change passwords", made))
+    if account.owner is not None:
+        plan += _owner(account.owner, seen)
+        for role in account.roles:
+            plan += _joined(role, account.owner, seen)
+        databases = dict.fromkeys(each.database for each in account.urls.values())
+        owned = tuple(statements.own_database(each, account.owner) for each in databases)
+        plan.append(Change(f"{account.owner} owns the database", owned))
+    elif account.active not in seen.roles and account.active != (rotator and rotator.user):
+        made = (statements.create_login(account.active),)
+        plan.append(Change(f"{account.active} is made", made))
+    plan += _opened(account, seen, verifier)
+    if rotator is not None:
+        mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
+        grants = tuple(statements.administer(name, rotator.user) for name in mine)
+        plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
+    marked = None if account.active in seen.roles else marking(account, seen)
+    return (*plan, *([marked] if marked else []))
+
+
+def first_start(accounts: Sequence[Account]) -> str:
+    """The bootstrap of a server that has nothing yet, as one script; the same every time."""
+    plans = [bootstrap(each, nothing(), scram.steady_verifier) for each in accounts]
+    lines = dict.fromkeys(line for made in plans for line in sql(made))
+    return statements.script(lines)
+
+
+def _opened(account: Account, seen: Observed, verifier: Verifier) -> Plan:
+    """A role that is there keeps what it has: `apply` decides about that."""
+    if account.active in seen.roles or _is_rotator(account):
+        return ()
+    hashed = verifier(account.now.text, account.active)
+    words = f"{account.active} gets the password of {account.title}"
+    return (Change(words, (statements.open_role(account.active, hashed),)),)
+
+
+def _is_rotator(account: Account) -> bool:
+    return account.rotator is not None and account.active == account.rotator.user

@@ -1,0 +1,219 @@
+"""Log in to PostgreSQL and run SQL there, by libpq through psycopg.
+
+Straight on libpq's own functions: of a login that fails only libpq's trace tells the SQLSTATE, and
+whatever hangs ends at a time limit. The texts of libpq and the server quote values and stay here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres.channel import At, SqlError
+from sopsmith.postgres.endpoint import Endpoint
+from sopsmith.postgres.verdict import Attempt, Refusal, attempt
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn, PGresult
+
+CONNECT = 10.0  # seconds for a login
+QUERY = 30.0  # seconds for one statement
+_CODE = re.compile(rb'\tErrorResponse\t.* C "([0-9A-Z]{5})"')
+_PROVEN = b"\tAuthenticationSASLFinal\t"
+# Nothing but the URL may give the password or the way, and nothing but SCRAM prove it.
+_ALONE = {"passfile": os.devnull, "client_encoding": "UTF8", "gssencmode": "disable"}
+_STATE = (
+    "SELECT pg_is_in_recovery()::int::text || (current_setting('transaction_read_only') = 'on')"
+    "::int::text"
+)
+
+
+class Session(NamedTuple):
+    """A login that stands."""
+
+    conn: PGconn
+    seconds: float = QUERY  # for one statement
+
+    def ask(self, sql: str) -> str | None:
+        """Run statements; the first field that the last one gives, as text. Raises SqlError."""
+        result = _result(self.conn, sql, time.monotonic() + self.seconds)
+        value = result.get_value(0, 0) if result.ntuples else None
+        return None if value is None else bytes(value).decode()
+
+    def transact(self, before: str, statements: Sequence[str], at: At) -> None:
+        """Run these in one transaction, after `before` in the same; raises SqlError.
+
+        Where no answer to the COMMIT comes, nobody knows whether it was carried out.
+        """
+        steps = (("begin", f"BEGIN; {before}"), ("alter", ";\n".join(statements)),
+                 ("commit", "COMMIT"))  # fmt: skip
+        for name, sql in steps:
+            at(f"before {name}")
+            self.ask(sql)
+            at(f"after {name}")
+
+
+def login(to: Endpoint, seconds: float = CONNECT) -> Attempt:
+    """Try a login by SCRAM alone, so that it proves the password.
+
+    Raises SopsmithError (program-missing).
+    """
+    if to.password is None:
+        return Attempt("no-password", False)
+    with _dialled(to, seconds, {"require_auth": "scram-sha-256"}) as (conn, refusal):
+        if refusal is not None:
+            return attempt(refusal)
+        try:
+            state = Session(conn, seconds).ask(_STATE) or "00"
+        except SqlError as error:
+            return attempt(Refusal(error.state, "server", proven=True))
+        return Attempt("reachable", True, state[0] == "1", state[1] == "1")
+
+
+@contextmanager
+def session(to: Endpoint, name: str) -> Iterator[Session]:
+    """A session for SQL; `name` is the URL's.
+
+    Raises SopsmithError: program-missing, and db-unreachable, db-login or db-unverified where the
+    login fails.
+    """
+    with _dialled(to, CONNECT, {"require_auth": "scram-sha-256"}) as (conn, refusal):
+        if refusal is not None:
+            raise SopsmithError(attempt(refusal).finding(name, to))
+        yield Session(conn)
+
+
+@contextmanager
+def _dialled(
+    to: Endpoint, seconds: float, also: dict[str, str]
+) -> Iterator[tuple[PGconn, Refusal | None]]:
+    """A connection, and why it does not stand where it does not; closed in the end."""
+    psycopg = _psycopg()
+    with _trace() as trace:
+        with _own_environment():
+            conn = psycopg.pq.PGconn.connect_start(_conninfo(psycopg, to, also))
+        try:
+            refusal = _dial(conn, trace, time.monotonic() + seconds)
+            yield conn, refusal
+        finally:
+            conn.finish()
+
+
+@contextmanager
+def _trace() -> Iterator[int]:
+    """A file in memory, for what libpq tells of a login; it sees no password there."""
+    descriptor = os.memfd_create("libpq") if hasattr(os, "memfd_create") else _nameless()
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _nameless() -> int:
+    import tempfile
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+def _conninfo(psycopg: Any, to: Endpoint, also: dict[str, str]) -> bytes:
+    secret = {} if to.password is None else {"password": to.password.text() or ""}
+    place = {"host": to.host, "port": to.port, "dbname": to.database, "user": to.user}
+    text: str = psycopg.conninfo.make_conninfo(**_ALONE, **to.options, **place, **secret, **also)
+    return text.encode()
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Hide libpq's own variables (PGPASSWORD, PGSERVICE, PGOPTIONS, …) while it reads them."""
+    hidden = {name: text for name, text in os.environ.items() if name.startswith("PG")}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _dial(conn: PGconn, trace: int, until: float) -> Refusal | None:
+    """Wait for the login to stand, or say why it does not."""
+    from psycopg import pq
+
+    if conn.status == pq.ConnStatus.BAD:
+        return Refusal(None, "network")
+    conn.trace(trace)
+    step = int(pq.PollingStatus.WRITING)
+    while step not in (pq.PollingStatus.OK, pq.PollingStatus.FAILED):
+        if not _ready(conn, until, write=step == pq.PollingStatus.WRITING):
+            return Refusal(None, "network")
+        step = conn.connect_poll()
+    conn.untrace()  # which writes out what it has
+    if step == pq.PollingStatus.OK:
+        return None
+    seen = os.pread(trace, 1 << 20, 0)
+    codes = _CODE.findall(seen)
+    return Refusal(codes[-1].decode() if codes else None, _stage(conn), _PROVEN in seen)
+
+
+def _stage(conn: PGconn) -> Any:
+    """How far a login came: libpq's own words, which no server translates."""
+    text = conn.get_error_message()
+    if "authentication method requirement" in text or "channel binding" in text:
+        return "auth"
+    is_tls = any(word in text for word in ("SSL", "certificate", "TLS"))
+    return "tls" if is_tls else "network"
+
+
+def _ready(conn: PGconn, until: float, *, write: bool) -> bool:
+    """Wait until the connection can be read, or written; False when the time is over."""
+    ends = ([], [conn.socket]) if write else ([conn.socket], [])
+    left = until - time.monotonic()
+    return left > 0 and any(select.select(*ends, [], left))
+
+
+def _result(conn: PGconn, sql: str, until: float) -> PGresult:
+    """What the last of these statements gives; raises SqlError for the first that fails."""
+    import psycopg
+    from psycopg import pq
+
+    last: PGresult | None = None
+    state: str | None = None
+    is_bad = False
+    try:
+        conn.send_query(sql.encode())
+        while True:
+            while conn.is_busy():
+                if not _ready(conn, until, write=False):
+                    raise SqlError(None)
+                conn.consume_input()
+            result = conn.get_result()
+            if result is None:
+                break
+            last = result
+            if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+                is_bad = True
+                field = result.error_field(pq.DiagnosticField.SQLSTATE)
+                state = bytes(field).decode() if field else None
+    except psycopg.Error:
+        raise SqlError(None) from None
+    if is_bad or last is None or conn.status != pq.ConnStatus.OK:
+        raise SqlError(state)
+    return last
+
+
+def _psycopg() -> Any:
+    try:
+        import psycopg
+        import psycopg.conninfo
+    except ImportError:
+        hint = "pip install 'PATH_OF_THE_CHECKOUT[postgres]'"
+        message = "the psycopg package is not installed"
+        raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
+    return psycopg

@@ -1,0 +1,68 @@
+"""Run SQL through a command that reaches a server's own socket, such as `kubectl exec -i … psql`.
+
+For the database that nobody can log in to any more. The SQL goes in by stdin and holds verifiers
+only; whatever the command says on stderr stays here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import statements
+from sopsmith.postgres.channel import At, SqlError
+from sopsmith.tools import process
+
+TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
+_FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
+_STATE = re.compile(rb"ERROR:\s+([0-9A-Z]{5})\b")
+
+
+class Psql(NamedTuple):
+    """A command that ends in psql; each call of it is a session of its own."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+
+    def ask(self, sql: str) -> str | None:
+        """Run statements; the first field that the last one gives. Raises SqlError."""
+        lines = self._run(sql).decode("utf-8", "replace").splitlines()
+        return next((line for line in reversed(lines) if line.strip()), None)
+
+    def transact(self, before: str, made: Sequence[str], at: At) -> None:
+        """Run these in one transaction, after `before` in the same; raises SqlError."""
+        at("before commit")
+        self._run(statements.script(made, before))
+        at("after commit")
+
+    def _run(self, sql: str) -> bytes:
+        result = process.run(process.Call(self.argv, sql.encode(), self.env), TIMEOUT)
+        if isinstance(result, process.Failed):
+            raise SqlError(None)
+        if result.status:
+            state = _STATE.search(result.stderr)
+            raise SqlError(state[1].decode() if state else None)
+        return result.stdout
+
+
+def psql(command: str, env: Mapping[str, str]) -> Psql:
+    """The channel of a command line; psql's own flags are added to it.
+
+    Raises SopsmithError: usage, program-missing.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if not words:
+        hint = "--via 'kubectl exec -i postgres-0 -- psql -U postgres'"
+        raise SopsmithError(Finding("usage", "--via names no command", hint=hint))
+    program = words[0] if os.path.isabs(words[0]) else process.which(words[0], env.get("PATH", ""))
+    if program is None:
+        raise SopsmithError(Finding("program-missing", f"{words[0]} is not on PATH"))
+    return Psql((program, *words[1:], *_FLAGS), env)
