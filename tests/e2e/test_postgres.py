@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from sopsmith.text import document
-from tests.e2e.conftest import Postgres
 from tests.repository import Repo
+from tests.servers import Server
 
 LOGINS = 400
 PLAIN = {"sslmode": "disable"}  # this server speaks no TLS
@@ -47,14 +47,14 @@ AWKWARD = {
 }
 
 
-def url(postgres: Postgres, user: str, password: str, database: str) -> dict[str, Any]:
+def url(postgres: Server, user: str, password: str, database: str) -> dict[str, Any]:
     """A value: the URL of these parts, at the test's server."""
     parts = {"user": user, "password": password, "path": database}
     server = {"scheme": "postgresql", "host": "127.0.0.1", "port": postgres.port}
     return {"derive": {"url": {**server, **parts, "query": PLAIN}}}
 
 
-def refused(repo: Repo, postgres: Postgres, logins: dict[str, dict[str, str]]) -> list[str]:
+def refused(repo: Repo, postgres: Server, logins: dict[str, dict[str, str]]) -> list[str]:
     """Give all the logins in one component; name those that don't get where they should."""
     given = {
         f"{part}_{n}": text
@@ -76,7 +76,7 @@ def refused(repo: Repo, postgres: Postgres, logins: dict[str, dict[str, str]]) -
     return wrong
 
 
-def test_400_random_base64_passwords_log_in(repo: Repo, postgres: Postgres) -> None:
+def test_400_random_base64_passwords_log_in(repo: Repo, postgres: Server) -> None:
     given = {f"PASSWORD_{n}": b64encode(token_bytes(32)).decode() for n in range(LOGINS)}
     assert set("/+=") <= set("".join(map(repo.canary, given.values())))
     urls = {
@@ -91,13 +91,13 @@ def test_400_random_base64_passwords_log_in(repo: Repo, postgres: Postgres) -> N
 
 
 @pytest.mark.parametrize("part", ["USER", "PASSWORD", "DATABASE"])
-def test_awkward_parts_log_in(repo: Repo, postgres: Postgres, part: str) -> None:
+def test_awkward_parts_log_in(repo: Repo, postgres: Server, part: str) -> None:
     plain = {"USER": "plain", "PASSWORD": "plain", "DATABASE": "plain"}
     logins = {name: {**plain, part: text} for name, text in AWKWARD.items()}
     assert refused(repo, postgres, logins) == []
 
 
-def test_awkward_parts_log_in_together(repo: Repo, postgres: Postgres) -> None:
+def test_awkward_parts_log_in_together(repo: Repo, postgres: Server) -> None:
     logins = {
         name: {"USER": text, "PASSWORD": text, "DATABASE": text} for name, text in AWKWARD.items()
     }
@@ -105,7 +105,7 @@ def test_awkward_parts_log_in_together(repo: Repo, postgres: Postgres) -> None:
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "production"])
-def test_database_url_of_the_example_logs_in(example: Repo, postgres: Postgres, name: str) -> None:
+def test_database_url_of_the_example_logs_in(example: Repo, postgres: Server, name: str) -> None:
     """The example's own recipe, pointed at the test's server by a leaf over the same base."""
     recipe = document.parse((example.path / f"overlays/{name}/recipe.yaml").read_bytes())
     values = recipe["spec"].pop("values")
@@ -121,7 +121,7 @@ def test_database_url_of_the_example_logs_in(example: Repo, postgres: Postgres, 
     assert postgres.login(backend["DATABASE_URL"].decode()) == expected
 
 
-def test_the_server_asks_for_the_password(postgres: Postgres) -> None:
+def test_the_server_asks_for_the_password(postgres: Server) -> None:
     """Without this the logins above would prove nothing."""
     postgres.role("careful", "right")
     server = f"127.0.0.1:{postgres.port}/postgres?sslmode=disable"

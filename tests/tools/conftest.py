@@ -1,4 +1,4 @@
-"""The repository with hooks, built once and copied for every test that commits to it."""
+"""The repository with hooks, built once and copied for every test; PostgreSQL, three times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests import hooked
+from tests.programs import needed
 from tests.repository import Repo
+from tests.servers import LOUD, Server, server
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,24 @@ def guarded(template: Repo, tmp_path: Path) -> Iterator[Repo]:
     repo = hooked.copied(template, tmp_path)
     yield repo
     assert list(repo.singing()) == []
+
+
+@pytest.fixture(scope="session")
+def postgres18() -> Iterator[Server]:
+    """A server that says all it hears, for the session; so are the others."""
+    yield from _started(18)
+
+
+@pytest.fixture(scope="session")
+def postgres16() -> Iterator[Server]:
+    yield from _started(16)
+
+
+@pytest.fixture(scope="session")
+def postgres15() -> Iterator[Server]:
+    yield from _started(15)
+
+
+def _started(version: int) -> Iterator[Server]:
+    with server(needed(version), settings=LOUD) as started:
+        yield started
