@@ -75,10 +75,16 @@ class Server(NamedTuple):
             return connection.execute(question).fetchall()
 
     def role(self, user: str, password: str | None = None, options: str = "LOGIN") -> None:
-        """Create a role, in place of one that may be there; the server hears only a verifier."""
-        self.owner_run(SQL("DROP ROLE IF EXISTS {}").format(Identifier(user)))
-        create = SQL("CREATE ROLE {} ").format(Identifier(user)) + SQL(options)
-        self.owner_run(create)
+        """Create a role; the server hears only a verifier.
+
+        It takes the place of one that may be there and of what that one has in `postgres`.
+        """
+        name = Identifier(user)
+        known = SQL("select 1 from pg_roles where rolname = {}").format(Literal(user))
+        if self.owner_ask(known):
+            self.owner_run(SQL("DROP OWNED BY {}").format(name))
+            self.owner_run(SQL("DROP ROLE {}").format(name))
+        self.owner_run(SQL("CREATE ROLE {} ").format(name) + SQL(options))
         if password is not None:
             self.change(user, password)
 
