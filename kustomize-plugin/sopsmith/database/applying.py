@@ -109,7 +109,7 @@ def look(account: Account, channel: Channel) -> Observed:
     answer = channel.ask(observation.question(account))
     try:
         seen = observation.read(answer or "")
-        if not seen.can_read_verifiers:
+        if not seen.roles or not seen.can_read_verifiers:
             return seen
         return observation.read(answer or "", channel.ask(observation.verifiers(seen.roles)))
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -1,0 +1,109 @@
+"""An application with a database: its recipe, and a server that knows nothing of it yet."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.repository import Repo, Run
+from tests.servers import Server
+
+_NUMBERS = itertools.count(1)
+
+
+class Shop(NamedTuple):
+    """A repository and the server of its database; roles and database are named like `name`."""
+
+    repo: Repo
+    server: Server
+    name: str
+
+    @property
+    def roles(self) -> tuple[str, str]:
+        """The two that take turns."""
+        return f"{self.name}_a", f"{self.name}_b"
+
+    @property
+    def via(self) -> str:
+        """The break-glass: psql on the server's own socket, as its superuser."""
+        programs, folder, port = self.server.programs, self.server.folder, self.server.port
+        return f"{programs}/psql -h {folder} -p {port} -U owner -d {self.name}"
+
+    def postgres(self, verb: str, *argv: str, **env: str | None) -> Run:
+        """Run `sopsmith postgres VERB`."""
+        return self.repo.cli("postgres", verb, *argv, **env)
+
+    def bootstrap(self) -> None:
+        """Make the roles by break-glass."""
+        run = self.postgres("bootstrap", "--via", self.via)
+        assert run.code == 0, run.err
+
+    def rotate(self, *names: str) -> None:
+        """The application's password gets its next version."""
+        run = self.repo.cli("rotate", *(names or ("POSTGRES_PASSWORD",)))
+        assert run.code == 0, run.err
+
+    def value(self, name: str) -> str:
+        """A value as it is now."""
+        run = self.repo.cli("get", name)
+        assert run.code == 0, run.err
+        return run.out
+
+    def logs_in(self, url: str | None = None) -> tuple[str, str] | None:
+        """Session and current role of a login as the application does it; None if refused."""
+        found = self.server.login(url or self.value("DATABASE_URL"))
+        return found and (found[0], found[1])
+
+    def leaf(self) -> dict[str, Any]:
+        """The values of the leaf's own text."""
+        text = (self.repo.path / "overlay/recipe.yaml").read_text()
+        values: dict[str, Any] = json.loads(text)["spec"]["values"]
+        return values
+
+
+def shop(repo: Repo, server: Server, strategy: str = "alternating", **values: Any) -> Shop:
+    """A recipe with a database password of this strategy, and an empty database."""
+    name = f"shop{next(_NUMBERS)}"
+    server.database(name)
+    made = Shop(repo, server, name)
+    place = {"host": "127.0.0.1", "port": server.port, "path": name, "scheme": "postgresql"}
+    place["query"] = {"sslmode": "disable"}
+
+    def url(user: str, password: str) -> dict[str, Any]:
+        return {"derive": {"url": {**place, "user": user, "password": f"$({password})"}}}
+
+    alternating = strategy == "alternating"
+    role = {"strategy": strategy, "rotator": "ROTATOR_URL"}
+    role |= {"owner": f"{name}_owner"} if alternating else {}
+    names = {
+        "ROLE_A": {"default": made.roles[0]},
+        "ROLE_B": {"default": made.roles[1]},
+        "ROLE": {"derive": {"alternate": {"a": "ROLE_A", "b": "ROLE_B",
+                                          "slotOf": "POSTGRES_PASSWORD"}}},
+    }  # fmt: skip
+    repo.shop(
+        secrets={"shop": {"keys": ["DATABASE_URL"], "hash": False},
+                 "roles": {"data": {"roles.json": "ROLES"}}},
+        values={
+            **(names if alternating else {}),
+            "POSTGRES_PASSWORD": {"generate": {"password": {}}, "role": role},
+            "DATABASE_URL": url("$(ROLE)" if alternating else f"{name}_a", "POSTGRES_PASSWORD"),
+            "ROTATOR_PASSWORD": {"generate": {"password": {}}, "role": {"strategy": "in-place"}},
+            "ROTATOR_URL": url(f"{name}_rotator", "ROTATOR_PASSWORD"),
+            "ROLES": {"derive": {"rolesOf": ["ROTATOR_PASSWORD", "POSTGRES_PASSWORD"]}},
+            **values,
+        },
+    )  # fmt: skip
+    for each in ("POSTGRES_PASSWORD", "ROTATOR_PASSWORD"):
+        repo.canary(repo.cli("get", each).out)
+    return made
+
+
+def mounted(made: Shop) -> Path:
+    """The Secret of roles as a container has it: a folder outside the repository."""
+    folder = made.repo.path.parent / "mounted"
+    folder.mkdir(exist_ok=True)
+    (folder / "roles.json").write_text(made.value("ROLES"))
+    return folder
