@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Event, Lock, Thread
@@ -12,6 +14,7 @@ from typing import NamedTuple
 
 CHUNK = 65536
 PATIENCE = 0.05  # seconds until a thread looks whether the proxy has ended
+ANSWER = 30.0  # seconds in which a server answers
 READY = re.compile(rb"Z\0\0\0\x05[ITE]\Z")  # ReadyForQuery: the answer is complete
 GARBAGE = b"\xde\xad\xbe\xef" * 64
 
@@ -46,7 +49,7 @@ def lose_reply_to(pattern: bytes, *, skip: int = 0) -> Fault:
     def act(link: Link, sent: bytes) -> None:
         link.server.sendall(sent)
         answer = b""
-        while not READY.search(answer) and _readable(link, link.server):
+        while not READY.search(answer) and _readable(link, link.server, ANSWER):
             more = link.server.recv(CHUNK)
             if not more:
                 return
@@ -157,9 +160,10 @@ def _either(link: Link) -> list[socket.socket]:
     return []
 
 
-def _readable(link: Link, side: socket.socket) -> bool:
-    """Wait until a side has something to read; false when the proxy has ended."""
-    while not link.ended.is_set():
+def _readable(link: Link, side: socket.socket, seconds: float = math.inf) -> bool:
+    """Wait until a side has something to read; false when the time or the proxy is over."""
+    end = time.monotonic() + seconds
+    while not link.ended.is_set() and time.monotonic() < end:
         if select.select([side], [], [], PATIENCE)[0]:
             return True
     return False
