@@ -11,6 +11,7 @@ from tests import hooked
 from tests.programs import needed
 from tests.repository import Repo
 from tests.servers import LOUD, Server, server
+from tests.tools.liars import lying
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +44,13 @@ def postgres16() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def postgres15() -> Iterator[Server]:
     yield from _started(15)
+
+
+@pytest.fixture(scope="session")
+def liars() -> Iterator[Server]:
+    """One whose rules lie."""
+    with lying(needed(18), LOUD) as started:
+        yield started
 
 
 def _started(version: int) -> Iterator[Server]:
