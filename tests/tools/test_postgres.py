@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from threading import Timer
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.database import Shop, mounted, shop
@@ -49,3 +52,112 @@ def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> Non
     assert run.code == 0, run.err
     assert one.logs_in() and one.logs_in(before)
     assert one.roles[1] in one.value("DATABASE_URL")
+
+
+def rotated(one: Shop) -> str:
+    """Bootstrapped, rotated and applied; the URL of before."""
+    one.bootstrap()
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    run = one.postgres("apply")
+    assert run.code == 0, run.err
+    return before
+
+
+def test_the_former_role_is_closed_and_stays_so(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    run = one.postgres("retire", "--no-cluster")
+    assert run.code == 0 and "is closed" in run.out, run.err
+    assert one.logs_in() and one.logs_in(before) is None
+    again = one.postgres("retire", "--no-cluster")
+    assert again.code == 0 and "as it is" in again.out
+
+
+def test_a_role_with_a_session_is_not_closed(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    with psycopg.connect(before + "&application_name=worker"):
+        run = one.postgres("retire", "--no-cluster")
+    assert run.code == 5 and "a session of worker" in run.err
+    assert one.logs_in(before)
+
+
+def test_who_comes_within_the_grace_keeps_the_role_open(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    late: list[psycopg.Connection[tuple[Any, ...]]] = []
+    timer = Timer(1.5, lambda: late.append(psycopg.connect(before)))
+    timer.start()
+    run = one.postgres("retire", "--no-cluster", "--grace", "20s")
+    late[0].close()
+    assert run.code == 5 and run.codes == {"db-in-use"}
+
+
+def test_a_role_that_pods_may_hold_is_refused_before_any_harm(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    one.rotate()  # back to the first role, which nobody has closed
+    run = one.postgres("apply")
+    assert run.code == 5 and run.codes == {"db-in-use"}
+    assert one.logs_in(before)
+
+
+def test_a_retired_version_never_comes_back(make: Make) -> None:
+    one = make()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    rotated(one)
+    assert one.postgres("retire", "--no-cluster").code == 0
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)  # as git revert does
+    run = one.postgres("apply")
+    assert run.code == 5 and run.codes == {"db-retired"}
+
+
+def test_rotations_go_round(make: Make) -> None:
+    one = make()
+    rotated(one)
+    for _ in range(3):
+        assert one.postgres("retire", "--no-cluster").code == 0
+        one.rotate()
+        assert one.postgres("apply").code == 0
+        assert one.logs_in()
+
+
+def test_in_place_the_previous_password_is_the_way_in(make: Make) -> None:
+    one = make("in-place")
+    one.bootstrap()
+    one.rotate("ROTATOR_PASSWORD", "POSTGRES_PASSWORD")
+    run = one.postgres("apply")
+    assert run.code == 0, run.err
+    assert one.logs_in() and one.logs_in(one.value("ROTATOR_URL"))
+
+
+def test_in_a_cluster_no_key_is_needed(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate()
+    folder = mounted(one)
+    run = one.postgres("apply", "--from", str(folder), SOPS_AGE_KEY_FILE=None)
+    assert run.code == 0, run.err
+    assert one.logs_in()
+    shutil.rmtree(folder)
+
+
+def test_a_first_start_makes_all_of_it(make: Make) -> None:
+    one = make(INIT={"derive": {"bootstrapOf": ["ROTATOR_PASSWORD", "POSTGRES_PASSWORD"]}})
+    script = one.value("INIT")
+    assert script == one.value("INIT")  # a render is the same every time
+    one.server.owner_run(script, one.name)
+    assert one.logs_in()
+    assert "changed" not in one.postgres("apply").out
+
+
+def test_check_names_the_version_that_the_database_holds(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate()
+    run = one.postgres("check")
+    assert run.code == 1
+    assert f"it holds version 1, of {one.roles[0]}" in run.out
+    one.postgres("apply")
+    assert one.postgres("check").code == 0

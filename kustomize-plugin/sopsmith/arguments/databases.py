@@ -8,7 +8,12 @@ from collections.abc import Callable
 
 from sopsmith.arguments import options
 from sopsmith.arguments.options import Add, Parser
-from sopsmith.commands import postgres_apply, postgres_bootstrap, postgres_check
+from sopsmith.commands import (
+    postgres_apply,
+    postgres_bootstrap,
+    postgres_check,
+    postgres_retire,
+)
 from sopsmith.database.accounts import Source
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -30,6 +35,11 @@ _EXAMPLES = {
         "sopsmith postgres apply -e production",
         "sopsmith postgres apply --from /run/secrets/database",
         "sopsmith postgres apply -e production --via 'kubectl exec -i db-0 -- psql'",
+    ),
+    "retire": (
+        "sopsmith postgres retire -e production --namespace shop --grace 10m",
+        "sopsmith postgres retire --from /run/secrets/database --grace 10m",
+        "sopsmith postgres retire -e production --no-cluster",
     ),
     "bootstrap": (
         "sopsmith postgres bootstrap -e production --as POSTGRES_ADMIN_URL",
@@ -74,6 +84,20 @@ def add_to(add: Add) -> None:
     _via(one)
 
     one = verb(
+        "retire", "Close the role that nobody uses any more, after a rotation.",
+        lambda s, o: postgres_retire.retire(
+            s, _meant(o), o.key, grace=_seconds(o.grace), namespace=o.namespace,
+            in_cluster=not o.no_cluster, via=o.via, output=o.output,
+        ),
+    )  # fmt: skip
+    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+    one.add_argument(
+        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
+    )
+    _cluster(one)
+    _via(one)
+
+    one = verb(
         "bootstrap", "Make the roles, and the rotator that may change them: once.",
         lambda s, o: postgres_bootstrap.bootstrap(
             s, _meant(o), superuser=getattr(o, "as"), via=o.via, output=o.output
@@ -88,6 +112,14 @@ def _source(one: Parser) -> None:
     one.add_argument(
         "--from", metavar="PATH",
         help="what rolesOf derived, as a file or a mounted Secret; no key is needed then",
+    )  # fmt: skip
+
+
+def _cluster(one: Parser) -> None:
+    one.add_argument("--namespace", metavar="NAME", help="default the pod's or kubeconfig's own")
+    one.add_argument(
+        "--no-cluster", action="store_true",
+        help="no pod of Kubernetes uses the database: only the server's sessions count",
     )  # fmt: skip
 
 

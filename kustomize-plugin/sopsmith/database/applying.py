@@ -53,22 +53,22 @@ def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
     Raises SopsmithError: db-unreachable, db-login, db-unverified, db-unknown, db-locked, db-failed,
     and what `plan.apply` raises. Nothing is changed then, but where db-unknown says so.
     """
-    with _channel(account, way) as channel:
-        seen = looked(account, channel, way)
+    with channel(account, way) as server:
+        seen = looked(account, server, way)
         accepts = _accepts(account, seen, way)
         made = plan.apply(account, seen, accepts=accepts, verifier=way.verifier, unused=unused)
-        carry_out(account, made, channel, way)
+        carry_out(account, made, server, way)
         logins = _confirmed(account, way)
         bad = [each.finding(name, account.urls[name])
                for name, each in logins.items() if not each.is_good]  # fmt: skip
         if bad:
             if not accepts:
-                carry_out(account, plan.undo(account, seen, way.verifier), channel, way)
+                carry_out(account, plan.undo(account, seen, way.verifier), server, way)
             raise SopsmithError(bad)
     return Applied(account, tuple(each.words for each in made if each.words), logins)
 
 
-def _channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
+def channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
     """The way in that may change the password: the break-glass, the rotator, or the role itself."""
     way.at("before connect")
     if way.via is not None:
@@ -128,10 +128,13 @@ def _accepts(account: Account, seen: Observed, way: Way) -> bool:
         known = scram.is_of(there.verifier, account.now.text, account.active)
         return bool(known) and scram.is_scram(there.verifier)
     name, to = next(iter(account.urls.items()))
+    if account.rotator is not None:  # at the primary, and no pooler between
+        name, to = _rotator_name(account), account.rotator
+    to = to.of(account.active, account.now.password)
     way.at("before probe")
     attempt = way.login(to)
     way.at("after probe")
-    if not attempt.is_answer and not (seen.can_read_verifiers and way.via):
+    if not attempt.is_answer:
         raise SopsmithError(attempt.finding(name, to))
     return attempt.proven
 

@@ -49,7 +49,18 @@ def check(
         holds = None
         if attempt.verdict == "wrong-password" and name in owners:
             holds = _held(owners[name], to, login)
+        elif attempt.is_good and (attempt.pooled or attempt.in_recovery) and name in owners:
+            attempt = _at_primary(owners[name], to, attempt, login)
         yield Checked(name, to, attempt, holds)
+
+
+def _at_primary(account: Account, to: Endpoint, attempt: Attempt, login: Login) -> Attempt:
+    """What a pooler or a standby says counts where the primary says it too."""
+    if account.rotator is None:
+        return attempt
+    there = login(account.rotator.of(to.user, to.password))
+    is_denied = there.is_answer and not there.proven
+    return attempt._replace(verdict="stale", proven=False) if is_denied else attempt
 
 
 def _held(account: Account, to: Endpoint, login: Login) -> str | None:

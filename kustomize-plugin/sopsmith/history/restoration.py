@@ -53,6 +53,8 @@ def text_of(text: str, value: Value, before: Value, today: date) -> str:
         text = layout.set_field(text, (*here, "id"), before.id)
     if before.generator and before.generator != value.generator:
         text = layout.set_field(text, (*here, "generate"), _as_spec(before.generator))
+    if before.slot != value.slot:  # the role whose password it was
+        text = layout.set_field(text, (*here, "slot"), before.slot or "a")
     text = layout.set_field(text, (*here, "rotated"), today.isoformat())
     return layout.set_field(text, (*here, "previous"), _previous(value))
 

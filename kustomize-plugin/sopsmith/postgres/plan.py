@@ -92,7 +92,8 @@ def _identity(account: Account) -> tuple[str, str, str]:
 def marking(account: Account, seen: Observed, lowest: int | None = None) -> Change | None:
     """The comment that says what is applied now; None where it says so already."""
     old = seen.mark(account.marked)
-    lowest = lowest if lowest is not None else (old.lowest if old else None)
+    known = [each for each in (lowest, old.lowest if old else None) if each is not None]
+    lowest = max(known, default=None)
     new = Mark(*_identity(account), account.slot, account.now.version, lowest)
     if new == old:
         return None

@@ -15,6 +15,7 @@ Verdict = Literal[
     "wrong-password",  # or no such role, or one that has expired: a server tells these from nobody
     "not-allowed",  # the role may not log in, or not from here
     "no-database",
+    "stale",  # a pooler or a standby lets in, and the primary does not
     "unverified",  # the server lets in without checking the password, or asks for it in the clear
     "no-password",  # the URL holds none, so whatever logs in proves nothing
     "tls",  # the connection is not encrypted as the URL asks
@@ -40,6 +41,7 @@ class Attempt(NamedTuple):
     proven: bool  # this password is the role's
     in_recovery: bool = False
     read_only: bool = False
+    pooled: bool = False  # it is a pooler's word
 
     @property
     def is_good(self) -> bool:
@@ -54,9 +56,9 @@ class Attempt(NamedTuple):
     @property
     def words(self) -> str:
         """For people."""
-        state = "in recovery, " if self.in_recovery else ""
-        standby = f" ({state}read-only)" if self.read_only else ""
-        return _WORDS[self.verdict] + standby
+        notes = {"standby": self.in_recovery, "read-only": self.read_only, "pooler": self.pooled}
+        said = ", ".join(word for word, holds in notes.items() if holds)
+        return _WORDS[self.verdict] + (f" ({said})" if said else "")
 
     def finding(self, name: str, to: Endpoint) -> Finding:
         """The same as a finding about a URL of this name."""
@@ -70,6 +72,7 @@ _WORDS: dict[Verdict, str] = {
     "wrong-password": "wrong password, or the role is missing or expired",
     "not-allowed": "the role may not log in, or not from here",
     "no-database": "the database does not exist",
+    "stale": "logs in here, and not at the primary",
     "unverified": "the server does not check the password, so a login proves nothing",
     "no-password": "the URL holds no password, so a login proves nothing",
     "tls": "no connection encrypted as the URL asks",
@@ -83,6 +86,10 @@ _FINDINGS: dict[Verdict, tuple[str, str | None]] = {
     "wrong-password": ("db-login", "sopsmith postgres status shows which password it holds"),
     "not-allowed": ("db-login", "pg_hba.conf and ALTER ROLE … LOGIN decide; see the server's log"),
     "no-database": ("db-login", "create it, or correct the URL's path"),
+    "stale": (
+        "db-unverified",
+        "a pooler or a standby answers with what it knew: wait, or reload it",
+    ),
     "unverified": ("db-unverified", "let pg_hba.conf ask for scram-sha-256"),
     "no-password": ("db-unverified", "derive the URL with password: $(NAME)"),
     "tls": ("db-unreachable", "sslmode and sslrootcert of the URL have to fit the server"),

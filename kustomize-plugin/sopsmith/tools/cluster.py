@@ -1,15 +1,21 @@
-"""Read from a Kubernetes cluster, with the `kubernetes` package and the user's kubeconfig."""
+"""Read from a Kubernetes cluster, with the `kubernetes` package.
+
+As the user's kubeconfig says, or in a pod as its service account.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 
 TIMEOUT = 30  # seconds
+_OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
 def secret(namespace: str, name: str) -> bytes:
@@ -30,6 +36,44 @@ def secret(namespace: str, name: str) -> bytes:
     return data if json.loads(data).get("kind") else _with_kind(data)
 
 
+def namespace() -> str | None:
+    """The namespace that is meant where nobody names one: the pod's own, or the kubeconfig's."""
+    with contextlib.suppress(OSError), open(_OWN_NAMESPACE) as file:
+        return file.read().strip() or None
+    _core()
+    from kubernetes import config
+
+    contexts: Callable[[], Any] = config.list_kube_config_contexts
+    with contextlib.suppress(Exception):  # then nobody says
+        namespace: str | None = contexts()[1]["context"].get("namespace")
+        return namespace
+    return None
+
+
+def listed(kind: Literal["secrets", "pods", "cronjobs"], namespace: str) -> list[dict[str, Any]]:
+    """All objects of a kind in a namespace, as the server sends them.
+
+    Raises SopsmithError: program-missing, cluster-failed.
+    """
+    core = _core()
+    from kubernetes import client
+
+    calls: dict[str, Callable[..., Any]] = {
+        "secrets": core.list_namespaced_secret,
+        "pods": core.list_namespaced_pod,
+        "cronjobs": client.BatchV1Api().list_namespaced_cron_job,
+    }
+    try:
+        response = calls[kind](namespace, _preload_content=False, _request_timeout=TIMEOUT)
+        items: list[dict[str, Any]] = json.loads(response.data)["items"]
+        return items
+    except Exception as error:  # urllib3's and its own; a message may quote headers or a body
+        status = getattr(error, "status", None)
+        found = _refused(status, f"{kind} in {namespace}")
+        hint = f"kubectl get {kind} -n {namespace} shows why"
+        raise SopsmithError(found._replace(hint=hint)) from None
+
+
 def _with_kind(data: bytes) -> bytes:
     return json.dumps({**json.loads(data), "apiVersion": "v1", "kind": "Secret"}).encode()
 
@@ -42,7 +86,8 @@ def _core() -> Any:
         hint = f"{pip}, or kubectl get secret -o json | sopsmith import -"
         message = "the kubernetes package is not installed"
         raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
-    load: Callable[[], Any] = config.load_kube_config
+    is_pod = os.path.exists(_OWN_NAMESPACE)
+    load: Callable[[], Any] = config.load_incluster_config if is_pod else config.load_kube_config
     try:
         load()
     except Exception:

@@ -30,8 +30,8 @@ _PROVEN = b"\tAuthenticationSASLFinal\t"
 # Nothing but the URL may give the password or the way, and nothing but SCRAM prove it.
 _ALONE = {"passfile": os.devnull, "client_encoding": "UTF8", "gssencmode": "disable"}
 _STATE = (
-    "SELECT pg_is_in_recovery()::int::text || (current_setting('transaction_read_only') = 'on')"
-    "::int::text"
+    "SELECT concat_ws(' ', pg_backend_pid(), pg_is_in_recovery()::int,"
+    " (current_setting('transaction_read_only') = 'on')::int)"
 )
 
 
@@ -71,10 +71,14 @@ def login(to: Endpoint, seconds: float = CONNECT) -> Attempt:
         if refusal is not None:
             return attempt(refusal)
         try:
-            state = Session(conn, seconds).ask(_STATE) or "00"
+            state = (Session(conn, seconds).ask(_STATE) or "").split()
         except SqlError as error:
             return attempt(Refusal(error.state, "server", proven=True))
-        return Attempt("reachable", True, state[0] == "1", state[1] == "1")
+        if len(state) != 3:
+            return attempt(Refusal(None, "network"))
+        pid, in_recovery, read_only = state
+        is_pooled = pid != str(conn.backend_pid)  # a pooler tells every client a number of its own
+        return Attempt("reachable", True, in_recovery == "1", read_only == "1", is_pooled)
 
 
 @contextmanager

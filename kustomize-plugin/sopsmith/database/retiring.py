@@ -1,0 +1,52 @@
+"""Close the role that an application left, once nobody uses it: seen, not guessed by the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sopsmith.database import applying
+from sopsmith.database.applying import Applied, Way
+from sopsmith.errors import SopsmithError
+from sopsmith.postgres import plan
+from sopsmith.postgres.account import Account
+
+Consumers = Callable[[str], Sequence[str]]
+"""Who refers to a role, in words."""
+GLANCE = 1.0  # seconds between two looks
+
+
+def retire(
+    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
+) -> Applied:
+    """Close the other role after `grace` seconds in which nobody was seen with it.
+
+    It first logs in as the active one. Raises SopsmithError: db-in-use (who uses it), db-login and
+    its kind, and what `plan.retire` raises.
+    """
+    _watch(account, way, consumers, grace=grace, now=now)
+    logins = {name: way.login(to) for name, to in account.urls.items()}
+    bad = [a.finding(name, account.urls[name]) for name, a in logins.items() if not a.is_good]
+    if bad:
+        raise SopsmithError(bad)
+    with applying.channel(account, way) as channel:
+        seen = applying.looked(account, channel, way)
+        made = plan.retire(account, seen, _asked(account, consumers))
+        applying.carry_out(account, made, channel, way)
+    return Applied(account, tuple(each.words for each in made if each.words), logins)
+
+
+def _watch(
+    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
+) -> None:
+    """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
+    until = now() + grace
+    while True:
+        with applying.channel(account, way) as channel, applying.spoken(account):
+            seen = applying.look(account, channel)
+        if not plan.retire(account, seen, _asked(account, consumers)) or now() >= until:
+            return
+        way.pause(min(GLANCE, max(until - now(), 0)))
+
+
+def _asked(account: Account, consumers: Consumers) -> Sequence[str]:
+    return consumers(account.other) if account.other is not None else ()

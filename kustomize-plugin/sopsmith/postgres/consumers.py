@@ -1,0 +1,97 @@
+"""Who in a cluster still refers to a role: Secrets that name it, and pods and CronJobs that read
+these. Pure, on objects as the API server sends them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from sopsmith.postgres import endpoint
+
+Object = Mapping[str, Any]
+_ENDED = ("Succeeded", "Failed")
+
+
+class Live(NamedTuple):
+    """What of a namespace is looked at."""
+
+    secrets: tuple[Object, ...]
+    pods: tuple[Object, ...]
+    cronjobs: tuple[Object, ...]
+
+
+def of(live: Live, role: str) -> tuple[str, ...]:
+    """Who would log in as the role when it starts next: `pod NAME (Secret)`, `CronJob NAME …`."""
+    naming = {name for name, roles in named(live).items() if role in roles}
+    found: list[str] = []
+    for pod in live.pods:
+        if (pod.get("status") or {}).get("phase") not in _ENDED:
+            found += _reading("pod", pod, pod.get("spec") or {}, naming)
+    for job in live.cronjobs:
+        spec = job.get("spec") or {}
+        template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
+        if not spec.get("suspend"):
+            found += _reading("CronJob", job, template.get("spec") or {}, naming)
+    return tuple(found)
+
+
+def named(live: Live) -> dict[str, set[str]]:
+    """The roles that Secrets name, by the Secrets' names: a URL's user, or a value that is one."""
+    return {_name(each): set(_roles(each)) for each in live.secrets}
+
+
+def passwords(live: Live, role: str) -> Iterator[tuple[str, str]]:
+    """The Secrets with a URL of the role, and the password that it has there."""
+    for secret in live.secrets:
+        for text in _texts(secret):
+            found = _parsed(text)
+            if found is not None and found.user == role and found.password is not None:
+                yield _name(secret), found.password.text() or ""
+
+
+def _reading(kind: str, owner: Object, pod: Object, naming: set[str]) -> Iterator[str]:
+    for name in sorted(naming.intersection(secrets_of(pod))):
+        yield f"{kind} {_name(owner)} ({name})"
+
+
+def secrets_of(pod: Object) -> Iterator[str]:
+    """The Secrets that a pod's specification reads."""
+    for volume in pod.get("volumes") or ():
+        yield (volume.get("secret") or {}).get("secretName", "")
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            yield (source.get("secret") or {}).get("name", "")
+    for kind in ("initContainers", "containers", "ephemeralContainers"):
+        for container in pod.get(kind) or ():
+            for source in container.get("envFrom") or ():
+                yield (source.get("secretRef") or {}).get("name", "")
+            for variable in container.get("env") or ():
+                source = variable.get("valueFrom") or {}
+                yield (source.get("secretKeyRef") or {}).get("name", "")
+
+
+def _roles(secret: Object) -> Iterator[str]:
+    for text in _texts(secret):
+        found = _parsed(text)
+        yield text if found is None else found.user
+
+
+def _texts(secret: Object) -> Iterator[str]:
+    for encoded in (secret.get("data") or {}).values():
+        try:
+            yield base64.b64decode(encoded or "").decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue  # no text names a role
+
+
+def _parsed(text: str) -> endpoint.Endpoint | None:
+    try:
+        return endpoint.parse(text)
+    except ValueError:
+        return None
+
+
+def _name(each: Object) -> str:
+    return str((each.get("metadata") or {}).get("name", ""))
