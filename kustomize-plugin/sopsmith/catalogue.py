@@ -478,6 +478,13 @@ CATALOGUE: dict[str, Entry] = {
         "`sopsmith postgres adopt` shows the plan for a database with one role.",
         "owner: postgres",
     ),
+    "db-waiting": Entry(
+        6, "a rotation is on its way",
+        "The database has what git says, and the cluster or its pods have not followed yet; or the "
+        "other way round.",
+        "Sync and let the pods roll out, then run `sopsmith postgres recover` again.",
+        "sopsmith postgres recover before the sync",
+    ),
     "db-unknown": Entry(
         6, "nobody knows whether a change was made",
         "The answer of the database was lost on the way.",

@@ -161,3 +161,35 @@ def test_check_names_the_version_that_the_database_holds(make: Make) -> None:
     assert f"it holds version 1, of {one.roles[0]}" in run.out
     one.postgres("apply")
     assert one.postgres("check").code == 0
+
+
+def test_status_shows_what_each_side_has(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate()
+    shown = one.postgres("status", "--no-cluster", "--output", "json")
+    assert shown.code == 0, shown.err
+    mine = next(each for each in shown.document if each["value"] == "POSTGRES_PASSWORD")
+    assert (mine["slot"], mine["action"]) == ("b", "apply")
+    assert [each["holds"] for each in mine["roles"]] == ["before", "nothing"]
+
+
+def test_recover_goes_on_from_wherever_it_stopped(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    assert one.postgres("recover", "--no-cluster").code == 0  # as apply does
+    assert one.logs_in() and one.logs_in(before)
+    assert one.postgres("recover", "--no-cluster").code == 0  # as retire does
+    assert one.logs_in() and one.logs_in(before) is None
+    assert "agree" in one.postgres("recover", "--no-cluster").out
+
+
+def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    one.rotate()
+    run = one.postgres("recover", "--no-cluster")
+    assert run.code == 5 and run.codes == {"db-in-use"}
+    assert one.logs_in(before)

@@ -13,6 +13,7 @@ from sopsmith.commands import (
     postgres_bootstrap,
     postgres_check,
     postgres_retire,
+    postgres_status,
 )
 from sopsmith.database.accounts import Source
 from sopsmith.errors import SopsmithError
@@ -36,6 +37,11 @@ _EXAMPLES = {
         "sopsmith postgres apply --from /run/secrets/database",
         "sopsmith postgres apply -e production --via 'kubectl exec -i db-0 -- psql'",
     ),
+    "status": (
+        "sopsmith postgres status -e production --namespace shop",
+        "sopsmith postgres status -e production --no-cluster",
+    ),
+    "recover": ("sopsmith postgres recover -e production --namespace shop --grace 10m",),
     "retire": (
         "sopsmith postgres retire -e production --namespace shop --grace 10m",
         "sopsmith postgres retire --from /run/secrets/database --grace 10m",
@@ -91,6 +97,29 @@ def add_to(add: Add) -> None:
         ),
     )  # fmt: skip
     one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+    one.add_argument(
+        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
+    )
+    _cluster(one)
+    _via(one)
+
+    one = verb(
+        "status", "Show what git, the database and the cluster have, and what is to be done.",
+        lambda s, o: postgres_status.status(
+            s, _meant(o), namespace=o.namespace, in_cluster=not o.no_cluster, via=o.via,
+            output=o.output,
+        ),
+    )  # fmt: skip
+    _cluster(one)
+    _via(one)
+
+    one = verb(
+        "recover", "Look at what is there, and do the one right thing.",
+        lambda s, o: postgres_status.recover(
+            s, _meant(o), grace=_seconds(o.grace), namespace=o.namespace,
+            in_cluster=not o.no_cluster, via=o.via, output=o.output,
+        ),
+    )  # fmt: skip
     one.add_argument(
         "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
     )

@@ -1,0 +1,109 @@
+"""`sopsmith postgres status` and `recover`: git, database and cluster, and what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sopsmith import report
+from sopsmith.database import accounts, consuming, recovering, ways
+from sopsmith.database.accounts import Source
+from sopsmith.database.recovering import Recovered
+from sopsmith.database.standing import standing
+from sopsmith.postgres import consumers, recovery
+from sopsmith.postgres.recovery import Decision, Standing
+from sopsmith.voice import Session
+
+_HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
+
+
+def status(
+    session: Session, source: Source, *, namespace: str | None, in_cluster: bool,
+    via: str | None, output: str,
+) -> int:  # fmt: skip
+    """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
+    found = _standings(session, source, namespace, in_cluster, via)
+    decided = [(each, recovery.decide(each)) for each in found]
+    if output == "json":
+        session.write(report.as_json([_tree(*each) for each in decided]))
+    else:
+        session.write(_table(found, session.colour))
+        session.write("".join(f"{s.account.value}: {d.words}\n" for s, d in decided))
+    return 0
+
+
+def recover(
+    session: Session, source: Source, *, grace: float, namespace: str | None, in_cluster: bool,
+    via: str | None, output: str,
+) -> int:  # fmt: skip
+    """Do the one right thing for each password; print what was found and done."""
+    way = ways.real(session.env, via)
+
+    def who(role: str) -> Sequence[str]:
+        return consumers.of(consuming.live(namespace), role) if in_cluster else ()
+
+    done: list[Recovered] = []
+    for account in accounts.accounts(source, session.env):
+        live = consuming.live(namespace) if in_cluster else None
+        found = standing(account, way, live)
+        if output == "text":
+            session.write(_table([found], session.colour))
+        done.append(recovering.recover(found, way, who, grace=grace, now=time.monotonic))
+        if output == "text":
+            session.write("".join(_lines(done[-1])))
+    if output == "json":
+        session.write(report.as_json([_tree(e.standing, e.decision) for e in done]))
+    return 0
+
+
+def _standings(
+    session: Session, source: Source, namespace: str | None, in_cluster: bool, via: str | None
+) -> list[Standing]:
+    way = ways.real(session.env, via)
+    live = consuming.live(namespace) if in_cluster else None
+    return [standing(each, way, live) for each in accounts.accounts(source, session.env)]
+
+
+def _lines(done: Recovered) -> Iterator[str]:
+    yield f"found    {done.decision.words}\n"
+    for words in done.applied.changes if done.applied else ():
+        yield f"changed  {words}\n"
+
+
+def _table(found: Sequence[Standing], colour: bool) -> str:
+    rows = [_row(each, role) for each in found for role in each.account.roles]
+    return report.table(_HEADER, rows, colour)
+
+
+def _row(each: Standing, role: str) -> tuple[str, ...]:
+    account = each.account
+    git = account.title if role == account.active else "-"
+    secrets = [f"{s.name} {_words(each, s.holds)}" for s in each.secrets or () if s.role == role]
+    cluster = "not asked" if each.secrets is None else ", ".join(secrets) or "-"
+    used = ", ".join(each.consumers.get(role, ())) or "-"
+    held = _words(each, each.holds[role])
+    return (account.value, role, git.removeprefix(f"{account.value} "), held,
+            str(each.sessions(role)), cluster, used)  # fmt: skip
+
+
+def _words(each: Standing, holds: recovery.Holds) -> str:
+    account = each.account
+    known = {"now": account.now, "before": account.before}.get(holds)
+    if known is not None and known.version is not None:
+        return f"version {known.version}"
+    return {"now": "the current one", "before": "the previous one", "another": "another one",
+            "nothing": "closed", "unknown": "not known"}[holds]  # fmt: skip
+
+
+def _tree(each: Standing, decision: Decision) -> dict[str, Any]:
+    account = each.account
+    roles = [
+        {"role": role, "active": role == account.active, "holds": each.holds[role],
+         "sessions": each.sessions(role), "usedBy": list(each.consumers.get(role, ()))}
+        for role in account.roles
+    ]  # fmt: skip
+    secrets = None if each.secrets is None else [s._asdict() for s in each.secrets]
+    return {"value": account.value, "version": account.now.version, "slot": account.slot,
+            "roles": roles, "secrets": secrets, "applied": each.mark and each.mark._asdict(),
+            "action": decision.action, "words": decision.words}  # fmt: skip

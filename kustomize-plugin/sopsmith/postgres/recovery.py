@@ -1,0 +1,126 @@
+"""What git, the database and the cluster say of one password, and the one right thing to do. Pure.
+
+Whatever was interrupted where, the state is what these three say, and all of them can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from sopsmith.postgres import plan
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.observation import Mark, Observed
+
+Holds = Literal["now", "before", "another", "nothing", "unknown"]
+"""Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
+Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate"]
+
+
+class LiveSecret(NamedTuple):
+    """A Secret of the cluster that names a role, and whether the database lets it in."""
+
+    name: str
+    role: str
+    holds: Holds
+    logs_in: bool
+
+
+class Standing(NamedTuple):
+    """All that is known of an account at one moment."""
+
+    account: Account
+    seen: Observed
+    holds: Mapping[str, Holds]  # by role
+    secrets: tuple[LiveSecret, ...] | None  # None: nobody looked into the cluster
+    consumers: Mapping[str, tuple[str, ...]]  # by role: pods and CronJobs
+
+    @property
+    def mark(self) -> Mark | None:
+        """What was applied last."""
+        return self.seen.mark(self.account.marked)
+
+    def sessions(self, role: str) -> int:
+        """How many the server has."""
+        there = self.seen.roles.get(role)
+        return len(there.sessions) if there else 0
+
+
+class Decision(NamedTuple):
+    """What it means, and what to do about it."""
+
+    action: Action
+    words: str
+
+
+def decide(standing: Standing) -> Decision:
+    """The one right thing; `wait` and `none` change nothing."""
+    account = standing.account
+    if plan.is_retired(account, standing.mark):
+        return Decision("rotate", "git says a version that was retired: rotate forward")
+    if account.strategy == "in-place":
+        return _in_place(standing)
+    if standing.holds[account.active] == "now":
+        return _accepted(standing)
+    return _not_accepted(standing)
+
+
+def _accepted(standing: Standing) -> Decision:
+    """The database has what git says; what is left is the role of before."""
+    account = standing.account
+    other = account.other or ""
+    if _holding(standing, account.active, "another"):
+        return Decision("wait", f"a Secret has another password of {account.active}: sync it")
+    if standing.secrets is not None and _lags(standing, other):
+        if standing.holds[other] == "before" or _lets_in(standing, other):
+            return Decision("wait", f"the cluster still has {other}, which still works: sync it")
+        if account.before is not None and _holding(standing, other, "before"):
+            return Decision("reinstate", f"pods hold {other}, which the database does not let in")
+        return Decision("wait", f"a Secret names {other}, which is closed: sync it")
+    if standing.holds[other] == "nothing":
+        return Decision("none", "git, the database and the cluster agree")
+    if standing.consumers.get(other) or standing.sessions(other):
+        return Decision("wait", f"{other} is still used: restart or end what holds it")
+    return Decision("retire", f"nobody uses {other} any more")
+
+
+def _not_accepted(standing: Standing) -> Decision:
+    account = standing.account
+    active = account.active
+    held = standing.holds[active]
+    if held == "nothing":
+        return Decision("apply", f"{active} has no password yet, or is closed")
+    if standing.sessions(active) or _lets_in(standing, active):
+        return Decision("rotate", f"{active} is in use with another password: take the other role")
+    if standing.secrets is None and standing.mark is not None:
+        return Decision("rotate", f"{active} is open with another password, which pods may hold")
+    return Decision("replace", f"{active} has a password that nobody holds: replace it")
+
+
+def _in_place(standing: Standing) -> Decision:
+    account = standing.account
+    role = account.active
+    if standing.holds[role] == "now":
+        if standing.secrets is not None and _lags(standing, role, "before"):
+            return Decision("wait", f"the cluster still has the previous password of {role}: sync")
+        return Decision("none", "git, the database and the cluster agree")
+    if _holding(standing, role, "before") and not _holding(standing, role, "now"):
+        return Decision("wait", "pods hold the previous password, which works: the sync applies it")
+    return Decision("apply", f"{role} has not the password that git says")
+
+
+def _lags(standing: Standing, role: str, holds: Holds | None = None) -> bool:
+    """Whether a Secret still names the role, and none has what git says."""
+    account = standing.account
+    is_there = any(
+        each.role == role and holds in (None, each.holds) for each in standing.secrets or ()
+    )
+    return is_there and not _holding(standing, account.active, "now")
+
+
+def _holding(standing: Standing, role: str, holds: Holds) -> bool:
+    return any(each.role == role and each.holds == holds for each in standing.secrets or ())
+
+
+def _lets_in(standing: Standing, role: str) -> bool:
+    return any(each.role == role and each.logs_in for each in standing.secrets or ())
