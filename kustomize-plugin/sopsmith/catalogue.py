@@ -310,6 +310,14 @@ CATALOGUE: dict[str, Entry] = {
         "Encrypt to a key of your own; only the example sets SOPSMITH_ALLOW_DEMO_KEY=1.",
         "age: <the demo recipient>",
     ),
+    "foreign-owner": Entry(
+        5, "another program manages the passwords of this database",
+        "Its roles or settings show CloudNativePG, Zalando's operator, Crunchy PGO, Vault or "
+        "OpenBao. Each sets back what somebody else sets, and logins fail until it is found out.",
+        "Give it the password instead: the hint says how. Where it is gone, and only a restored "
+        "dump brought its roles, drop them.",
+        "postgres recreate on a server of CloudNativePG",
+    ),
     "foreign-key-type": Entry(
         5, "a component names a kind of key that is not allowed here",
         "The file decides which services sops contacts, so only age is allowed unasked.",
