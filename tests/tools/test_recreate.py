@@ -438,7 +438,7 @@ def test_the_next_run_undoes_a_killed_one_and_does_its_work(
     assert cluster.data.exists() is (at != "new in place")
     run = cluster.recreate(stamp="later")
     assert run.code == 0, run.err
-    assert ("the old directory is in its place again" in run.err) is (at == "new in place")
+    assert ("the old directory is in its place" in run.err) is (at == "new in place")
     assert print_of(cluster.data.with_name("data.before-later")) == before
     with cluster.serving():
         assert cluster.sights(NEW) == sights

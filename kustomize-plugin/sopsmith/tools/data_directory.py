@@ -165,6 +165,12 @@ def write(path: str, content: bytes) -> None:
             stream.write(content)
 
 
+def read(path: str) -> bytes:
+    """What such a file holds."""
+    with writing(), open(path, "rb") as stream:
+        return stream.read()
+
+
 def clear(path: str) -> None:
     """Remove a folder with all in it, where it is there."""
     with contextlib.suppress(FileNotFoundError), writing():

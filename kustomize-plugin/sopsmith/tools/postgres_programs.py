@@ -185,14 +185,14 @@ def query(server: Server, database: str, sql: str) -> bytes:
     return _must(server.programs, "psql", options, what="ask", stdin=stdin, env=env)
 
 
-def can_log_in(server: Server, database: str, user: str, password: bytes) -> bool:
-    """Whether this password opens the server. It goes by a file in memory that has no name."""
+def can_log_in(server: Server, database: str, password: bytes) -> bool:
+    """Whether this password lets the superuser in; it goes by a file in memory without a name."""
     escaped = password.replace(b"\\", b"\\\\").replace(b":", b"\\:")
     descriptor = os.memfd_create("sopsmith")
     try:
         os.fchmod(descriptor, 0o600)  # or libpq ignores it
         os.write(descriptor, b"*:*:*:*:" + escaped + b"\n")
-        env = {**_env(server), "PGUSER": user, "PGPASSFILE": "/dev/fd/3",
+        env = {**_env(server), "PGPASSFILE": "/dev/fd/3",
                "PGREQUIREAUTH": "scram-sha-256"}  # fmt: skip
         options = ("--no-psqlrc", "--no-password", "--quiet", "--file=-", _database(database))
         done = _run(server.programs, "psql", options, stdin=b"SELECT 1;", env=env,
