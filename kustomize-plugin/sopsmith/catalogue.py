@@ -255,6 +255,13 @@ CATALOGUE: dict[str, Entry] = {
         "Look up the SQLSTATE in PostgreSQL's appendix A, and read the server's log.",
         "a database that does not exist",
     ),
+    "recreate-failed": Entry(
+        3, "a data directory was not re-initialised",
+        "A program of PostgreSQL failed, the disk is full, or what was restored is not what was "
+        "dumped. The old directory is in its place as it was; a server that ran is stopped.",
+        "Mend what the message names and run the command again, or start the old server.",
+        "postgres recreate on a full disk",
+    ),
     # --- our bug: 4 ---------------------------------------------------------------------------
     "bug": Entry(
         4, "sopsmith met what it did not expect",
@@ -355,6 +362,13 @@ CATALOGUE: dict[str, Entry] = {
         "Give it the password instead: the hint says how. Where it is gone, and only a restored "
         "dump brought its roles, drop them.",
         "postgres recreate on a server of CloudNativePG",
+    ),
+    "recreate-refused": Entry(
+        5, "this data directory is not re-initialised",
+        "The wrong database was named, it is a standby's, part of it lies elsewhere, something in "
+        "it would be lost by a dump, it archives its WAL, or the command runs as root.",
+        "Do what the hint says; a password alone is changed by `sopsmith postgres apply`.",
+        "postgres recreate --database other",
     ),
     "foreign-key-type": Entry(
         5, "a component names a kind of key that is not allowed here",
@@ -477,6 +491,13 @@ CATALOGUE: dict[str, Entry] = {
         "The owner can log in, or an application's role is a superuser.",
         "`sopsmith postgres adopt` shows the plan for a database with one role.",
         "owner: postgres",
+    ),
+    "recreate-halfway": Entry(
+        6, "the old data directory waits beside its place",
+        "It was renamed to make room for the new one, and could be put back neither by that run "
+        "nor by this one. It is whole, and nothing was removed.",
+        "Look at both directories; the hint moves the old one back.",
+        "a server that made an empty directory there meanwhile",
     ),
     "db-waiting": Entry(
         6, "a rotation is on its way",

@@ -8,6 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from sopsmith.database import ways
+from sopsmith.postgres.endpoint import parse
 from tests.servers import Server
 from tests.tools.liars import COMES_IN, LIARS
 
@@ -61,3 +63,24 @@ def comes_in(url: str) -> bool:
             return session.execute("select 1").fetchone() == (1,)
     except psycopg.OperationalError:
         return False
+
+
+@pytest.mark.parametrize("name", LIARS)
+def test_sopsmith_says_what_a_login_proves(
+    liars: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with LIARS[name](liars, tmp_path) as lie:
+        for variable, value in lie.env.items():
+            monkeypatch.setenv(variable, value)
+        assert said_of(lie.url) == lie.verdict
+
+
+def said_of(url: str) -> str:
+    """The product's verdict, in the liars' words."""
+    try:
+        attempt = ways.login(parse(url))
+    except ValueError:  # the URL leaves open where or as whom: something else decides
+        return "unverified"
+    if attempt.is_good and (attempt.pooled or attempt.in_recovery):
+        return "pooler" if attempt.pooled else "standby"
+    return "unverified" if attempt.verdict == "no-password" else attempt.verdict

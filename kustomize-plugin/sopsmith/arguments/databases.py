@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import time
 from collections.abc import Callable
 
 from sopsmith.arguments import options
@@ -12,6 +13,7 @@ from sopsmith.commands import (
     postgres_apply,
     postgres_bootstrap,
     postgres_check,
+    postgres_recreate,
     postgres_retire,
     postgres_status,
 )
@@ -47,6 +49,10 @@ _EXAMPLES = {
         "sopsmith postgres retire --from /run/secrets/database --grace 10m",
         "sopsmith postgres retire -e production --no-cluster",
     ),
+    "recreate": (
+        "sopsmith postgres recreate -e production --data /var/lib/postgresql/18/docker"
+        " --database shop --superuser ADMIN_PASSWORD",
+    ),
     "bootstrap": (
         "sopsmith postgres bootstrap -e production --as POSTGRES_ADMIN_URL",
         "sopsmith postgres bootstrap -e production --via 'kubectl exec -i db-0 -- psql'",
@@ -66,8 +72,11 @@ def add_to(add: Add) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         one.set_defaults(command=run)
-        _source(one)
-        options.output(one)
+        if name == "recreate":  # where the data directory is, and it tells as it goes
+            options.environment(one)
+        else:
+            _source(one)
+            options.output(one)
         return one
 
     one = verb(
@@ -134,6 +143,30 @@ def add_to(add: Add) -> None:
     )  # fmt: skip
     one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
     _via(one)
+
+    _recreate(verb)
+
+
+def _recreate(verb: Add) -> None:
+    one = verb(
+        "recreate", "Last resort: a new data directory with the password of git and all the data.",
+        lambda s, o: postgres_recreate.of_recipe(
+            s, o.environment, superuser=o.superuser, user=o.user, data=o.data, confirm=o.database,
+            programs=o.bin, keep_dump=o.keep_dump,
+            stamp=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+        ),
+    )  # fmt: skip
+    one.add_argument(
+        "--data", metavar="DIR", required=True,
+        help="the data directory; its server is stopped, and a dump lies beside it until the end",
+    )  # fmt: skip
+    one.add_argument("--database", metavar="NAME", required=True, help="the one that is meant")
+    one.add_argument(
+        "--superuser", metavar="KEY", required=True, help="the value that is its new password"
+    )
+    one.add_argument("--user", metavar="ROLE", default="postgres", help="default postgres")
+    one.add_argument("--bin", metavar="DIR", help="PostgreSQL's programs, where not on PATH")
+    one.add_argument("--keep-dump", action="store_true", help="keep the dump, a backup of all data")
 
 
 def _source(one: Parser) -> None:

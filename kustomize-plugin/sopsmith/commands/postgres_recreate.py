@@ -1,0 +1,179 @@
+"""`sopsmith postgres recreate`: the last resort, a new data directory with all the old data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import NamedTuple
+
+from sopsmith import exchange, repository, transfer
+from sopsmith.components import placement
+from sopsmith.database import accounts
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.model import Sensitive
+from sopsmith.postgres import recreation, scram
+from sopsmith.postgres.owners import SETTINGS, Owner, owner_of, refusal
+from sopsmith.postgres.recreation import refused
+from sopsmith.tools import data_directory, postgres_programs, replace, workspace
+from sopsmith.tools.data_directory import Place
+from sopsmith.tools.postgres_programs import Programs, Server
+from sopsmith.voice import Session
+
+_CLEAN = ("shut down",)
+_RUNNING = ("in production",)
+
+
+def of_recipe(
+    session: Session, where: str | None, *, superuser: str, user: str, data: str, confirm: str,
+    programs: str | None, keep_dump: bool, stamp: str,
+) -> int:  # fmt: skip
+    """The same with what git says: `superuser` names the value that is the superuser's password,
+    and the roles of the recipe get their current ones. Raises what `recreate` and rendering do.
+    """
+    leaf = repository.leaf(where, session.env, [superuser])
+    placement.declared(leaf.recipe, superuser)
+    rendered = accounts.checked(leaf)
+    found = accounts.of_rendered(rendered)
+    databases = list(dict.fromkeys(to.database for each in found for to in each.urls.values()))
+    if not databases:
+        message = "no password of the recipe is a role's, so no database is known"
+        raise SopsmithError(Finding("db-roles", message, leaf.recipe.file))
+    verifiers = {each.active: scram.steady_verifier(each.now.text, each.active) for each in found}
+    return recreate(
+        session, data=data, database=confirm if confirm in databases else databases[0], user=user,
+        password=rendered.values[superuser], verifiers=verifiers, programs=programs,
+        confirm=confirm, keep_dump=keep_dump, owner_evidence=None, stamp=stamp,
+    )  # fmt: skip
+
+
+class Job(NamedTuple):
+    """What one run works with."""
+
+    session: Session
+    programs: Programs
+    place: Place
+    sockets: str
+    step: transfer.Step
+
+
+def recreate(
+    session: Session, *, data: str, database: str, user: str, password: Sensitive,
+    verifiers: Mapping[str, str], programs: str | None, confirm: str, keep_dump: bool,
+    owner_evidence: Owner | None, stamp: str, step: transfer.Step = lambda name: None,
+) -> int:  # fmt: skip
+    """Make a new data directory whose superuser `user` has `password`, with all the old data.
+
+    `confirm` is what the flag names, and has to be `database`. `verifiers` are those that other
+    roles get. The old directory is kept beside the new one; on any failure it is in its place as
+    it was. Raises SopsmithError: recreate-refused and foreign-owner before anything is touched but
+    a running server, which is stopped; recreate-failed; recreate-halfway.
+    """
+    if confirm != database:
+        hint = "--database names the one whose server is re-initialised"
+        raise SopsmithError(refused(f"{database} is meant, and {confirm} was named", hint))
+    recreation.check_given(password.data(), verifiers)
+    if owner_evidence:
+        raise SopsmithError(refusal(owner_evidence))
+    found = postgres_programs.find(programs, session.env)
+    place = Place(os.path.realpath(data), stamp)
+    with replace.locked(os.path.dirname(place.data), 0), workspace.folder() as sockets:
+        job = Job(session, found, place, sockets, step)
+        for words in exchange.recover(found, place.data):
+            session.say(f"sopsmith: {words}\n")
+        _look(job)
+        data_directory.prepare(place)
+        try:
+            kept = _made(job, database, user, password, verifiers, keep_dump=keep_dump)
+            session.write(_told(place, kept))
+        finally:
+            if not exchange.is_aside(place):
+                data_directory.clear(place.work)
+    return 0
+
+
+def _made(
+    job: Job, database: str, user: str, password: Sensitive, verifiers: Mapping[str, str], *,
+    keep_dump: bool,
+) -> str | None:  # fmt: skip
+    """Make the new directory, see that it holds everything, and put it in its place."""
+    before = _stopped(job)
+    job.step("copy")
+    data_directory.copy(job.place)
+    named = {role: each for role, each in verifiers.items() if role != user}
+    with _serving(job, job.place.copy, user) as server:
+        old = transfer.read(server, job.place, database, named, job.step)
+    data_directory.clear(job.place.copy)
+    job.step("initialise")
+    options = old.facts.initdb
+    postgres_programs.initialise(job.programs, job.place.new, options, password.data())
+    data_directory.carry_over(job.place)
+    with _serving(job, job.place.new, user) as server:
+        transfer.restore(server, job.place, old, named, job.step)
+    job.step("login")
+    with _serving(job, job.place.new, user, "scram-sha-256") as server:
+        transfer.log_in(server, database, password)
+    job.step("settle")
+    postgres_programs.settle(job.programs, job.place.new)
+    exchange.swap(job.place, before, job.step)
+    return data_directory.keep_dump(job.place) if keep_dump else None
+
+
+# --- before anything is made ----------------------------------------------------------------------
+
+
+def _look(job: Job) -> None:
+    """See what can be seen of the directory without a server; refuse what can't be done."""
+    job.step("check")
+    trouble = data_directory.trouble(job.place.data, job.programs.major)
+    if trouble:
+        raise SopsmithError(refused(f"{job.place.data} {trouble[0]}", trouble[1]))
+
+    def setting(name: str) -> str:
+        return postgres_programs.setting(job.programs, job.place.data, name)
+
+    owner = owner_of((), {name: setting(name) for name in SETTINGS})
+    if owner:
+        raise SopsmithError(refusal(owner))
+    if setting("archive_mode") not in ("", "off"):
+        message = "it archives its WAL, and a new directory begins with the names of the old one"
+        hint = "set archive_mode to off; afterwards archive to another place, from a new backup on"
+        raise SopsmithError(refused(message, hint))
+    if not data_directory.has_room(job.place.data):
+        message = "there is no room beside the data directory for a copy of it"
+        raise SopsmithError(Finding("recreate-failed", message))
+    state = postgres_programs.state(job.programs, job.place.data)
+    running = postgres_programs.is_running(job.programs, job.place.data)
+    if state not in (_RUNNING if running else _CLEAN):
+        message = f"its server was not shut down on this machine (state: {state})"
+        hint = "start and stop it where it belongs; a standby is not re-initialised"
+        raise SopsmithError(refused(message, hint))
+
+
+def _stopped(job: Job) -> data_directory.Sign:
+    """Stop the server where one runs; the sign of a directory that nobody uses."""
+    job.step("stop")
+    if postgres_programs.is_running(job.programs, job.place.data):
+        postgres_programs.stop(job.programs, job.place.data)
+        job.session.say("sopsmith: the server is stopped; start it again as you always do\n")
+    if postgres_programs.state(job.programs, job.place.data) not in _CLEAN:
+        raise SopsmithError(refused("its server did not shut down cleanly", "stop it first"))
+    return data_directory.sign(job.place.data)
+
+
+def _serving(job: Job, data: str, user: str, how: str = "trust") -> AbstractContextManager[Server]:
+    """A server of ours on a directory, whose only door is our socket."""
+    hba, ident = (os.path.join(job.place.work, name) for name in ("hba", "ident"))
+    data_directory.write(hba, f"local all all {how}\n".encode())
+    data_directory.write(ident, b"")
+    log = os.path.join(job.place.work, "log")
+    settings = postgres_programs.Settings(job.sockets, hba, ident, log)
+    return postgres_programs.serving(job.programs, data, user, settings)
+
+
+def _told(place: Place, kept: str | None) -> str:
+    told = f"{place.data} is re-initialised with the new password, and holds all that it held\n"
+    told += f"the old directory, with the old passwords, is {place.before}\n"
+    told += f"when you need it no more: rm -r {place.before}\n"
+    return told + (f"the dump of all data is {kept}\n" if kept else "")
