@@ -471,7 +471,7 @@ CATALOGUE: dict[str, Entry] = {
         5, "a role is in use",
         "It is open with another password, which pods may hold; has sessions; or a Secret of "
         "the cluster names it.",
-        "`sopsmith postgres retire` closes what nobody uses, `sopsmith rotate` takes the other.",
+        "`sopsmith postgres retire` closes it once nobody uses it; then `sopsmith postgres apply`.",
         "two rotations before the first was synced",
     ),
     "db-retired": Entry(

@@ -193,3 +193,18 @@ def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:
     run = one.postgres("recover", "--no-cluster")
     assert run.code == 5 and run.codes == {"db-in-use"}
     assert one.logs_in(before)
+
+
+def test_a_forgotten_retirement_is_made_up_for(make: Make) -> None:
+    one = make()
+    first = rotated(one)
+    second = one.value("DATABASE_URL")
+    one.rotate()
+    refused = one.postgres("apply")
+    assert refused.code == 5 and "sopsmith postgres retire" in refused.err
+    with psycopg.connect(first):
+        assert one.postgres("retire", "--no-cluster").code == 5
+    assert one.postgres("retire", "--no-cluster").code == 0
+    assert one.logs_in(first) is None and one.logs_in(second)
+    assert one.postgres("apply").code == 0
+    assert one.logs_in() and one.logs_in(second)

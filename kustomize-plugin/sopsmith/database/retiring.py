@@ -20,9 +20,12 @@ def retire(
 ) -> Applied:
     """Close the other role after `grace` seconds in which nobody was seen with it.
 
-    It first logs in as the active one. Raises SopsmithError: db-in-use (who uses it), db-login and
-    its kind, and what `plan.retire` raises.
+    The other one is that which the database was not last made to accept (`plan.served`). It first
+    logs in as the active one. Raises SopsmithError: db-in-use (who uses it), db-login and its kind,
+    and what `plan.retire` raises.
     """
+    with applying.channel(account, way) as channel, applying.spoken(account):
+        account = plan.served(account, applying.look(account, channel).mark(account.marked))
     _watch(account, way, consumers, grace=grace, now=now)
     logins = {name: way.login(to) for name, to in account.urls.items()}
     bad = [a.finding(name, account.urls[name]) for name, a in logins.items() if not a.is_good]

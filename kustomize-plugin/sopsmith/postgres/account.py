@@ -61,6 +61,14 @@ class Account(NamedTuple):
         """The role whose comment says which version was applied last."""
         return self.owner or self.active
 
+    def as_of_before(self) -> Account | None:
+        """The account before its last rotation, where alternating roles took turns; or None."""
+        if self.other is None or self.before is None:
+            return None
+        urls = {name: to.of(self.other, self.before.password) for name, to in self.urls.items()}
+        slot = "a" if self.slot == "b" else "b"
+        return self._replace(slot=slot, now=self.before, before=None, urls=urls)
+
     @property
     def title(self) -> str:
         """What is meant, for people."""

@@ -159,8 +159,8 @@ def _in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
         held = f"version {mark.version}"
     message = f"{account.active} is open with {held}, so pods may hold it{who}"
     hint = (
-        f"sopsmith postgres retire -e {account.environment} closes what nobody uses; or "
-        f"sopsmith rotate {account.value} -e {account.environment} takes the other role"
+        f"sopsmith postgres retire -e {account.environment} closes it once nobody uses it; then "
+        f"sopsmith postgres apply -e {account.environment} again"
     )
     return Finding("db-in-use", message, field=account.title, hint=hint)
 
@@ -224,6 +224,16 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
     marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
     return (Change(words, (back, *marks)),)
+
+
+def served(account: Account, mark: Mark | None) -> Account:
+    """The account as the database was last made to accept it: where git is one rotation ahead, that
+    of before. Else the role in its way could never be closed, and it never applied.
+    """
+    earlier = account.as_of_before()
+    if mark is None or earlier is None or mark.slot == account.slot:
+        return account
+    return earlier if earlier.now.version == mark.version else account
 
 
 def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:

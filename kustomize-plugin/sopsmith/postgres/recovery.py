@@ -56,13 +56,18 @@ class Decision(NamedTuple):
 def decide(standing: Standing) -> Decision:
     """The one right thing; `wait` and `none` change nothing."""
     account = standing.account
-    if plan.is_retired(account, standing.mark):
+    if is_retired(standing):
         return Decision("rotate", "git says a version that was retired: rotate forward")
     if account.strategy == "in-place":
         return _in_place(standing)
     if standing.holds[account.active] == "now":
         return _accepted(standing)
     return _not_accepted(standing)
+
+
+def is_retired(standing: Standing) -> bool:
+    """Whether git says a version that may not come back."""
+    return plan.is_retired(standing.account, standing.mark)
 
 
 def _accepted(standing: Standing) -> Decision:
@@ -91,7 +96,7 @@ def _not_accepted(standing: Standing) -> Decision:
     if held == "nothing":
         return Decision("apply", f"{active} has no password yet, or is closed")
     if standing.sessions(active) or _lets_in(standing, active):
-        return Decision("rotate", f"{active} is in use with another password: take the other role")
+        return Decision("rotate", f"{active} is in use with another password")
     if standing.secrets is None and standing.mark is not None:
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
     return Decision("replace", f"{active} has a password that nobody holds: replace it")
