@@ -32,14 +32,15 @@ from tests.repository import Repo
 from tests.servers import Server
 
 _PUSH = "git push: the sync renders, applies and rolls out"
+RETIRE = "sopsmith postgres retire"
 ROUTINE = {
     "first": ("sopsmith init", "sopsmith set API_KEY", _PUSH),
     "template": ("copy the leaf, sopsmith init", "sopsmith set API_KEY", _PUSH),
     "rotation": ("sopsmith rotate POSTGRES_PASSWORD", _PUSH),
     "rename": ("psql: ALTER DATABASE", "edit the recipe: POSTGRES_DB", _PUSH),
     "new key": ("edit the recipe: the key", "sopsmith set the key", _PUSH),
+    "after it, if a role is left": (RETIRE,),
 }
-RETIRE = "sopsmith postgres retire"
 VIA = "sopsmith postgres bootstrap --via 'kubectl exec -i db-0 -- psql'"
 REPAIR = {
     "missing key": ("sopsmith set the key", _PUSH),
@@ -73,7 +74,7 @@ def deploy(life: Our, event: Event) -> Outcome:
     outcome = Outcome(event, troubles, ROUTINE[event.kind])
     is_remembered = outcome.verdict != "failed" and "retire forgotten" not in event.slips
     if is_remembered and _retired(life):
-        return outcome._replace(steps=(*outcome.steps, RETIRE))
+        return outcome._replace(steps=(*outcome.steps, *ROUTINE["after it, if a role is left"]))
     return outcome
 
 
