@@ -7,10 +7,10 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test e2e e2e-kind cluster check bench bench-delivery lock clean
+.PHONY: help setup demo test e2e e2e-kind cluster check bench bench-delivery bench-deployments lock clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/project.stamp .tools/programs.stamp  ## install what the other targets need (once)
 
@@ -45,6 +45,9 @@ bench: setup  ## measure a render
 bench-delivery: setup  ## measure the time from a commit to the applied Secret
 	@python -m ci.cluster.build
 	@python -m ci.bench.delivery $(ARGS)
+
+bench-deployments: setup  ## simulate 1,000 deployments with a database, the old way and ours
+	@python -m ci.bench.deployments $(ARGS)
 
 lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgrade-package ruff'
 	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done
