@@ -66,7 +66,7 @@ def nodes(api: Api, namespace: str, work: Work = idle) -> Iterator[list[Ended]]:
         thread.join()
 
 
-def ran(api: Api, job: Manifest) -> Ended | None:
+def ran(api: Api, job: Manifest, **env: str) -> Ended | None:
     """Run the one container of a Job as a program of this machine, with the Secrets it mounts.
 
     They lie in a folder of its own, in memory, in whose place the command names where they would
@@ -85,8 +85,8 @@ def ran(api: Api, job: Manifest) -> Ended | None:
                 return None
             _write(Path(name, volume["name"]), secret)
         argv = [str(folders.get(word, word)) for word in container["command"]]
-        env = {"PATH": os.environ["PATH"], "HOME": name}
-        done = subprocess.run(argv, env=env, cwd=name, stdin=subprocess.DEVNULL,
+        given = {"PATH": os.environ["PATH"], "HOME": name, **env}
+        done = subprocess.run(argv, env=given, cwd=name, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)  # fmt: skip
     return Ended(job["metadata"]["name"], done.returncode, done.stdout.decode())
 

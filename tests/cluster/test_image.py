@@ -126,14 +126,14 @@ def image(built: Docker, example: Repo) -> Image:
 def test_the_function_gives_in_a_container_what_it_gives_here(image: Image, example: Repo) -> None:
     here = example.function(OVERLAY)
     there = image.run(stdin=example.call(OVERLAY))
-    assert there.secrets == here.secrets and len(there.secrets) == 8
+    assert there.secrets == here.secrets and len(there.secrets) == 9
     assert (there.out, there.err) == (here.out, "")
 
 
 def test_build_gives_in_a_container_what_it_gives_here(image: Image, example: Repo) -> None:
     here = example.cli("build", OVERLAY)
     there = image.run("build", f"/repository/{OVERLAY}", entry="sopsmith")
-    assert there.built == here.built and len(there.built) == 8
+    assert there.built == here.built and len(there.built) == 9
     assert (there.out, there.err) == (here.out, "")
 
 

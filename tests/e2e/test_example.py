@@ -85,10 +85,13 @@ def test_the_database_reads_an_unhashed_secret_of_its_own(example: Repo, name: s
 @in_every_environment
 def test_only_what_changes_roles_reads_how(example: Repo, name: str) -> None:
     run = example.kustomize(f"overlays/{name}")
-    roles = secret_name(run, "database-roles")
-    readers = [each for each, text in texts(run).items() if f"secretName: {roles}\n" in text]
-    assert readers == ["CronJob/database-retire", "Job/database"]
-    assert set(run.built[roles]) == {"roles.json"}
+    for handle, reader in (
+        ("database-roles", "Job/database"),
+        ("database-retire", "CronJob/database-retire"),
+    ):
+        roles = secret_name(run, handle)
+        readers = [each for each, text in texts(run).items() if f"secretName: {roles}\n" in text]
+        assert (readers, set(run.built[roles])) == ([reader], {"roles.json"})
 
 
 @in_every_environment
@@ -112,7 +115,7 @@ def test_a_rotation_changes_one_value_and_what_derives_from_it(
     raise_version(example, environment)
     after = example.kustomize(f"overlays/{environment}")
     then, text = before.manifests, json.dumps(after.manifests)
-    for handle in ("backend", "database-roles"):
+    for handle in ("backend", "database-roles", "database-retire"):
         old, new = secret_name(before, handle), secret_name(after, handle)
         assert old != new  # in its manifest and in what reads it
         text = text.replace(new, old)
@@ -126,6 +129,7 @@ def test_a_rotation_changes_one_value_and_what_derives_from_it(
     assert differing == {
         (f"Secret/{secret_name(before, 'backend')}", "DATABASE_URL"),
         (f"Secret/{secret_name(before, 'database-roles')}", "roles.json"),
+        (f"Secret/{secret_name(before, 'database-retire')}", "roles.json"),
         ("Secret/postgres-bootstrap", "roles.sql"),
     }  # fmt: skip
     for manifests in (then, now):
