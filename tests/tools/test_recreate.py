@@ -415,6 +415,15 @@ def test_what_is_not_the_same_is_told_and_leaves_the_old_one(cluster: Cluster) -
     unharmed(cluster, before)
 
 
+def test_a_password_that_does_not_open_the_server_is_noticed(cluster: Cluster) -> None:
+    with cluster.serving(), cluster.connect(OLD) as connection:
+        connection.execute("ALTER ROLE boss VALID UNTIL '2026-01-01'")
+    before = print_of(cluster.data)
+    run = cluster.recreate()
+    assert run.code == 3 and "boss can't log in with the new password" in run.err
+    assert print_of(cluster.data) == before and cluster.beside() == set()
+
+
 def test_a_server_that_ran_meanwhile_is_noticed(cluster: Cluster) -> None:
     start = f"{cluster.programs}/pg_ctl -s -w -D {cluster.data} -o '-p {cluster.port} -k /tmp'"
     run = cluster.recreate(at="old aside", does=f"{start} start >/dev/null; {start} stop")
@@ -429,6 +438,13 @@ def test_a_server_that_ran_meanwhile_is_noticed(cluster: Cluster) -> None:
 KILL = str(int(signal.SIGKILL))
 
 
+def left_running(cluster: Cluster) -> bool:
+    """Whether a server of the killed run still runs."""
+    work = str(cluster.data.with_name(f"data.recreate-{STAMP}"))
+    found = subprocess.run(["pgrep", "-f", f"postgres.*{work}"], stdout=subprocess.DEVNULL)
+    return found.returncode == 0
+
+
 @pytest.mark.parametrize("at", ["measure", "compare", "new in place"])
 def test_the_next_run_undoes_a_killed_one_and_does_its_work(
     cluster: Cluster, sights: Any, at: str
@@ -436,8 +452,9 @@ def test_the_next_run_undoes_a_killed_one_and_does_its_work(
     before = print_of(cluster.data)
     assert cluster.recreate(at=at, does=KILL).code == -signal.SIGKILL
     assert cluster.data.exists() is (at != "new in place")
+    assert left_running(cluster) is (at != "new in place")
     run = cluster.recreate(stamp="later")
-    assert run.code == 0, run.err
+    assert run.code == 0 and not left_running(cluster), run.err
     assert ("the old directory is in its place" in run.err) is (at == "new in place")
     assert print_of(cluster.data.with_name("data.before-later")) == before
     with cluster.serving():
