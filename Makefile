@@ -52,6 +52,7 @@ bench-deployments: setup  ## simulate 1,000 deployments with a database, the old
 lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgrade-package ruff'
 	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done
 	@cd ci/tools && $(LOCK) --constraint requirements.txt ../../pyproject.toml -o runtime.txt
+	@cd ci/tools && $(LOCK) --constraint requirements.txt --extra postgres --extra cluster ../../pyproject.toml -o database.txt
 	@cd ci/tools && $(LOCK) --constraint requirements.txt wheel.in -o wheel.txt
 	@cd ci/tools && $(LOCK) --constraint requirements.txt kind.in -o kind.txt
 

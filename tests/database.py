@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.programs import account
 from tests.repository import Repo, Run
-from tests.servers import Server
+from tests.servers import RULES, Server
 
 _NUMBERS = itertools.count(1)
 
@@ -107,3 +111,21 @@ def mounted(made: Shop) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "roles.json").write_text(made.value("ROLES"))
     return folder
+
+
+def first_start(server: Server, secrets: Mapping[str, Mapping[str, bytes]]) -> None:
+    """What the image does with the example's Secrets when a server starts for the first time.
+
+    Its superuser runs each script, over the socket, and ends with the first error.
+    """
+    given = {name: text.decode() for name, text in secrets["postgres"].items()}
+    user, database = given["POSTGRES_USER"], given["POSTGRES_DB"]
+    server.reload(hba=f"local all {user} trust\n{RULES}")
+    server.role(user, given["POSTGRES_PASSWORD"], "SUPERUSER LOGIN")
+    server.database(database)
+    psql = (str(server.programs / "psql"), "-v", "ON_ERROR_STOP=1", "--no-psqlrc", "--no-password")
+    login = (f"--username={user}", f"--dbname={database}")
+    env = {"PATH": os.environ["PATH"], "PGHOST": str(server.folder), "PGPORT": str(server.port)}
+    for script in secrets["postgres-bootstrap"].values():
+        subprocess.run((*psql, *login), input=script, env=env, check=True, cwd="/",
+                       stdout=subprocess.DEVNULL, **account())  # fmt: skip

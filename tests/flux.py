@@ -9,6 +9,7 @@ shows the controller itself.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,15 @@ def _decrypt(repo: Repo, file: Path, form: str) -> bytes:
     return subprocess.run(command, env=repo.env, check=True, capture_output=True).stdout
 
 
-def built(repo: Repo, folder: str) -> Run:
-    """What a build without plugins makes of a folder, as kustomize-controller builds."""
-    return repo.run("kustomize", "build", folder)
+def built(repo: Repo, folder: str, patches: Sequence[Any] = ()) -> Run:
+    """What a build without plugins makes of a folder, as kustomize-controller builds.
+
+    It adds the patches of its Kustomization to those of the folder.
+    """
+    file = repo.path / folder / "kustomization.yaml"
+    text = file.read_text()
+    tree = yaml.safe_load(text)
+    file.write_text(yaml.safe_dump(tree | {"patches": [*tree.get("patches", ()), *patches]}))
+    run = repo.run("kustomize", "build", folder)
+    file.write_text(text)
+    return run

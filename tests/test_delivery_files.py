@@ -89,7 +89,13 @@ def test_the_example_is_sealed(example: Repo) -> None:
 def test_the_example_for_flux_is_the_example(example: Repo) -> None:
     expected = example.kustomize("overlays/production").manifests
     flux.decrypted(example, example.path / SEALED)
-    assert flux.built(example, "overlays/production/flux").manifests == expected
+    database, rest = (
+        flux.built(example, each["spec"]["path"], each["spec"]["patches"]).manifests
+        for each in yaml.safe_load_all((ROOT / "ci/flux/platform.yaml").read_text())
+        if each["kind"] == "Kustomization"
+    )
+    assert database.keys().isdisjoint(rest) and {**database, **rest} == expected
+    assert "Job/database" in database and "Deployment/backend" in rest
 
 
 @pytest.mark.parametrize("page", ["flux", "argocd"])

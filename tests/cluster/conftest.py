@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 
 import pytest
 
@@ -14,10 +15,12 @@ from ci.cluster.build import missing
 from ci.cluster.control_plane import Cluster, cluster
 from ci.cluster.flux import Flux
 from ci.cluster.kind import kind_cluster
-from ci.cluster.nodes import nodes
+from ci.cluster.nodes import Ended, nodes, ran
 from ci.cluster.processes import ClusterError, unwinding_on
 from tests.cluster import platform
+from tests.programs import needed
 from tests.repository import ROOT
+from tests.servers import LOUD, Server, server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -44,13 +47,27 @@ def control_plane(
 
 
 @pytest.fixture
-def workloads(control_plane: Cluster) -> Iterator[None]:
-    """Who waits for the platform's workloads sees them run, also where there are no nodes."""
+def workloads(control_plane: Cluster) -> Iterator[list[Ended]]:
+    """Who waits for the platform's workloads sees them run, also where there are no nodes.
+
+    What came of its Jobs, which really run there.
+    """
     if control_plane.has_nodes:
-        yield
+        yield []
     else:
-        with nodes(control_plane.api, platform.NAMESPACE):
-            yield
+        api = control_plane.api
+        with nodes(api, platform.NAMESPACE, partial(ran, api)) as ended:
+            yield ended
+
+
+@pytest.fixture
+def database(control_plane: Cluster) -> Iterator[Server | None]:
+    """A server in the place of the platform's, loud; none where a node runs that one."""
+    if control_plane.has_nodes:
+        yield None
+    else:
+        with server(needed(18), settings=LOUD) as started:
+            yield started
 
 
 @pytest.fixture(scope="session")

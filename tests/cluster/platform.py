@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 from pathlib import Path
 
 from ci.cluster.api import Api, Manifest
 from ci.cluster.processes import wait_until
+from tests.database import first_start
 from tests.repository import ROOT, Repo, Run
+from tests.servers import Server
 
 NAMESPACE = "reconciliation-production"
 OVERLAY = "overlays/production"
@@ -17,13 +20,19 @@ KEY = ROOT / "secrets/demo-only.agekey"
 SEAL = ("seal", OVERLAY, "-o", SEALED, "--commit")
 
 
-def checkout(folder: Path) -> Repo:
-    """A clone with the example's files, pushed once."""
+def checkout(folder: Path, database: Server | None) -> Repo:
+    """A clone with the example's files, pushed once.
+
+    Where no node runs its database, it names a server that has made its first start.
+    """
     repo = Repo(folder / "repo", KEY, "")
     repo.env |= {"SOPSMITH_ALLOW_DEMO_KEY": "1", "SOPS_AGE_KEY_FILE": str(KEY)}
     for name in ("secrets", "overlays"):
         shutil.copytree(ROOT / name, repo.path / name)
     shutil.copyfile(ROOT / ".sops.yaml", repo.path / ".sops.yaml")
+    if database:
+        point(repo, database)
+        first_start(database, repo.kustomize(OVERLAY).built)
     for words in (("config", "user.name", "n"), ("config", "user.email", "n@example.org"),
                   ("init", "-q", "--bare", "-b", "main", str(origin(repo))),
                   ("remote", "add", "origin", str(origin(repo))), ("switch", "-qc", "main"),
@@ -31,6 +40,14 @@ def checkout(folder: Path) -> Repo:
         assert repo.run("git", *words).code == 0
     push(repo)
     return repo
+
+
+def point(repo: Repo, database: Server) -> None:
+    """Say in the recipes where the database is."""
+    port = f"port: {database.port}"
+    repo.edit("secrets/platform.recipe.yaml", lambda text: text.replace("port: 5432", port))
+    host = "postgres.reconciliation-production.svc"
+    repo.edit(f"{OVERLAY}/recipe.yaml", lambda text: text.replace(host, "127.0.0.1"))
 
 
 def origin(repo: Repo) -> Path:
@@ -86,6 +103,11 @@ def backend(api: Api) -> str:
     deployment = api.get("Deployment", "backend", NAMESPACE) or {}
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     return str(container["envFrom"][0]["secretRef"]["name"])
+
+
+def database_url(api: Api) -> str:
+    """The URL that the pods of the Deployment get."""
+    return base64.b64decode(live(api)[backend(api)]["DATABASE_URL"]).decode()
 
 
 def live(api: Api) -> dict[str, dict[str, str]]:

@@ -83,7 +83,13 @@ def _pip() -> Iterator[Path]:
 def _extensions() -> Iterator[Path]:
     """The compiled modules of the packages that the image gets, which need libraries too."""
     packages = Path(sysconfig.get_path("platlib"))
-    for pattern in ("cryptography/**/*.so", "yaml/*.so", "_cffi_backend*.so"):
+    for pattern in (
+        "cryptography/**/*.so",
+        "yaml/*.so",
+        "_cffi_backend*.so",
+        "psycopg_binary/*.so",
+        "pydantic_core/*.so",
+    ):
         yield from packages.glob(pattern)
 
 
@@ -97,7 +103,7 @@ def _wheels(folder: Path) -> Iterator[Path]:
         "--dest",
         str(folder / "locked"),
     ]
-    for lock in ("runtime", "wheel"):
+    for lock in ("runtime", "database", "wheel"):
         argv = [*pip, *locked, "--requirement", str(ROOT / f"ci/tools/{lock}.txt")]
         subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
     return (folder / "locked").iterdir()

@@ -10,48 +10,66 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+import yaml
 
 from ci.cluster.api import Api, Manifest
 from ci.cluster.control_plane import Cluster
-from ci.cluster.flux import Flux, kustomization
+from ci.cluster.flux import Flux
 from ci.cluster.processes import wait_until
 from tests.cluster import platform
 from tests.cluster.platform import NAMESPACE, backend, live
 from tests.cluster.silence import heard
-from tests.repository import Repo
+from tests.repository import ROOT, Repo
+from tests.servers import Server
 
-NAME = "platform-production"
+pytestmark = pytest.mark.usefixtures("workloads")
+NAME, DATABASE = "platform-production", "platform-production-database"
 
 
 @pytest.fixture
-def repo(control_plane: Cluster, flux: Flux, api: Api, tmp_path: Path) -> Iterator[Repo]:
+def repo(
+    control_plane: Cluster, flux: Flux, api: Api, database: Server | None, tmp_path: Path
+) -> Iterator[Repo]:
     """The platform, sealed, applied and ready; nothing of it is heard anywhere in the end."""
     (tmp_path / "home").mkdir()
-    repo = platform.checkout(tmp_path)
+    repo = platform.checkout(tmp_path, database)
     for each in (
         {"kind": "Namespace", "metadata": {"name": NAMESPACE}},
         {"kind": "Secret", "metadata": {"name": "sops-age", "namespace": NAMESPACE},
          "stringData": {"demo.agekey": platform.KEY.read_text()}},
     ):  # fmt: skip
         api.apply({"apiVersion": "v1", **each})
-    path = f"{platform.OVERLAY}/flux"
-    api.apply(kustomization(NAME, path, source="platform", namespace=NAMESPACE))
+    api.apply(*kustomizations())
     platform.built(repo)
+    if database:
+        seal(repo)  # another host than the example's
     assert deliver(flux, repo)["status"] == "True"
     yield repo
     assert heard(control_plane, repo.canaries) == []
-    api.delete("Kustomization", NAME, NAMESPACE)
-    wait_until(lambda: api.get("Kustomization", NAME, NAMESPACE) is None, "it to be gone")
+    for name in (NAME, DATABASE):
+        api.delete("Kustomization", name, NAMESPACE)
+    wait_until(lambda: not api.list("Kustomization", NAMESPACE), "them to be gone")
     api.delete("Namespace", NAMESPACE)
     platform.gone(api)
     assert list(repo.singing()) == []
 
 
+def kustomizations() -> list[Manifest]:
+    """Those that are shipped, in the namespace of the test."""
+    shipped = yaml.safe_load_all((ROOT / "ci/flux/platform.yaml").read_text())
+    found = [each for each in shipped if each["kind"] == "Kustomization"]
+    for each in found:
+        each["metadata"]["namespace"] = NAMESPACE
+    assert [each["metadata"]["name"] for each in found] == [DATABASE, NAME]
+    return found
+
+
 def deliver(flux: Flux, repo: Repo) -> Manifest:
-    """Hand over what was pushed last, and wait for the Ready condition."""
+    """Hand over what was pushed last, and wait for the Ready condition: the first that is false."""
     tree = platform.pushed(repo, repo.path.parent / "artifact")
     revision = flux.publish(tree, "platform", NAMESPACE)
-    return flux.reconciled(NAME, revision, NAMESPACE)
+    ready = flux.reconciled(DATABASE, revision, NAMESPACE)
+    return flux.reconciled(NAME, revision, NAMESPACE) if ready["status"] == "True" else ready
 
 
 def seal(repo: Repo) -> None:
@@ -134,7 +152,8 @@ def test_a_tampered_file_is_reported_and_the_live_secret_untouched(
 def test_without_decryption_nothing_is_applied(api: Api, flux: Flux, repo: Repo) -> None:
     """The guard that was sealed along fails the build, or ciphertext would be live."""
     before = live(api)
-    api.patch("Kustomization", NAME, {"spec": {"decryption": None}}, NAMESPACE)
+    for name in (DATABASE, NAME):
+        api.patch("Kustomization", name, {"spec": {"decryption": None}}, NAMESPACE)
     repo.edit("overlays/base/backend.yaml", lambda text: text.replace("replicas: 2", "replicas: 3"))
     platform.commit(repo)
     assert deliver(flux, repo)["status"] == "False"
@@ -146,5 +165,6 @@ def test_a_change_by_hand_is_healed(api: Api, flux: Flux, repo: Repo) -> None:
     name = backend(api)
     api.patch("Secret", name, {"data": {"JWT_SECRET": "aGFuZA=="}}, NAMESPACE)
     api.delete("Secret", "postgres", NAMESPACE)
-    flux.reconcile(NAME, NAMESPACE)
+    for each in (DATABASE, NAME):
+        flux.reconcile(each, NAMESPACE)
     assert json.dumps(live(api), sort_keys=True) == json.dumps(before, sort_keys=True)

@@ -14,9 +14,12 @@ from ci.cluster.build import BIN
 from ci.cluster.docker import Docker, engine
 from ci.cluster.processes import ClusterError, wait_until
 from tests.cluster import stand_ins
+from tests.database import first_start
+from tests.programs import needed
 from tests.repository import ROOT, Repo, Run
+from tests.servers import Server, server
 
-TAG = "sopsmith-under-test"
+TAG, DATABASE = "sopsmith-under-test", "sopsmith-database-under-test"
 DOCKERFILE = ROOT / "kustomize-plugin/Dockerfile"
 OVERLAY = "overlays/production"
 CONFINED = (
@@ -39,9 +42,10 @@ PLUGIN = {
 class Image:
     """The image, and the repository and key that its containers see."""
 
-    def __init__(self, docker: Docker, example: Repo) -> None:
+    def __init__(self, docker: Docker, example: Repo, tag: str = TAG) -> None:
         self.docker = docker
         self.example = example
+        self.tag = tag
 
     def run(self, *words: str, entry: str = "", user: str = "nobody", stdin: bytes = b"",
             options: tuple[str, ...] = (), key: bool = True) -> Run:  # fmt: skip
@@ -54,7 +58,7 @@ class Image:
         env |= {"SOPS_AGE_KEY_FILE": "/key"} if key else {}
         argv += [f"--env={name}={text}" for name, text in env.items()]
         argv += [f"--entrypoint={entry}"] if entry else []
-        return self.example.run(*argv, TAG, *words, stdin=stdin)
+        return self.example.run(*argv, self.tag, *words, stdin=stdin)
 
     def python(self, code: str, program: str = "python") -> str:
         """What a script of the image's Python prints."""
@@ -79,9 +83,19 @@ def built(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The engine with the image in it: of the pinned bases, or else of stand-ins."""
     bases = re.findall(r"^ARG (?:GO|PYTHON)=(\S+)", DOCKERFILE.read_text(), re.MULTILINE)
     options = [] if _are_to_be_had(docker, bases) else _stand_ins(docker, tmp_path_factory)
-    docker("build", *options, "--file", str(DOCKERFILE), "--tag", TAG, str(ROOT))
+    for target, tag in (("", TAG), ("database", DATABASE)):
+        docker(
+            "build",
+            *options,
+            "--file",
+            str(DOCKERFILE),
+            f"--target={target}",
+            "--tag",
+            tag,
+            str(ROOT),
+        )
     yield docker
-    docker("image", "rm", "--force", TAG)
+    docker("image", "rm", "--force", TAG, DATABASE)
 
 
 def _are_to_be_had(docker: Docker, bases: list[str]) -> bool:
@@ -112,14 +126,14 @@ def image(built: Docker, example: Repo) -> Image:
 def test_the_function_gives_in_a_container_what_it_gives_here(image: Image, example: Repo) -> None:
     here = example.function(OVERLAY)
     there = image.run(stdin=example.call(OVERLAY))
-    assert there.secrets == here.secrets and len(there.secrets) == 6
+    assert there.secrets == here.secrets and len(there.secrets) == 9
     assert (there.out, there.err) == (here.out, "")
 
 
 def test_build_gives_in_a_container_what_it_gives_here(image: Image, example: Repo) -> None:
     here = example.cli("build", OVERLAY)
     there = image.run("build", f"/repository/{OVERLAY}", entry="sopsmith")
-    assert there.built == here.built and len(there.built) == 6
+    assert there.built == here.built and len(there.built) == 9
     assert (there.out, there.err) == (here.out, "")
 
 
@@ -156,6 +170,38 @@ def test_argo_cds_own_program_serves_in_it(image: Image, tmp_path: Path) -> None
         assert socket.stat().st_uid == 999
     finally:
         image.docker("rm", "--force", container)
+
+
+def test_what_the_job_runs_changes_a_role_and_logs_in(
+    built: Docker, example: Repo, tmp_path: Path
+) -> None:
+    """Over the socket of a server of this machine, since the containers have no network."""
+    image = Image(built, example, DATABASE)
+    with server(needed(18)) as there:
+        rotated_before(example, there)
+        (tmp_path / "roles").mkdir()
+        roles = example.run("sopsmith", "get", "DATABASE_ROLES", "-e", "production").out
+        (tmp_path / "roles/roles.json").write_text(roles)
+        volumes = (f"--volume={tmp_path}/roles:/run/secrets/database:ro",
+                   f"--volume={there.folder}:/server")  # fmt: skip
+        source = ("--from", "/run/secrets/database")
+        applied = image.run("postgres", "apply", *source, options=volumes, key=False)
+        assert applied.code == 0, applied.err
+        assert "logs in  reconciliation_b by DATABASE_URL\n" in applied.out
+        again = image.run("postgres", "retire", *source, options=volumes, key=False)
+        assert again.codes == {"cluster-failed"}, (
+            again.err
+        )  # it has what it asks a cluster with, and none
+
+
+def rotated_before(example: Repo, there: Server) -> None:
+    """The example with a password that the server does not know yet."""
+    host = "POSTGRES_HOST: {default: /server}"
+    example.edit(f"{OVERLAY}/recipe.yaml", lambda text: re.sub("POSTGRES_HOST: {.*}", host, text))
+    example.edit("secrets/platform.recipe.yaml", lambda text: text.replace("5432", str(there.port)))
+    first_start(there, example.kustomize(OVERLAY).built)
+    there.reload(hba="local all all scram-sha-256\n")
+    assert example.cli("rotate", "POSTGRES_PASSWORD", "-e", "production").code == 0
 
 
 # --- what is in it --------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from sopsmith.tools import keyring
 from tests.cluster import platform
 from tests.cluster.silence import heard
 from tests.repository import ROOT, Repo
+from tests.servers import Server
 from tests.test_delivery_files import blocks
 
 pytestmark = pytest.mark.usefixtures("workloads")
@@ -30,10 +31,10 @@ SERVER = "server: https://kubernetes.default.svc"  # there only inside a cluster
 
 
 @pytest.fixture
-def repo(api: Api, tmp_path: Path) -> Iterator[Repo]:
+def repo(api: Api, database: Server | None, tmp_path: Path) -> Iterator[Repo]:
     """The platform's clone, with the files of a page and the key beside it, and kubectl."""
     (tmp_path / "home").mkdir()
-    repo = platform.checkout(tmp_path)
+    repo = platform.checkout(tmp_path, database)
     repo.env |= {"KUBECONFIG": str(api.kubeconfig), "PATH": f"{BIN}:{os.environ['PATH']}"}
     fill_keyring(repo)
     repo.write(".git/info/exclude", "/*.yaml\n")

@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import re
 from itertools import combinations
+from typing import Any
 
 import pytest
 import yaml
 
+from sopsmith.cli import parser
 from tests.repository import ROOT, Repo, Run
 
 ENVIRONMENTS = ("dev", "staging", "production")
@@ -27,6 +29,10 @@ EXTRA = {
     "production": {"SMTP_PASSWORD", *THIRD_PARTIES},
 }
 PUBLIC = {"POSTGRES_USER", "POSTGRES_DB"}
+CONFINED = {
+    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}  # fmt: skip
 
 in_every_environment = pytest.mark.parametrize("name", ENVIRONMENTS)
 
@@ -43,10 +49,10 @@ def reads(run: Run, workload: str) -> list[str]:
     return [source["secretRef"]["name"] for source in container["envFrom"]]
 
 
-def as_text(run: Run, kind: str) -> str:
-    """The one manifest of a kind, byte for byte."""
-    (text,) = (each for each in run.out.split("---\n") if f"\nkind: {kind}\n" in each)
-    return text
+def texts(run: Run) -> dict[str, str]:
+    """The manifests by Kind/name, byte for byte."""
+    assert run.code == 0, run.err
+    return dict(zip(run.manifests, run.out.split("---\n"), strict=True))
 
 
 def raise_version(example: Repo, name: str) -> None:
@@ -77,13 +83,28 @@ def test_the_database_reads_an_unhashed_secret_of_its_own(example: Repo, name: s
 
 
 @in_every_environment
-def test_database_url_holds_what_the_database_was_given(example: Repo, name: str) -> None:
+def test_only_what_changes_roles_reads_how(example: Repo, name: str) -> None:
     run = example.kustomize(f"overlays/{name}")
-    database = {key: text.decode() for key, text in run.built["postgres"].items()}
+    for handle, reader in (
+        ("database-roles", "Job/database"),
+        ("database-retire", "CronJob/database-retire"),
+    ):
+        roles = secret_name(run, handle)
+        readers = [each for each, text in texts(run).items() if f"secretName: {roles}\n" in text]
+        assert (readers, set(run.built[roles])) == ([reader], {"roles.json"})
+
+
+@in_every_environment
+def test_database_url_holds_what_the_job_sees_to(example: Repo, name: str) -> None:
+    run = example.kustomize(f"overlays/{name}")
+    rotator, account = json.loads(run.built[secret_name(run, "database-roles")]["roles.json"])[
+        "roles"
+    ]
     url = run.built[secret_name(run, "backend")]["DATABASE_URL"].decode()
-    login = f"{database['POSTGRES_USER']}:{database['POSTGRES_PASSWORD']}"  # nothing to encode
+    login = f"reconciliation_a:{account['now']['password']}"  # nothing to encode
     assert url.startswith(f"postgresql://{login}@postgres")
-    assert url.endswith(f":5432/{database['POSTGRES_DB']}?sslmode=prefer")
+    assert url.endswith(f":5432/{run.built['postgres']['POSTGRES_DB'].decode()}?sslmode=prefer")
+    assert account["rotator"]["user"] == rotator["roles"][0] == "reconciliation_rotator"
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -93,10 +114,12 @@ def test_a_rotation_changes_one_value_and_what_derives_from_it(
     before = example.kustomize(f"overlays/{environment}")
     raise_version(example, environment)
     after = example.kustomize(f"overlays/{environment}")
-    old, new = secret_name(before, "backend"), secret_name(after, "backend")
-    assert old != new  # in its manifest and in the Deployment
-    then = before.manifests
-    now = yaml.safe_load(json.dumps(after.manifests).replace(new, old))
+    then, text = before.manifests, json.dumps(after.manifests)
+    for handle in ("backend", "database-roles", "database-retire"):
+        old, new = secret_name(before, handle), secret_name(after, handle)
+        assert old != new  # in its manifest and in what reads it
+        text = text.replace(new, old)
+    now = yaml.safe_load(text)
     differing = {
         (name, key)
         for name in {*then, *now}
@@ -104,7 +127,10 @@ def test_a_rotation_changes_one_value_and_what_derives_from_it(
         if then[name]["data"].get(key) != now[name]["data"].get(key)
     }
     assert differing == {
-        ("Secret/postgres", "POSTGRES_PASSWORD"), (f"Secret/{old}", "DATABASE_URL"),
+        (f"Secret/{secret_name(before, 'backend')}", "DATABASE_URL"),
+        (f"Secret/{secret_name(before, 'database-roles')}", "roles.json"),
+        (f"Secret/{secret_name(before, 'database-retire')}", "roles.json"),
+        ("Secret/postgres-bootstrap", "roles.sql"),
     }  # fmt: skip
     for manifests in (then, now):
         for each in manifests.values():
@@ -117,8 +143,9 @@ def test_a_rotation_restarts_the_backend_and_not_the_database(example: Repo, nam
     before = example.kustomize(f"overlays/{name}")
     raise_version(example, name)
     after = example.kustomize(f"overlays/{name}")
-    assert as_text(after, "StatefulSet") == as_text(before, "StatefulSet")
-    assert as_text(after, "Deployment") != as_text(before, "Deployment")
+    then, now = texts(before), texts(after)
+    assert now["StatefulSet/postgres"] == then["StatefulSet/postgres"]
+    assert now["Deployment/backend"] != then["Deployment/backend"]
 
 
 def test_no_two_environments_share_a_secret(example: Repo) -> None:
@@ -134,6 +161,61 @@ def test_no_two_environments_share_a_secret(example: Repo) -> None:
     assert all(len(values) >= 8 for values in held.values())
     for one, other in combinations(ENVIRONMENTS, 2):
         assert held[one].isdisjoint(held[other])
+
+
+# --- what changes the database ------------------------------------------------------------------
+
+
+def pod(manifest: dict[str, Any]) -> dict[str, Any]:
+    """The specification of the pods that an object makes."""
+    spec = manifest["spec"].get("jobTemplate", manifest)["spec"]
+    template: dict[str, Any] = spec["template"]["spec"]
+    return template
+
+
+def test_every_command_of_ours_is_one_and_may_do_little(example: Repo) -> None:
+    manifests = example.kustomize("overlays/production").manifests
+    for name in ("Job/database", "CronJob/database-retire", "Deployment/backend"):
+        spec = pod(manifests[name])
+        (ours,) = (each for each in (*spec.get("initContainers", ()), *spec["containers"])
+                   if each["image"] == "sopsmith-database")  # fmt: skip
+        assert callable(parser().parse_args(ours["command"][1:]).command)
+        may = {**spec.get("securityContext", {}), **ours["securityContext"]}
+        assert may == CONFINED | {"runAsNonRoot": True, "runAsUser": 999,
+                                  "seccompProfile": {"type": "RuntimeDefault"}}  # fmt: skip
+        assert ours["resources"]["limits"]
+
+
+def test_the_job_has_no_rights_in_the_cluster_and_retire_reads_its_namespace(example: Repo) -> None:
+    manifests = example.kustomize("overlays/production").manifests
+    assert manifests["ServiceAccount/database"]["automountServiceAccountToken"] is False
+    assert pod(manifests["Job/database"])["automountServiceAccountToken"] is False
+    (binding,) = (each for name, each in manifests.items() if "Binding" in name)
+    assert [each["name"] for each in binding["subjects"]] == ["database-retire"]
+    rules = manifests["Role/database-retire"]["rules"]
+    assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list"}
+
+
+def test_a_sync_has_secrets_then_the_database_then_the_job_then_the_backend(example: Repo) -> None:
+    manifests = example.kustomize("overlays/production").manifests
+    waves = {name: each["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-wave")
+             for name, each in manifests.items()}  # fmt: skip
+    order = [
+        re.sub(r"-[0-9a-z]{10}$", "", name)
+        for name in sorted(waves, key=lambda n: int(waves[n] or 0))
+    ]
+    steps = [
+        "Secret/backend",
+        "Secret/database-roles",
+        "StatefulSet/postgres",
+        "Job/database",
+        "Deployment/backend",
+    ]
+    assert sorted(steps, key=order.index) == steps
+    assert (
+        len({waves["StatefulSet/postgres"], waves["Job/database"], waves["Deployment/backend"]})
+        == 3
+    )
 
 
 # --- the demo key -----------------------------------------------------------------------------

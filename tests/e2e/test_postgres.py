@@ -6,6 +6,7 @@ from what came out.
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from secrets import token_bytes
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from sopsmith.text import document
+from tests.database import first_start
 from tests.repository import Repo
-from tests.servers import Server
+from tests.servers import Server, server
 
 LOGINS = 400
 PLAIN = {"sslmode": "disable"}  # this server speaks no TLS
@@ -105,20 +107,32 @@ def test_awkward_parts_log_in_together(repo: Repo, postgres: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["dev", "staging", "production"])
-def test_database_url_of_the_example_logs_in(example: Repo, postgres: Server, name: str) -> None:
-    """The example's own recipe, pointed at the test's server by a leaf over the same base."""
-    recipe = document.parse((example.path / f"overlays/{name}/recipe.yaml").read_bytes())
-    values = recipe["spec"].pop("values")
-    values["POSTGRES_HOST"] = {"default": "127.0.0.1"}
-    values["DATABASE_URL"] = {"derive": {"url": {"port": postgres.port, "query": PLAIN}}}
-    example.leaf("overlays/here", app=None, values=values, **recipe["spec"])
-    built = example.kustomize("overlays/here").built
-    database = {key: text.decode() for key, text in built["postgres"].items()}
-    postgres.database(database["POSTGRES_DB"])
-    postgres.role(database["POSTGRES_USER"], database["POSTGRES_PASSWORD"])
-    (backend,) = (data for key, data in built.items() if key.startswith("backend-"))
-    expected = (database["POSTGRES_USER"], database["POSTGRES_DB"])
-    assert postgres.login(backend["DATABASE_URL"].decode()) == expected
+def test_a_first_start_takes_every_login_of_the_example(
+    example: Repo, postgres: Server, name: str
+) -> None:
+    """A server that has run what the image finds in its Secrets knows the application."""
+    with server(postgres.programs) as new:
+        here(example, name, new)
+        built = example.kustomize(f"overlays/{name}").built
+        first_start(new, built)
+        (backend,) = (data for key, data in built.items() if key.startswith("backend-"))
+        database = built["postgres"]["POSTGRES_DB"].decode()
+        login = new.login(backend["DATABASE_URL"].decode())
+        assert login == ("reconciliation_owner", database)
+        url = new.url("postgres", built["postgres"]["POSTGRES_PASSWORD"].decode(), database)
+        assert new.login(url) == ("postgres", database)
+        applied = example.cli("postgres", "apply", "-e", name)
+        assert (applied.code, "changed" in applied.out) == (0, False), applied.err
+
+
+def here(example: Repo, name: str, there: Server) -> None:
+    """Point an environment of the example at a server of this machine."""
+    host = {"default": "127.0.0.1"}
+    example.edit("secrets/platform.recipe.yaml", lambda text: text.replace("5432", str(there.port)))
+    file = f"overlays/{name}/recipe.yaml"
+    leaf = document.parse((example.path / file).read_bytes())
+    leaf["spec"]["values"]["POSTGRES_HOST"] = host
+    example.write(file, json.dumps(leaf))
 
 
 def test_the_server_asks_for_the_password(postgres: Server) -> None:
