@@ -208,3 +208,11 @@ def test_a_forgotten_retirement_is_made_up_for(make: Make) -> None:
     assert one.logs_in(first) is None and one.logs_in(second)
     assert one.postgres("apply").code == 0
     assert one.logs_in() and one.logs_in(second)
+
+
+def test_a_url_may_name_an_encoding(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    url = one.value("DATABASE_URL") + "&client_encoding=latin1"
+    run = one.postgres("check", "--env", "APP_URL", APP_URL=url)
+    assert run.code == 0, run.err

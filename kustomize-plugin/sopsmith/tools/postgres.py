@@ -28,7 +28,8 @@ QUERY = 30.0  # seconds for one statement
 _CODE = re.compile(rb'\tErrorResponse\t.* C "([0-9A-Z]{5})"')
 _PROVEN = b"\tAuthenticationSASLFinal\t"
 # Nothing but the URL may give the password or the way, and nothing but SCRAM prove it.
-_ALONE = {"passfile": os.devnull, "client_encoding": "UTF8", "gssencmode": "disable"}
+_ALONE = {"passfile": os.devnull, "client_encoding": "UTF8", "gssencmode": "disable",
+          "require_auth": "scram-sha-256"}  # fmt: skip
 _STATE = (
     "SELECT concat_ws(' ', pg_backend_pid(), pg_is_in_recovery()::int,"
     " (current_setting('transaction_read_only') = 'on')::int)"
@@ -67,7 +68,7 @@ def login(to: Endpoint, seconds: float = CONNECT) -> Attempt:
     """
     if to.password is None:
         return Attempt("no-password", False)
-    with _dialled(to, seconds, {"require_auth": "scram-sha-256"}) as (conn, refusal):
+    with _dialled(to, seconds) as (conn, refusal):
         if refusal is not None:
             return attempt(refusal)
         try:
@@ -88,21 +89,19 @@ def session(to: Endpoint, name: str) -> Iterator[Session]:
     Raises SopsmithError: program-missing, and db-unreachable, db-login or db-unverified where the
     login fails.
     """
-    with _dialled(to, CONNECT, {"require_auth": "scram-sha-256"}) as (conn, refusal):
+    with _dialled(to, CONNECT) as (conn, refusal):
         if refusal is not None:
             raise SopsmithError(attempt(refusal).finding(name, to))
         yield Session(conn)
 
 
 @contextmanager
-def _dialled(
-    to: Endpoint, seconds: float, also: dict[str, str]
-) -> Iterator[tuple[PGconn, Refusal | None]]:
+def _dialled(to: Endpoint, seconds: float) -> Iterator[tuple[PGconn, Refusal | None]]:
     """A connection, and why it does not stand where it does not; closed in the end."""
     psycopg = _psycopg()
     with _trace() as trace:
         with _own_environment():
-            conn = psycopg.pq.PGconn.connect_start(_conninfo(psycopg, to, also))
+            conn = psycopg.pq.PGconn.connect_start(_conninfo(psycopg, to))
         try:
             refusal = _dial(conn, trace, time.monotonic() + seconds)
             yield conn, refusal
@@ -127,10 +126,10 @@ def _nameless() -> int:
         return os.dup(file.fileno())
 
 
-def _conninfo(psycopg: Any, to: Endpoint, also: dict[str, str]) -> bytes:
+def _conninfo(psycopg: Any, to: Endpoint) -> bytes:
     secret = {} if to.password is None else {"password": to.password.text() or ""}
     place = {"host": to.host, "port": to.port, "dbname": to.database, "user": to.user}
-    text: str = psycopg.conninfo.make_conninfo(**_ALONE, **to.options, **place, **secret, **also)
+    text: str = psycopg.conninfo.make_conninfo(**{**to.options, **_ALONE}, **place, **secret)
     return text.encode()
 
 
