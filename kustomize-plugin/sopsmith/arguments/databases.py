@@ -18,6 +18,7 @@ from sopsmith.commands import (
     postgres_status,
 )
 from sopsmith.database.accounts import Source
+from sopsmith.database.consuming import Cluster
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.voice import Session
@@ -95,28 +96,24 @@ def add_to(add: Add) -> None:
         "apply", "Make the database accept the passwords that git says.",
         lambda s, o: postgres_apply.apply(s, _meant(o), o.key, via=o.via, output=o.output),
     )  # fmt: skip
-    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+    _keys(one)
     _via(one)
 
     one = verb(
         "retire", "Close the role that nobody uses any more, after a rotation.",
         lambda s, o: postgres_retire.retire(
-            s, _meant(o), o.key, grace=_seconds(o.grace), namespace=o.namespace,
-            in_cluster=not o.no_cluster, via=o.via, output=o.output,
+            s, _meant(o), o.key, _asked(o), grace=_seconds(o.grace), via=o.via, output=o.output
         ),
     )  # fmt: skip
-    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
-    one.add_argument(
-        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
-    )
+    _keys(one)
+    _grace(one)
     _cluster(one)
     _via(one)
 
     one = verb(
         "status", "Show what git, the database and the cluster have, and what is to be done.",
         lambda s, o: postgres_status.status(
-            s, _meant(o), namespace=o.namespace, in_cluster=not o.no_cluster, via=o.via,
-            output=o.output,
+            s, _meant(o), _asked(o), via=o.via, output=o.output
         ),
     )  # fmt: skip
     _cluster(one)
@@ -125,13 +122,10 @@ def add_to(add: Add) -> None:
     one = verb(
         "recover", "Look at what is there, and do the one right thing.",
         lambda s, o: postgres_status.recover(
-            s, _meant(o), grace=_seconds(o.grace), namespace=o.namespace,
-            in_cluster=not o.no_cluster, via=o.via, output=o.output,
+            s, _meant(o), _asked(o), grace=_seconds(o.grace), via=o.via, output=o.output
         ),
     )  # fmt: skip
-    one.add_argument(
-        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
-    )
+    _grace(one)
     _cluster(one)
     _via(one)
 
@@ -177,6 +171,16 @@ def _source(one: Parser) -> None:
     )  # fmt: skip
 
 
+def _keys(one: Parser) -> None:
+    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+
+
+def _grace(one: Parser) -> None:
+    one.add_argument(
+        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
+    )
+
+
 def _cluster(one: Parser) -> None:
     one.add_argument("--namespace", metavar="NAME", help="default the pod's or kubeconfig's own")
     one.add_argument(
@@ -194,6 +198,10 @@ def _via(one: Parser) -> None:
 
 def _meant(given: argparse.Namespace) -> Source:
     return Source(given.environment, getattr(given, "from"))
+
+
+def _asked(given: argparse.Namespace) -> Cluster:
+    return Cluster(given.namespace, not given.no_cluster)
 
 
 def _seconds(text: str) -> float:

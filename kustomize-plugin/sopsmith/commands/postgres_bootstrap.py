@@ -24,10 +24,10 @@ def bootstrap(
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env)
     done: dict[str, None] = {}
-    for account in found:
-        with _channel(session, source, way, superuser) as channel:
+    with _channel(session, source, way, superuser) as channel:
+        for account in found:
             done |= dict.fromkeys(bootstrapping.bootstrap(account, channel, way))
-            told = bootstrapping.warnings(found, channel)
+        told = bootstrapping.warnings(found, channel)
     if output == "json":
         session.write(report.as_json({"changes": list(done), "warnings": list(told)}))
     else:

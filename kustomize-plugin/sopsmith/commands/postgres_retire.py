@@ -7,32 +7,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from sopsmith import report
-from sopsmith.database import accounts, consuming, retiring, ways
+from sopsmith.database import accounts, retiring, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.applying import Applied
+from sopsmith.database.consuming import Cluster
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import consumers
 from sopsmith.voice import Session
 
 
 def retire(
-    session: Session, source: Source, names: Sequence[str], *, grace: float,
-    namespace: str | None, in_cluster: bool, via: str | None, output: str,
+    session: Session, source: Source, names: Sequence[str], cluster: Cluster, *, grace: float,
+    via: str | None, output: str,
 ) -> int:  # fmt: skip
     """Retire every pair of alternating roles; print which role was closed.
 
-    Without `in_cluster` only the server's sessions show who uses a role.
+    Where the cluster is not asked, only the server's sessions show who uses a role.
     """
     found = [e for e in accounts.accounts(source, session.env, names) if e.other is not None]
     if not found:
         raise SopsmithError(Finding("db-roles", "there are no alternating roles to retire"))
-    way = ways.real(session.env, via)
-
-    def who(role: str) -> Sequence[str]:
-        return consumers.of(consuming.live(namespace), role) if in_cluster else ()
-
-    done = [retiring.retire(e, way, who, grace=grace, now=time.monotonic) for e in found]
+    way, users = ways.real(session.env, via), cluster.users
+    done = [retiring.retire(e, way, users, grace=grace, now=time.monotonic) for e in found]
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
     else:

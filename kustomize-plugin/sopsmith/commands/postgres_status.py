@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sopsmith import report
-from sopsmith.database import accounts, consuming, recovering, ways
+from sopsmith.database import accounts, recovering, ways
 from sopsmith.database.accounts import Source
+from sopsmith.database.consuming import Cluster
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
-from sopsmith.postgres import consumers, recovery
+from sopsmith.postgres import recovery
 from sopsmith.postgres.recovery import Decision, Standing
 from sopsmith.voice import Session
 
@@ -19,11 +20,11 @@ _HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
 
 
 def status(
-    session: Session, source: Source, *, namespace: str | None, in_cluster: bool,
-    via: str | None, output: str,
-) -> int:  # fmt: skip
+    session: Session, source: Source, cluster: Cluster, *, via: str | None, output: str
+) -> int:
     """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
-    found = _standings(session, source, namespace, in_cluster, via)
+    way, live = ways.real(session.env, via), cluster.live()
+    found = [standing(each, way, live) for each in accounts.accounts(source, session.env)]
     decided = [(each, recovery.decide(each)) for each in found]
     if output == "json":
         session.write(report.as_json([_tree(*each) for each in decided]))
@@ -34,35 +35,22 @@ def status(
 
 
 def recover(
-    session: Session, source: Source, *, grace: float, namespace: str | None, in_cluster: bool,
-    via: str | None, output: str,
+    session: Session, source: Source, cluster: Cluster, *, grace: float, via: str | None,
+    output: str,
 ) -> int:  # fmt: skip
     """Do the one right thing for each password; print what was found and done."""
-    way = ways.real(session.env, via)
-
-    def who(role: str) -> Sequence[str]:
-        return consumers.of(consuming.live(namespace), role) if in_cluster else ()
-
+    way, live, users = ways.real(session.env, via), cluster.live(), cluster.users
     done: list[Recovered] = []
     for account in accounts.accounts(source, session.env):
-        live = consuming.live(namespace) if in_cluster else None
         found = standing(account, way, live)
         if output == "text":
             session.write(_table([found], session.colour))
-        done.append(recovering.recover(found, way, who, grace=grace, now=time.monotonic))
+        done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
         if output == "text":
             session.write("".join(_lines(done[-1])))
     if output == "json":
         session.write(report.as_json([_tree(e.standing, e.decision) for e in done]))
     return 0
-
-
-def _standings(
-    session: Session, source: Source, namespace: str | None, in_cluster: bool, via: str | None
-) -> list[Standing]:
-    way = ways.real(session.env, via)
-    live = consuming.live(namespace) if in_cluster else None
-    return [standing(each, way, live) for each in accounts.accounts(source, session.env)]
 
 
 def _lines(done: Recovered) -> Iterator[str]:

@@ -59,13 +59,18 @@ def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
         made = plan.apply(account, seen, accepts=accepts, verifier=way.verifier, unused=unused)
         carry_out(account, made, server, way)
         logins = _confirmed(account, way)
-        bad = [each.finding(name, account.urls[name])
-               for name, each in logins.items() if not each.is_good]  # fmt: skip
+        bad = failed(account, logins)
         if bad:
             if not accepts:
                 carry_out(account, plan.undo(account, seen, way.verifier), server, way)
             raise SopsmithError(bad)
-    return Applied(account, tuple(each.words for each in made if each.words), logins)
+    return Applied(account, plan.words(made), logins)
+
+
+def failed(account: Account, logins: Mapping[str, Attempt]) -> list[Finding]:
+    """What is wrong with logins by the account's URLs."""
+    return [each.finding(name, account.urls[name])
+            for name, each in logins.items() if not each.is_good]  # fmt: skip
 
 
 def channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
@@ -74,17 +79,22 @@ def channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
     if way.via is not None:
         return way.via()
     if account.rotator is not None:
-        return way.session(account.rotator, _rotator_name(account))
+        return way.session(*at_primary(account))
     return way.session(*_itself(account, way))
 
 
-def _rotator_name(account: Account) -> str:
-    return f"{account.value}.role.rotator"
+def at_primary(account: Account) -> tuple[Endpoint, str]:
+    """A login that shows what the server itself has, and its name: the rotator's goes to the
+    primary with no pooler between; without one, the first URL's."""
+    if account.rotator is not None:
+        return account.rotator, f"{account.value}.role.rotator"
+    name, to = next(iter(account.urls.items()))
+    return to, name
 
 
 def _itself(account: Account, way: Way) -> tuple[Endpoint, str]:
     """The login as the role, by the password that it has: the one of now, or the previous."""
-    name, to = next(iter(account.urls.items()))
+    to, name = at_primary(account)
     now = way.login(to)
     if now.is_good or account.before is None or now.verdict != "wrong-password":
         return to, name
@@ -127,9 +137,7 @@ def _accepts(account: Account, seen: Observed, way: Way) -> bool:
     if there.verifier is not None:
         known = scram.is_of(there.verifier, account.now.text, account.active)
         return bool(known) and scram.is_scram(there.verifier)
-    name, to = next(iter(account.urls.items()))
-    if account.rotator is not None:  # at the primary, and no pooler between
-        name, to = _rotator_name(account), account.rotator
+    to, name = at_primary(account)
     to = to.of(account.active, account.now.password)
     way.at("before probe")
     attempt = way.login(to)

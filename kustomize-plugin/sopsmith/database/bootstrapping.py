@@ -30,7 +30,7 @@ def bootstrap(account: Account, channel: Channel, way: Way) -> tuple[str, ...]:
     """Do it; what was done, in words. Raises what `planned` and `applying.carry_out` raise."""
     made = planned(account, channel, way)
     applying.carry_out(account, made, channel, way)
-    return tuple(each.words for each in made if each.words)
+    return plan.words(made)
 
 
 def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.postgres import consumers
 from sopsmith.postgres.consumers import Live
 from sopsmith.tools import cluster
 
 
-def live(namespace: str | None) -> Live:
-    """What runs in the namespace; without a name in the pod's own, or the kubeconfig's.
+class Cluster(NamedTuple):
+    """Where to look; looking raises SopsmithError: usage, program-missing, cluster-failed."""
 
-    Raises SopsmithError: usage, program-missing, cluster-failed.
-    """
+    namespace: str | None  # default the pod's own, or the kubeconfig's
+    is_asked: bool  # else nothing of Kubernetes uses the database
+
+    def live(self) -> Live | None:
+        """What runs there; None where nobody asks."""
+        return _live(self.namespace) if self.is_asked else None
+
+    def users(self, role: str) -> tuple[str, ...]:
+        """Who refers to the role now, in words."""
+        found = self.live()
+        return () if found is None else consumers.of(found, role)
+
+
+def _live(namespace: str | None) -> Live:
     meant = namespace or cluster.namespace()
     if meant is None:
         hint = "--namespace NAME; or --no-cluster where nothing of Kubernetes uses the database"

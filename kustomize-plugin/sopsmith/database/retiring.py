@@ -24,30 +24,32 @@ def retire(
     logs in as the active one. Raises SopsmithError: db-in-use (who uses it), db-login and its kind,
     and what `plan.retire` raises.
     """
-    with applying.channel(account, way) as channel, applying.spoken(account):
-        account = plan.served(account, applying.look(account, channel).mark(account.marked))
-    _watch(account, way, consumers, grace=grace, now=now)
+    account = _watched(account, way, consumers, grace=grace, now=now)
     logins = {name: way.login(to) for name, to in account.urls.items()}
-    bad = [a.finding(name, account.urls[name]) for name, a in logins.items() if not a.is_good]
+    bad = applying.failed(account, logins)
     if bad:
         raise SopsmithError(bad)
     with applying.channel(account, way) as channel:
         seen = applying.looked(account, channel, way)
         made = plan.retire(account, seen, _asked(account, consumers))
         applying.carry_out(account, made, channel, way)
-    return Applied(account, tuple(each.words for each in made if each.words), logins)
+    return Applied(account, plan.words(made), logins)
 
 
-def _watch(
+def _watched(
     account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
-) -> None:
-    """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
+) -> Account:
+    """Look again and again; whoever is seen ends it. The lock stays free meanwhile.
+
+    Gives the account as it is served, which only the database tells.
+    """
     until = now() + grace
     while True:
         with applying.channel(account, way) as channel, applying.spoken(account):
             seen = applying.look(account, channel)
-        if not plan.retire(account, seen, _asked(account, consumers)) or now() >= until:
-            return
+        serving = plan.served(account, seen.mark(account.marked))
+        if not plan.retire(serving, seen, _asked(serving, consumers)) or now() >= until:
+            return serving
         way.pause(min(GLANCE, max(until - now(), 0)))
 
 

@@ -10,7 +10,6 @@ from sopsmith.model import Sensitive
 from sopsmith.postgres import consumers, scram
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
-from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.recovery import Holds, LiveSecret, Standing
 
@@ -37,7 +36,7 @@ def _held(account: Account, role: str, seen: Observed, way: Way) -> Holds:
         if there.verifier is not None:
             is_it = scram.is_of(there.verifier, password.text() or "", role)
         else:
-            attempt = way.login(_place(account).of(role, password))
+            attempt = way.login(applying.at_primary(account)[0].of(role, password))
             if not attempt.is_answer:
                 return "unknown"
             is_it = attempt.proven
@@ -54,11 +53,6 @@ def _candidates(account: Account, role: str) -> Iterator[tuple[Holds, Sensitive]
         yield "before", account.before.password
 
 
-def _place(account: Account) -> Endpoint:
-    """Where a login says what the server itself has: where the rotator goes, if there is one."""
-    return account.rotator or next(iter(account.urls.values()))
-
-
 def _secrets(
     account: Account, holds: dict[str, Holds], live: Live, way: Way
 ) -> Iterator[LiveSecret]:
@@ -69,6 +63,6 @@ def _secrets(
             held = known.get(password, "another")
             if password not in tried:
                 is_known = held in ("now", "before") and holds[role] != "unknown"
-                to = _place(account).of(role, Sensitive(password))
+                to = applying.at_primary(account)[0].of(role, Sensitive(password))
                 tried[password] = holds[role] == held if is_known else way.login(to).proven
             yield LiveSecret(secret, role, held, tried[password])

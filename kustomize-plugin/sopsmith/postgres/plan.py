@@ -34,6 +34,11 @@ def sql(plan: Plan) -> tuple[str, ...]:
     return tuple(line for change in plan for line in change.statements)
 
 
+def words(plan: Plan) -> tuple[str, ...]:
+    """What a plan changes, for people."""
+    return tuple(change.words for change in plan if change.words)
+
+
 # --- apply ----------------------------------------------------------------------------------------
 
 
@@ -89,15 +94,13 @@ def _identity(account: Account) -> tuple[str, str, str]:
     return account.app, account.environment, account.value
 
 
-def marking(account: Account, seen: Observed, lowest: int | None = None) -> Change | None:
-    """The comment that says what is applied now; None where it says so already."""
+def _marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan:
+    """The comment that says what is applied now; nothing where it says so already."""
     old = seen.mark(account.marked)
     known = [each for each in (lowest, old.lowest if old else None) if each is not None]
     lowest = max(known, default=None)
     new = Mark(*_identity(account), account.slot, account.now.version, lowest)
-    if new == old:
-        return None
-    return Change("", (statements.mark(account.marked, new.text),))
+    return () if new == old else (Change("", (statements.mark(account.marked, new.text),)),)
 
 
 def _alternating(
@@ -114,8 +117,7 @@ def _alternating(
         hashed = verifier(account.now.text, account.active)
         words = f"{account.active} gets the password of {account.title}"
         plan.append(Change(words, (statements.open_role(account.active, hashed),)))
-    marked = marking(account, seen)
-    changes = (*plan, *([marked] if marked else []))
+    changes = (*plan, *_marking(account, seen))
     _check_rights(account, seen, changes)
     return changes
 
@@ -179,8 +181,7 @@ def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Veri
         words = f"{role} gets the password of {account.title}"
         change = statements.set_password if is_self else statements.open_role
         plan.append(Change(words, (change(role, hashed),)))
-    marked = marking(account, seen) if there and there.is_ours else None
-    changes = (*plan, *([marked] if marked else []))
+    changes = (*plan, *(_marking(account, seen) if there and there.is_ours else ()))
     if not is_self:
         _check_rights(account, seen, changes)
     return changes
@@ -218,9 +219,8 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         back, words = statements.set_password(role, hashed), f"{role} has the previous password"
     else:
         return ()
-    comment = was.comment if was else None
     marked = seen.roles.get(account.marked)
-    old = marked.comment if marked else comment
+    old = marked.comment if marked else None
     is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
     marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
     return (Change(words, (back, *marks)),)
@@ -239,8 +239,8 @@ def served(account: Account, mark: Mark | None) -> Account:
 def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
     """Close the role that the application does not use any more; none where it is closed.
 
-    `consumers`: who still refers to it. Raises SopsmithError: db-in-use, db-not-alternating, and
-    what `check_server` raises.
+    `consumers`: who still refers to it. Raises SopsmithError: db-in-use, usage (one role alone),
+    and what `check_server` raises.
     """
     check_server(account, seen)
     other = account.other
@@ -257,9 +257,8 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
         raise SopsmithError(Finding("db-in-use", message, field=account.value, hint=hint))
     if consumers or there.sessions:
         raise SopsmithError(_still(account, other, there, consumers))
-    marked = marking(account, seen, lowest=account.now.version)
     close = Change(f"{other} is closed", (statements.close_role(other),))
-    return (close, *([marked] if marked else []))
+    return (close, *_marking(account, seen, lowest=account.now.version))
 
 
 def _still(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:
@@ -292,7 +291,7 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         databases = dict.fromkeys(each.database for each in account.urls.values())
         owned = tuple(statements.own_database(each, account.owner) for each in databases)
         plan.append(Change(f"{account.owner} owns the database", owned))
-    elif account.active not in seen.roles and account.active != (rotator and rotator.user):
+    elif account.active not in seen.roles and not _is_rotator(account):
         made = (statements.create_login(account.active),)
         plan.append(Change(f"{account.active} is made", made))
     plan += _opened(account, seen, verifier)
@@ -300,8 +299,7 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
         grants = tuple(statements.administer(name, rotator.user) for name in mine)
         plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
-    marked = None if account.active in seen.roles else marking(account, seen)
-    return (*plan, *([marked] if marked else []))
+    return (*plan, *(() if account.active in seen.roles else _marking(account, seen)))
 
 
 def first_start(accounts: Sequence[Account]) -> str:

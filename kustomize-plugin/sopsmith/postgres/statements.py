@@ -86,11 +86,6 @@ def close_role(role: str) -> str:
     return f"ALTER ROLE {name(role)} NOLOGIN PASSWORD NULL"
 
 
-def end_sessions(role: str) -> str:
-    """End what the role still has open."""
-    return f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {literal(role)}"
-
-
 def mark(role: str, text: str) -> str:
     """Say at the role, for everybody to read, what was applied last."""
     return f"COMMENT ON ROLE {name(role)} IS {literal(text)}"
