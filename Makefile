@@ -40,7 +40,7 @@ check: setup  ## check format, style, types and imports
 	@lint-imports --no-logo
 
 bench: setup  ## measure a render
-	@python ci/bench/render.py $(ARGS)
+	@python -m ci.bench.render $(ARGS)
 
 bench-delivery: setup  ## measure the time from a commit to the applied Secret
 	@python -m ci.cluster.build

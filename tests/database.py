@@ -72,30 +72,11 @@ def shop(repo: Repo, server: Server, strategy: str = "alternating", **values: An
     name = f"shop{next(_NUMBERS)}"
     server.database(name)
     made = Shop(repo, server, name)
-    place = {"host": "127.0.0.1", "port": server.port, "path": name, "scheme": "postgresql"}
-    place["query"] = {"sslmode": "disable"}
-
-    def url(user: str, password: str) -> dict[str, Any]:
-        return {"derive": {"url": {**place, "user": user, "password": f"$({password})"}}}
-
-    alternating = strategy == "alternating"
-    role = {"strategy": strategy, "rotator": "ROTATOR_URL"}
-    role |= {"owner": f"{name}_owner"} if alternating else {}
-    names = {
-        "ROLE_A": {"default": made.roles[0]},
-        "ROLE_B": {"default": made.roles[1]},
-        "ROLE": {"derive": {"alternate": {"a": "ROLE_A", "b": "ROLE_B",
-                                          "slotOf": "POSTGRES_PASSWORD"}}},
-    }  # fmt: skip
     repo.shop(
         secrets={"shop": {"keys": ["DATABASE_URL"], "hash": False},
                  "roles": {"data": {"roles.json": "ROLES"}}},
         values={
-            **(names if alternating else {}),
-            "POSTGRES_PASSWORD": {"generate": {"password": {}}, "role": role},
-            "DATABASE_URL": url("$(ROLE)" if alternating else f"{name}_a", "POSTGRES_PASSWORD"),
-            "ROTATOR_PASSWORD": {"generate": {"password": {}}, "role": {"strategy": "in-place"}},
-            "ROTATOR_URL": url(f"{name}_rotator", "ROTATOR_PASSWORD"),
+            **access(server, name, strategy, database=name),
             "ROLES": {"derive": {"rolesOf": ["ROTATOR_PASSWORD", "POSTGRES_PASSWORD"]}},
             **values,
         },
@@ -103,6 +84,31 @@ def shop(repo: Repo, server: Server, strategy: str = "alternating", **values: An
     for each in ("POSTGRES_PASSWORD", "ROTATOR_PASSWORD"):
         repo.canary(repo.cli("get", each).out)
     return made
+
+
+def access(server: Server, name: str, strategy: str, *, database: str) -> dict[str, Any]:
+    """The values of a database password of this strategy, with URLs for the application and for a
+    rotator; the roles are named like `name`, and `database` is the path of the URLs."""
+    place = {"host": "127.0.0.1", "port": server.port, "path": database, "scheme": "postgresql",
+             "query": {"sslmode": "disable"}}  # fmt: skip
+
+    def url(user: str, password: str) -> dict[str, Any]:
+        return {"derive": {"url": {**place, "user": user, "password": f"$({password})"}}}
+
+    role = {"strategy": strategy, "rotator": "ROTATOR_URL"}
+    users: dict[str, Any] = {"POSTGRES_USER": {"default": f"{name}_a"}}
+    if strategy == "alternating":
+        role["owner"] = f"{name}_owner"
+        chosen = {"a": "ROLE_A", "b": "ROLE_B", "slotOf": "POSTGRES_PASSWORD"}
+        users = {"ROLE_A": {"default": f"{name}_a"}, "ROLE_B": {"default": f"{name}_b"},
+                 "POSTGRES_USER": {"derive": {"alternate": chosen}}}  # fmt: skip
+    return {
+        **users,
+        "POSTGRES_PASSWORD": {"generate": {"password": {}}, "role": role},
+        "DATABASE_URL": url("$(POSTGRES_USER)", "POSTGRES_PASSWORD"),
+        "ROTATOR_PASSWORD": {"generate": {"password": {}}, "role": {"strategy": "in-place"}},
+        "ROTATOR_URL": url(f"{name}_rotator", "ROTATOR_PASSWORD"),
+    }
 
 
 def mounted(made: Shop) -> Path:

@@ -12,6 +12,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from threading import Event, Lock, Thread
 from typing import NamedTuple
 
+from ci.cluster.processes import beside
+
 CHUNK = 65536
 PATIENCE = 0.05  # seconds until a thread looks whether the proxy has ended
 ANSWER = 30.0  # seconds in which a server answers
@@ -86,25 +88,22 @@ def proxy(port: int, *faults: Fault) -> Iterator[Proxy]:
 
     When none is left, it is a wire.
     """
-    ended, lock, threads = Event(), Lock(), list[Thread]()
+    lock, threads = Lock(), list[Thread]()
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         made = Proxy(listener.getsockname()[1], list(faults), [])
 
-        def accept() -> None:
+        def accept(ended: Event) -> None:
             while not ended.is_set():
                 if select.select([listener], [], [], PATIENCE)[0]:
                     client, _ = listener.accept()
                     threads.append(Thread(target=_serve, args=(made, client, port, ended, lock)))
                     threads[-1].start()
 
-        acceptor = Thread(target=accept)
-        acceptor.start()
         try:
-            yield made
+            with beside(accept):
+                yield made
         finally:
-            ended.set()
-            acceptor.join()
             for thread in threads:
                 thread.join()
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from ci.bench import lives, old_way, our_way
 from ci.bench.lives import MODES, Outcome, Trouble
+from ci.bench.options import positive
 from tests.programs import programs
 from tests.servers import Server, server
 
@@ -69,16 +70,10 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     how = "Simulate deployments. Options go through make as ARGS='--deployments 100 --seed 2'."
     parser = argparse.ArgumentParser(prog="make bench-deployments", description=how)
-    parser.add_argument("--deployments", type=_count, default=1000, help="default 1000")
+    parser.add_argument("--deployments", type=positive, default=1000, help="default 1000")
     parser.add_argument("--seed", type=int, default=1, help="of what is random (default 1)")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     return parser.parse_args()
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
 
 
 # --- simulating -----------------------------------------------------------------------------------

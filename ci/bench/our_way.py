@@ -27,6 +27,7 @@ from sopsmith.model import Sensitive
 from sopsmith.pipeline import render
 from sopsmith.postgres import plan
 from sopsmith.postgres.account import Account
+from tests.database import access
 from tests.programs import wait_until
 from tests.repository import Repo
 from tests.servers import Server
@@ -224,32 +225,15 @@ def _scaffold(life: Our, api_key: str) -> None:
     """What `sopsmith init` and a person make: a component and a recipe, committed."""
     name, repo = life.name, life.repo
     repo.seed = life.rng.randbytes(32).hex()
-    place = {"scheme": "postgresql", "host": "127.0.0.1", "port": life.server.port,
-             "path": "$(POSTGRES_DB)", "query": {"sslmode": "disable"}}  # fmt: skip
-    role: dict[str, str] = {"strategy": life.strategy, "rotator": "ROTATOR_URL"}
-    user: dict[str, Any] = {"POSTGRES_USER": {"default": f"{name}_a"}}
-    if life.strategy == "alternating":
-        role["owner"] = f"{name}_owner"
-        chosen = {"a": "ROLE_A", "b": "ROLE_B", "slotOf": "POSTGRES_PASSWORD"}
-        user = {"ROLE_A": {"default": f"{name}_a"}, "ROLE_B": {"default": f"{name}_b"},
-                "POSTGRES_USER": {"derive": {"alternate": chosen}}}  # fmt: skip
-
-    def url(user: str, password: str) -> dict[str, Any]:
-        return {"derive": {"url": {**place, "user": user, "password": f"$({password})"}}}
-
     repo.shop(
         {"API_KEY": api_key},
         app=name,
         seeds=repo.seeds(app=name),
         secrets={"app": {"keys": ["DATABASE_URL", "API_KEY"]}},
         values={
-            **user,
+            **access(life.server, name, life.strategy, database="$(POSTGRES_DB)"),
             "API_KEY": {},
             "POSTGRES_DB": {"default": life.database},
-            "POSTGRES_PASSWORD": {"generate": {"password": {}}, "role": role},
-            "DATABASE_URL": url("$(POSTGRES_USER)", "POSTGRES_PASSWORD"),
-            "ROTATOR_PASSWORD": {"generate": {"password": {}}, "role": {"strategy": "in-place"}},
-            "ROTATOR_URL": url(f"{name}_rotator", "ROTATOR_PASSWORD"),
         },
     )
     rule = f"creation_rules:\n  - path_regex: \\.enc\\.yaml$\n    age: {repo.recipient}\n"

@@ -23,6 +23,8 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any, NamedTuple
 
+from ci.bench.options import positive
+
 CORES = os.cpu_count() or 1
 VALUES = 6  # of each component
 SIZES = (1, 2, 5, 20, 100)  # components
@@ -105,20 +107,14 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     how = "Measure a render. Options go through make as ARGS='--runs 5 --components 1,2'."
     parser = argparse.ArgumentParser(prog="make bench", description=how)
-    parser.add_argument("--runs", type=_count, default=15, help="of each way (default 15)")
+    parser.add_argument("--runs", type=positive, default=15, help="of each way (default 15)")
     parser.add_argument("--components", type=_counts, default=SIZES, help="such as 1,2,5")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     return parser.parse_args()
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
-
-
 def _counts(text: str) -> tuple[int, ...]:
-    return tuple(map(_count, text.split(",")))
+    return tuple(map(positive, text.split(",")))
 
 
 def _ksops() -> str | None:

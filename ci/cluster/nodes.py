@@ -10,10 +10,11 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
+from threading import Event
 from typing import NamedTuple
 
 from ci.cluster.api import Api, ApiError, Manifest
+from ci.cluster.processes import beside
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where a kubelet keeps what it mounts of Secrets
 
@@ -41,11 +42,10 @@ def nodes(api: Api, namespace: str, work: Work = idle) -> Iterator[list[Ended]]:
 
     What came of the Jobs is in the list, in their order.
     """
-    over = Event()
     ended: list[Ended] = []
     outcomes: dict[str, Manifest] = {}
 
-    def report() -> None:
+    def report(over: Event) -> None:
         while not over.wait(0.2):
             for each in (*api.list("Deployment", namespace), *api.list("StatefulSet", namespace)):
                 _say(api, each, _running(each))
@@ -57,13 +57,8 @@ def nodes(api: Api, namespace: str, work: Work = idle) -> Iterator[list[Ended]]:
                 if uid in outcomes:
                     _say(api, job, outcomes[uid])
 
-    thread = Thread(target=report)
-    thread.start()
-    try:
+    with beside(report):
         yield ended
-    finally:
-        over.set()
-        thread.join()
 
 
 def ran(api: Api, job: Manifest, **env: str) -> Ended | None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from types import FrameType
 from typing import TypeVar
 
@@ -18,6 +19,19 @@ T = TypeVar("T")
 
 class ClusterError(Exception):
     """Something did not come up or did not happen; the message says what and where to look."""
+
+
+@contextmanager
+def beside(work: Callable[[Event], object]) -> Iterator[None]:
+    """Work in a thread of its own, which is told by the event that it is over, and waited for."""
+    over = Event()
+    thread = Thread(target=work, args=(over,))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 import yaml
@@ -15,7 +15,7 @@ import yaml
 from ci.cluster.api import Api, Manifest
 from ci.cluster.control_plane import Cluster
 from ci.cluster.flux import Flux
-from ci.cluster.processes import wait_until
+from ci.cluster.processes import beside, wait_until
 from tests.cluster import platform
 from tests.cluster.platform import NAMESPACE, backend, live
 from tests.cluster.silence import heard
@@ -107,9 +107,8 @@ def watched(api: Api) -> Iterator[tuple[list[str], list[str]]]:
     """
     looks: list[str] = []
     missing: list[str] = []
-    over = Event()
 
-    def look() -> None:
+    def look(over: Event) -> None:
         is_last = False
         while not is_last:
             is_last = over.is_set()
@@ -117,13 +116,8 @@ def watched(api: Api) -> Iterator[tuple[list[str], list[str]]]:
             if name not in live(api) and backend(api) == name:
                 missing.append(name)
 
-    thread = Thread(target=look)
-    thread.start()
-    try:
+    with beside(look):
         yield looks, missing
-    finally:
-        over.set()
-        thread.join()
 
 
 @pytest.mark.parametrize(

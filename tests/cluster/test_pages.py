@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import pytest
 
@@ -18,6 +18,7 @@ from ci.cluster.argocd import CLUSTER, ArgoCD
 from ci.cluster.build import BIN
 from ci.cluster.control_plane import Cluster
 from ci.cluster.flux import Flux
+from ci.cluster.processes import beside
 from sopsmith.model import Sensitive
 from sopsmith.tools import keyring
 from tests.cluster import platform
@@ -90,9 +91,8 @@ def application(repo: Repo) -> str:
 @contextmanager
 def sources(flux: Flux, repo: Repo) -> Iterator[None]:
     """What source-controller does: whatever is pushed becomes the artifact."""
-    over = Event()
 
-    def follow() -> None:
+    def follow(over: Event) -> None:
         last = ""
         while not over.wait(0.2):
             head = ("git", "-C", str(platform.origin(repo)), "rev-parse", "main")
@@ -102,13 +102,8 @@ def sources(flux: Flux, repo: Repo) -> Iterator[None]:
                 flux.publish(tree, "platform", "flux-system")
                 last = now
 
-    thread = Thread(target=follow)
-    thread.start()
-    try:
+    with beside(follow):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @pytest.mark.usefixtures("installed")

@@ -124,14 +124,6 @@ def service(server: Server, folder: Path) -> Iterator[Lie]:
 
 
 @contextmanager
-def clear(server: Server, folder: Path) -> Iterator[Lie]:
-    """The server asks for the password itself: a false one would take any, and keep it."""
-    right = token_hex()
-    server.role("clear", right)
-    yield Lie(server.url("clear", right), {}, "unverified")
-
-
-@contextmanager
 def md5(server: Server, folder: Path) -> Iterator[Lie]:
     """The server compares a weak digest, and proves nothing of itself."""
     right = token_hex()
@@ -177,26 +169,10 @@ def replica_lag_of_the_new(server: Server, folder: Path) -> Iterator[Lie]:
 
 
 @contextmanager
-def reject(server: Server, folder: Path) -> Iterator[Lie]:
-    """A rule refuses this user from this address."""
-    right = token_hex()
-    server.role("rejected", right)
-    yield Lie(server.url("rejected", right), {}, "not-allowed")
-
-
-@contextmanager
 def no_rule(server: Server, folder: Path) -> Iterator[Lie]:
     """No rule fits: at a server that takes nobody but by TLS."""
     with short_folder() as keys, _tls(authority(keys).settings()) as other:
         yield Lie(other.url("user", _user(other)), {}, "not-allowed")
-
-
-@contextmanager
-def nologin(server: Server, folder: Path) -> Iterator[Lie]:
-    """The password is right, and the role may not log in."""
-    right = token_hex()
-    server.role("owned", right, "NOLOGIN")
-    yield Lie(server.url("owned", right), {}, "not-allowed")
 
 
 @contextmanager
@@ -223,6 +199,18 @@ def no_role(server: Server, folder: Path) -> Iterator[Lie]:
     yield Lie(server.url("nobody", token_hex()), {}, "wrong-password")
 
 
+def _knowing(role: str, verdict: str, options: str = "LOGIN") -> Liar:
+    """The password is right, and what decides is a rule for the role, or an option of it."""
+
+    @contextmanager
+    def knowing(server: Server, folder: Path) -> Iterator[Lie]:
+        right = token_hex()
+        server.role(role, right, options)
+        yield Lie(server.url(role, right), {}, verdict)
+
+    return knowing
+
+
 LIARS: Mapping[str, Liar] = {
     "trust": trust,
     "peer": peer,
@@ -231,15 +219,16 @@ LIARS: Mapping[str, Liar] = {
     ".pgpass": pgpass,
     "PGPASSWORD": pgpassword,
     "service file": service,
-    "clear text": clear,
+    # The server asks for the password itself: a false one would take any, and keep it.
+    "clear text": _knowing("clear", "unverified"),
     "md5": md5,
     "pooler of anyone": pooler_of_anyone,
     "pooler cache": pooler_cache,
     "replica lag": replica_lag,
     "replica lag of the new": replica_lag_of_the_new,
-    "reject": reject,
+    "reject": _knowing("rejected", "not-allowed"),
     "no rule": no_rule,
-    "NOLOGIN": nologin,
+    "NOLOGIN": _knowing("owned", "not-allowed", "NOLOGIN"),
     "no CONNECT": no_connect,
     "expired": expired,
     "no role": no_role,
