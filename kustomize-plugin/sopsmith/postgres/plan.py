@@ -128,7 +128,7 @@ def _owner(owner: str, seen: Observed) -> Plan:
         return (Change(f"{owner} is made, the owner", (statements.create_owner(owner),)),)
     if there.can_log_in:
         message = f"{owner} can log in, so it can't be the owner of alternating roles"
-        hint = "sopsmith postgres adopt shows the plan for a database with one role"
+        hint = "role: {owner: …} names one that nobody logs in as; REASSIGN OWNED gives it what is there"
         raise SopsmithError(Finding("db-adopt", message, hint=hint))
     return ()
 
@@ -138,7 +138,7 @@ def _joined(role: str, owner: str, seen: Observed) -> Plan:
     create = () if there else (statements.create_login(role),)
     if there and there.is_superuser:
         message = f"{role} is a superuser"
-        hint = "an application needs a role of its own: sopsmith postgres adopt"
+        hint = "name roles of its own for the application, without that right"
         raise SopsmithError(Finding("db-adopt", message, hint=hint))
     if there and owner in there.member_of and _becomes(there) == owner:
         return ()
