@@ -128,7 +128,7 @@ def _owner(owner: str, seen: Observed) -> Plan:
         return (Change(f"{owner} is made, the owner", (statements.create_owner(owner),)),)
     if there.can_log_in:
         message = f"{owner} can log in, so it can't be the owner of alternating roles"
-        hint = "role: {owner: …} names one that nobody logs in as; REASSIGN OWNED gives it what is there"
+        hint = "name an owner that nobody logs in as; REASSIGN OWNED gives it what is there"
         raise SopsmithError(Finding("db-adopt", message, hint=hint))
     return ()
 
