@@ -191,6 +191,19 @@ CATALOGUE: dict[str, Entry] = {
         "Check which sops is used: `sopsmith doctor`.",
         "a sops that loses a key",
     ),
+    "behind": Entry(
+        5, "the remote branch has commits that this one lacks",
+        "Somebody pushed meanwhile, and a rotation on top of an older state would be refused.",
+        "`git pull --rebase`, then the same command again.",
+        "two people rotate at once",
+    ),
+    "not-pushed": Entry(
+        6, "the commit is made and the remote did not take it",
+        "A hook or a rule of the branch refuses it, somebody pushed meanwhile, or it can't be "
+        "reached.",
+        "`git push` shows why; then the same command again goes on with the commit that is there.",
+        "a protected branch",
+    ),
     "partly-written": Entry(
         6, "some files of one change were written and others were not",
         "Writing failed midway, and putting the first ones back failed too.",

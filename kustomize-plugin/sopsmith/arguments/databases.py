@@ -15,8 +15,10 @@ from sopsmith.commands import (
     postgres_check,
     postgres_recreate,
     postgres_retire,
+    postgres_rotate,
     postgres_status,
 )
+from sopsmith.commands.postgres_rotate import Manner
 from sopsmith.database.accounts import Source
 from sopsmith.database.consuming import Cluster
 from sopsmith.errors import SopsmithError
@@ -50,6 +52,11 @@ _EXAMPLES = {
         "sopsmith postgres retire --from /run/secrets/database --grace 10m",
         "sopsmith postgres retire -e production --no-cluster",
     ),
+    "rotate": (
+        "sopsmith postgres rotate POSTGRES_PASSWORD -e production --commit",
+        "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now --namespace shop",
+    ),
+    "rollback": ("sopsmith postgres rollback POSTGRES_PASSWORD -e production --now",),
     "recreate": (
         "sopsmith postgres recreate -e production --data /var/lib/postgresql/18/docker"
         " --database shop --superuser ADMIN_PASSWORD",
@@ -73,10 +80,10 @@ def add_to(add: Add) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         one.set_defaults(command=run)
-        if name == "recreate":  # where the data directory is, and it tells as it goes
-            options.environment(one)
-        else:
-            _source(one)
+        options.environment(one)
+        if name not in ("rotate", "rollback", "recreate"):  # these need git, or tell as they go
+            _from(one)
+        if name != "recreate":
             options.output(one)
         return one
 
@@ -138,7 +145,43 @@ def add_to(add: Add) -> None:
     one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
     _via(one)
 
+    _rotation(verb(
+        "rotate", "Rotate a database password; --now brings it to the last pod.",
+        lambda s, o: postgres_rotate.rotate(s, o.key, _manner(o)),
+    ))  # fmt: skip
+    _rotation(verb(
+        "rollback", "Go back to the password of before, while the database has it.",
+        lambda s, o: postgres_rotate.rollback(s, o.key, _manner(o)),
+    ))  # fmt: skip
     _recreate(verb)
+
+
+def _rotation(one: Parser) -> None:
+    one.add_argument("key", nargs="+", metavar="KEY", help="a password's name")
+    one.add_argument(
+        "--now", action="store_true",
+        help="commit, push, apply, wait for the cluster, retire; run again, it goes on",
+    )  # fmt: skip
+    one.add_argument(
+        "--no-push", action="store_true", help="with --now: the cluster gets the commit otherwise"
+    )
+    one.add_argument(
+        "--wait", default="5m", metavar="TIME", help="for the cluster and its pods; default 5m"
+    )
+    _grace(one)
+    _cluster(one)
+    _via(one)
+    options.commit(one)
+    one.add_argument("--dry-run", action="store_true", help="tell what would change, and stop")
+    one.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def _manner(given: argparse.Namespace) -> Manner:
+    return Manner(
+        where=given.environment, cluster=_asked(given), via=given.via, is_now=given.now,
+        is_pushed=not given.no_push, is_committed=given.commit, wait=_seconds(given.wait),
+        grace=_seconds(given.grace), is_dry=given.dry_run, yes=given.yes, output=given.output,
+    )  # fmt: skip
 
 
 def _recreate(verb: Add) -> None:
@@ -163,8 +206,7 @@ def _recreate(verb: Add) -> None:
     one.add_argument("--keep-dump", action="store_true", help="keep the dump, a backup of all data")
 
 
-def _source(one: Parser) -> None:
-    options.environment(one)
+def _from(one: Parser) -> None:
     one.add_argument(
         "--from", metavar="PATH",
         help="what rolesOf derived, as a file or a mounted Secret; no key is needed then",

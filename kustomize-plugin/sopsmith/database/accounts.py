@@ -41,6 +41,11 @@ def accounts(source: Source, env: Mapping[str, str], names: Sequence[str] = ()) 
     else:
         leaf = repository.leaf(source.where, env, names)
         found = of_rendered(checked(leaf))
+    return named(found, names)
+
+
+def named(found: Sequence[Account], names: Sequence[str]) -> list[Account]:
+    """Those of these passwords, or all; raises SopsmithError (db-roles)."""
     unknown = set(names) - {each.value for each in found}
     if unknown:
         message = f"{', '.join(sorted(unknown))} is the password of no role here"

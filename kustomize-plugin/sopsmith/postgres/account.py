@@ -62,12 +62,14 @@ class Account(NamedTuple):
         return self.owner or self.active
 
     def as_of_before(self) -> Account | None:
-        """The account before its last rotation, where alternating roles took turns; or None."""
-        if self.other is None or self.before is None:
+        """The account before its last rotation; None where nothing is known of that."""
+        if self.before is None:
             return None
-        urls = {name: to.of(self.other, self.before.password) for name, to in self.urls.items()}
-        slot = "a" if self.slot == "b" else "b"
-        return self._replace(slot=slot, now=self.before, before=None, urls=urls)
+        role, slot = self.active, self.slot
+        if self.other is not None:
+            role, slot = self.other, "a" if self.slot == "b" else "b"
+        urls = {name: to.of(role, self.before.password) for name, to in self.urls.items()}
+        return self._replace(slot=slot, now=self.before, before=self.now, urls=urls)
 
     @property
     def title(self) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
 from sopsmith.postgres import endpoint
@@ -25,7 +25,11 @@ class Live(NamedTuple):
 
 def of(live: Live, role: str) -> tuple[str, ...]:
     """Who would log in as the role when it starts next: `pod NAME (Secret)`, `CronJob NAME …`."""
-    naming = {name for name, roles in named(live).items() if role in roles}
+    return reading(live, {name for name, roles in named(live).items() if role in roles})
+
+
+def reading(live: Live, naming: Set[str]) -> tuple[str, ...]:
+    """The pods that have not ended and the CronJobs that read one of these Secrets, in words."""
     found: list[str] = []
     for pod in live.pods:
         if (pod.get("status") or {}).get("phase") not in _ENDED:
@@ -52,8 +56,8 @@ def passwords(live: Live, role: str) -> Iterator[tuple[str, str]]:
                 yield _name(secret), found.password.text() or ""
 
 
-def _reading(kind: str, owner: Object, pod: Object, naming: set[str]) -> Iterator[str]:
-    for name in sorted(naming.intersection(secrets_of(pod))):
+def _reading(kind: str, owner: Object, pod: Object, naming: Set[str]) -> Iterator[str]:
+    for name in sorted(naming & set(secrets_of(pod))):
         yield f"{kind} {_name(owner)} ({name})"
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shlex
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -57,6 +58,70 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
         if isinstance(result, process.Failed) or result.status:
             raise SopsmithError(_refused(here, paths, new, message))
     return git.commit_of(here, "HEAD") or ""
+
+
+class Upstream(NamedTuple):
+    """Where a branch is pushed to."""
+
+    remote: str
+    ref: str  # its full name there
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.remote}/{self.ref.removeprefix('refs/heads/')}"
+
+
+def upstream(here: Repository) -> Upstream:
+    """Where the current branch is pushed to.
+
+    Raises SopsmithError: usage where it has no upstream, behind where that has commits which the
+    branch lacks, program-failed where it can't be asked.
+    """
+    branch = git.call(here, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.decode().strip()
+    remote = git.setting(here, f"branch.{branch}.remote") if branch else None
+    ref = git.setting(here, f"branch.{branch}.merge") if branch else None
+    if remote is None or ref is None:
+        message = "the branch has no upstream to push to"
+        hint = f"git push --set-upstream origin {branch or 'BRANCH'}; or --no-push"
+        raise SopsmithError(Finding("usage", message, hint=hint))
+    found = Upstream(remote, ref)
+    there = _there(here, found)
+    if there is not None and git.merge_base(here, there, "HEAD") != there:
+        message = f"{found.title} has commits that the branch lacks"
+        raise SopsmithError(Finding("behind", message, hint="git pull --rebase, then run it again"))
+    return found
+
+
+def push(here: Repository, to: Upstream) -> str:
+    """Push the current commit, and return its hash once the remote has it.
+
+    The remote is asked again, as its answer may be lost after it took the commit.
+    Raises SopsmithError (not-pushed).
+    """
+    head = git.commit_of(here, "HEAD") or ""
+    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    words = ("push", "--quiet", "--end-of-options", to.remote, f"{head}:{to.ref}")
+    process.run(process.Call((git.program(here), "-C", here.root, *words), b"", env),
+                git.LONG_TIMEOUT)  # fmt: skip
+    if _there(here, to, wanted=head) != head:
+        message = f"{to.title} did not take the commit; the database was not touched"
+        hint = "git push shows why; after git pull --rebase the same command goes on with it"
+        raise SopsmithError(Finding("not-pushed", message, hint=hint))
+    return head
+
+
+def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | None:
+    """The commit that a branch of a remote has; None where it has no such branch."""
+    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    words = ("ls-remote", "--quiet", "--end-of-options", to.remote, to.ref)
+    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
+    result = process.run(call, git.TIMEOUT)
+    if isinstance(result, process.Failed) or result.status:
+        code = "program-failed" if wanted is None else "not-pushed"
+        message = f"{to.remote} can't be asked what it has"
+        raise SopsmithError(Finding(code, message, hint=f"git ls-remote {to.remote} shows why"))
+    return result.stdout.decode("ascii", "replace").partition("\t")[0].strip() or None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,219 @@
+"""`sopsmith postgres rotate` and `rollback`: a database password, from git to the last pod."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from sopsmith import aftermath, report, repository
+from sopsmith.database import accounts, applying, rollout, ways
+from sopsmith.database.applying import Way
+from sopsmith.database.consuming import Cluster
+from sopsmith.database.rollout import Phase, Terms
+from sopsmith.database.standing import standing
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import readiness
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.readiness import Step
+from sopsmith.postgres.recovery import Standing
+from sopsmith.repository import Leaf
+from sopsmith.rotations import assent, reversal, rotating, turnover
+from sopsmith.tools import git, git_write
+from sopsmith.transaction import Done, Work, carry_out
+from sopsmith.voice import Session
+
+
+class Manner(NamedTuple):
+    """How far to go, and where."""
+
+    where: str | None
+    cluster: Cluster
+    via: str | None
+    is_now: bool  # all of it: commit, push, apply, wait, retire
+    is_pushed: bool  # else the cluster gets the commit in another way
+    is_committed: bool
+    wait: float  # seconds
+    grace: float  # seconds
+    is_dry: bool
+    yes: bool
+    output: str
+
+
+def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
+    """Rotate passwords of roles whose database is ready for it; print what changes and is done.
+
+    A rotation that was interrupted is finished first, in place of another one.
+    """
+    leaf, terms = _begun(session, names, manner)
+    found = _standings(leaf, names, terms)
+    steps = {each.account.value: readiness.rotation(each) for each in found}
+    phases: list[Phase] = []
+    done = Done((), None, ())
+    if not manner.is_now:
+        _check_alone(found, steps)
+        done = _rotated(session, names, manner, commit=manner.is_committed)
+        return _end(session, manner, done, phases)
+    to = git_write.upstream(leaf.git) if manner.is_pushed else None
+    if "go on" in steps.values():
+        _check_committed(leaf)
+        session.say("sopsmith: a rotation is under way and is finished; nothing rotates anew\n")
+        if manner.is_dry:
+            return _end(session, manner, done, phases)
+    else:
+        _check_logins(found, terms.way)
+        if not manner.is_dry:
+            ripe = [each.account for each in found if steps[each.account.value] == "retire"]
+            phases += _told(session, manner, (_retired(each, terms) for each in ripe))
+        terms.way.at("before promote")
+        done = _rotated(session, names, manner, commit=True)
+        terms.way.at("after promote")
+        if not done.changed:
+            return _end(session, manner, done, phases)
+    phases += _told(session, manner, _finished(leaf, names, terms, to))
+    return _end(session, manner, done, phases)
+
+
+def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
+    """Go back to the password of before while the database still has it; then as `rotate`."""
+    leaf, terms = _begun(session, names, manner)
+    for each in _standings(leaf, names, terms):
+        readiness.check_rollback(each)
+    to = git_write.upstream(leaf.git) if manner.is_now and manner.is_pushed else None
+    what = ", ".join(names)
+    if manner.is_dry or not assent.agreed(session, f"roll back {what}", yes=manner.yes):
+        return _end(session, manner, Done((), None, ()), [])
+
+    def plan() -> tuple[Work, None]:
+        return reversal.work(repository.reread(leaf), tuple(names), session.today), None
+
+    commit = manner.is_committed or manner.is_now
+    done, _ = carry_out(session, leaf.root, plan, commit=commit)
+    _tell_change(session, manner, done)
+    phases = _told(session, manner, _finished(leaf, names, terms, to)) if manner.is_now else []
+    return _end(session, manner, done, phases)
+
+
+# --- before ---------------------------------------------------------------------------------------
+
+
+def _begun(session: Session, names: Sequence[str], manner: Manner) -> tuple[Leaf, Terms]:
+    way, cluster = ways.real(session.env, manner.via), manner.cluster
+    terms = Terms(way, cluster.live, cluster.users, manner.wait, manner.grace, time.monotonic,
+                  session.say)  # fmt: skip
+    return repository.leaf(manner.where, session.env, names), terms
+
+
+def _accounts(leaf: Leaf, names: Sequence[str]) -> list[Account]:
+    """The accounts of these passwords, as the files are now."""
+    found = accounts.of_rendered(accounts.checked(repository.reread(leaf)))
+    return accounts.named(found, names)
+
+
+def _standings(leaf: Leaf, names: Sequence[str], terms: Terms) -> list[Standing]:
+    live = terms.live()
+    return [standing(each, terms.way, live) for each in _accounts(leaf, names)]
+
+
+def _check_alone(found: Sequence[Standing], steps: dict[str, Step]) -> None:
+    """Without --now git alone is changed, so that the database has to be ready as it is."""
+    for each in found:
+        account = each.account
+        step = steps[account.value]
+        where = f"{account.value} -e {account.environment}"
+        if step == "go on":
+            message = "its last rotation is not finished"
+            hint = f"sopsmith postgres rotate {where} --now finishes it; or recover, or retire"
+            raise SopsmithError(Finding("db-waiting", message, field=account.title, hint=hint))
+        if step == "retire":
+            message = f"{account.other} is still open, and has to be closed before its next turn"
+            hint = f"sopsmith postgres retire {where}"
+            raise SopsmithError(Finding("db-in-use", message, field=account.title, hint=hint))
+
+
+def _check_committed(leaf: Leaf) -> None:
+    """What is not in git must not get into a database: it could be lost."""
+    recipe = leaf.recipe
+    files = {leaf.resolved.file, *leaf.resolved.origins.values(),
+             *(each.file for each in recipe.components)}  # fmt: skip
+    changed = git.changed(leaf.git, sorted(files))
+    if changed:
+        message = "is changed and not committed, so it could be lost"
+        hint = f"git commit -- {git_write.shown(leaf.git, changed)}"
+        raise SopsmithError(Finding("usage", message, changed[0], hint=hint))
+
+
+def _check_logins(found: Sequence[Standing], way: Way) -> None:
+    """What does not log in today is mended first, or a rotation would hide why."""
+    for each in found:
+        account = each.account
+        logins = {name: way.login(to) for name, to in account.urls.items()}
+        bad = applying.failed(account, logins)
+        if bad:
+            raise SopsmithError(bad)
+
+
+# --- meanwhile ------------------------------------------------------------------------------------
+
+
+def _retired(account: Account, terms: Terms) -> Phase:
+    return rollout.timed("retire", lambda: rollout.retired(account, terms), terms)
+
+
+def _rotated(session: Session, names: Sequence[str], manner: Manner, *, commit: bool) -> Done:
+    made = rotating.rotate(
+        session, names, choice="named", where=manner.where, dry_run=manner.is_dry, yes=manner.yes,
+        commit=commit, is_text=manner.output == "text",
+    )  # fmt: skip
+    _tell_change(session, manner, made.done)
+    if manner.output == "text" and made.done.changed:
+        session.write(turnover.sealing(made.leaves))
+    return made.done
+
+
+def _finished(
+    leaf: Leaf, names: Sequence[str], terms: Terms, to: git_write.Upstream | None
+) -> Iterator[Phase]:
+    """Push what is committed, and bring it into the database and the cluster."""
+    if to is not None:
+        yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
+    for account in _accounts(leaf, names):
+        yield from rollout.roll_out(account, terms)
+
+
+def _pushed(leaf: Leaf, to: git_write.Upstream) -> str:
+    commit = git_write.push(leaf.git, to)
+    return f"{to.title} has {commit[:12]}"
+
+
+# --- what is told ---------------------------------------------------------------------------------
+
+
+def _told(session: Session, manner: Manner, phases: Iterable[Phase]) -> list[Phase]:
+    """Each phase as it ends."""
+    ended = []
+    for phase in phases:
+        ended.append(phase)
+        if manner.output == "text":
+            session.write(f"{phase.name:<8} {phase.words}  ({phase.seconds:.1f} s)\n")
+    return ended
+
+
+def _tell_change(session: Session, manner: Manner, done: Done) -> None:
+    session.say(aftermath.told(done.findings))
+    if manner.output == "text":
+        session.write("".join(f"changed  {file}\n" for file in done.changed))
+        session.write(report.committed(done.commit))
+
+
+def _end(session: Session, manner: Manner, done: Done, phases: Sequence[Phase]) -> int:
+    """What went well, for a machine; for people, where it was nothing."""
+    if manner.output == "json":
+        tree = {"changed": list(done.changed), "commit": done.commit,
+                "phases": [each._asdict() for each in phases],
+                "findings": report.findings_json(done.findings)}  # fmt: skip
+        session.write(report.as_json(tree))
+    elif not done.changed and not phases:
+        session.write("nothing was changed\n")
+    return 0

@@ -1,0 +1,118 @@
+"""The rest of a rotation once git has it: the database, the cluster, the end of the former role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from sopsmith.database import applying, retiring
+from sopsmith.database.applying import Way
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import readiness
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.consumers import Live
+
+GLANCE = 2.0  # seconds between two looks at the cluster
+
+
+class Terms(NamedTuple):
+    """What a rollout may take and touch."""
+
+    way: Way
+    live: Callable[[], Live | None]  # the cluster now; None where nobody looks into one
+    users: retiring.Consumers
+    wait: float  # seconds for the cluster and its pods to follow
+    grace: float  # seconds in which nobody may be seen with the former role
+    now: Callable[[], float]  # a clock, seconds
+    say: Callable[[str], None]  # what it waits for
+
+
+class Phase(NamedTuple):
+    """One that has ended."""
+
+    name: str
+    words: str
+    seconds: float
+
+
+def timed(name: str, run: Callable[[], str], terms: Terms) -> Phase:
+    """Run a phase between its two points."""
+    terms.way.at(f"before {name}")
+    start = terms.now()
+    words = run()
+    seconds = terms.now() - start
+    terms.way.at(f"after {name}")
+    return Phase(name, words, seconds)
+
+
+def roll_out(account: Account, terms: Terms) -> Iterator[Phase]:
+    """Apply, wait until the cluster has followed, retire: each phase as it ends.
+
+    A password in place that the cluster does not take in time is taken back, as nobody could log in
+    newly until then; of two roles the former goes on working. Run again, it goes on.
+    Raises SopsmithError: db-waiting, and what `applying.apply` and `retiring.retire` raise.
+    """
+    yield timed("apply", lambda: _applied(account, terms), terms)
+    try:
+        yield timed("wait", lambda: _followed(account, terms), terms)
+    except SopsmithError as error:
+        raise SopsmithError(_taken_back(account, terms) or error.findings) from None
+    if account.other is not None:
+        yield timed("retire", lambda: retired(account, terms), terms)
+
+
+def _applied(account: Account, terms: Terms) -> str:
+    applied = applying.apply(account, terms.way)
+    return ", ".join(applied.changes) or f"{account.active} has {account.title} already"
+
+
+def retired(account: Account, terms: Terms) -> str:
+    """Close the former role; what was done, in words."""
+    done = retiring.retire(account, terms.way, terms.users, grace=terms.grace, now=terms.now)
+    return ", ".join(done.changes) or f"{account.other} is closed already"
+
+
+def _followed(account: Account, terms: Terms) -> str:
+    """Look until nobody lags; raises SopsmithError (db-waiting)."""
+    until = terms.now() + terms.wait
+    said = ""
+    while True:
+        with applying.channel(account, terms.way) as channel, applying.spoken(account):
+            seen = applying.look(account, channel)
+        lag = readiness.lagging(account, seen, terms.live())
+        if not lag:
+            return f"everybody who was seen uses {account.title}"
+        if terms.now() >= until:
+            raise SopsmithError(_waiting(account, lag))
+        if lag[0] != said:
+            said = lag[0]
+            terms.say(f"sopsmith: waiting: {said}\n")
+        terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
+
+
+def _waiting(account: Account, lag: tuple[str, ...]) -> Finding:
+    more = f", and {len(lag) - 1} more" if len(lag) > 1 else ""
+    where = f"{account.value} -e {account.environment}"
+    hint = (
+        "sync it (argocd app sync, flux reconcile), then the same command goes on; sopsmith "
+        f"postgres retire {where} ends it where you know better"
+    )
+    return Finding(
+        "db-waiting", f"the cluster lags: {lag[0]}{more}", field=account.title, hint=hint
+    )
+
+
+def _taken_back(account: Account, terms: Terms) -> Finding | None:
+    """The password of before in place again, where no Secret has the one of now."""
+    earlier = account.as_of_before()
+    is_stuck = account.strategy == "in-place" and not readiness.is_delivered(account, terms.live())
+    if earlier is None or not is_stuck:
+        return None
+    applying.apply(earlier, terms.way)
+    message = f"no Secret got it in time, so {account.active} has the password of before again"
+    hint = (
+        f"sync it, then sopsmith postgres apply -e {account.environment}; or go back in git too: "
+        f"sopsmith postgres rollback {account.value} -e {account.environment} --now"
+    )
+    return Finding("db-waiting", message, field=account.title, hint=hint)

@@ -1,0 +1,101 @@
+"""Whether a password may be rotated or rolled back now, or a rotation has to be finished. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import consumers, plan, recovery
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.consumers import Live
+from sopsmith.postgres.observation import Observed
+from sopsmith.postgres.recovery import Standing
+
+Step = Literal["rotate", "retire", "go on"]
+"""What comes first: the rotation, the end of the former role, or the rest of a rotation."""
+
+
+def rotation(standing: Standing) -> Step:
+    """What has to come first where a password is to be rotated.
+
+    Raises SopsmithError: db-in-use where a rotation would end in a role that somebody uses, and
+    what `plan.check_server` raises.
+    """
+    account, seen = standing.account, standing.seen
+    if recovery.is_retired(standing):
+        return "rotate"  # forward is the only way
+    plan.check_server(account, seen)
+    decision = recovery.decide(standing)
+    if decision.action == "none":
+        return "rotate"
+    if decision.action == "retire":
+        is_seen = standing.secrets is not None or standing.sessions(account.active) > 0
+        return "retire" if is_seen else "go on"  # who has not come yet may hold the former role
+    if decision.action == "rotate":
+        hint = f"sopsmith postgres retire -e {account.environment} closes what nobody uses"
+        raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
+    return "go on"
+
+
+def check_rollback(standing: Standing) -> None:
+    """Raise SopsmithError where the previous password can't come back: db-retired where it was
+    retired or is nobody's, usage where none is known, and what `plan.check_server` raises.
+    """
+    account = standing.account
+    earlier = account.as_of_before()
+    plan.check_server(account, standing.seen)
+    forward = f"sopsmith postgres rotate {account.value} -e {account.environment}"
+    if account.before is None:
+        message = "has no previous password to go back to"
+        raise SopsmithError(Finding("usage", message, field=account.value, hint=forward))
+    if earlier is None or account.other is None:
+        return  # in place it is set again
+    former = earlier.active
+    lost = standing.holds[former] != "before" or plan.is_retired(earlier, standing.mark)
+    if lost:
+        message = f"{former} has not the password of before any more"
+        hint = f"forward, not back: {forward}"
+        raise SopsmithError(Finding("db-retired", message, field=earlier.title, hint=hint))
+
+
+def lagging(account: Account, seen: Observed, live: Live | None) -> tuple[str, ...]:
+    """Who has not followed a rotation yet, in words; none where all have.
+
+    Where nobody looks into a cluster, only sessions show it: one of the active role has to be seen.
+    """
+    return tuple(dict.fromkeys(_lagging(account, seen, live)))
+
+
+def _lagging(account: Account, seen: Observed, live: Live | None) -> Iterator[str]:
+    active = seen.roles.get(account.active)
+    if live is None:
+        if account.other is not None and not (active and active.sessions):
+            yield f"nobody was seen as {account.active} yet"
+    else:
+        yield from _in_cluster(account, live)
+    other = seen.roles.get(account.other or "")
+    if other is not None and other.can_log_in:
+        yield from (f"a session of {each or '(no name)'} as {account.other}"
+                    for each in other.sessions)  # fmt: skip
+
+
+def _in_cluster(account: Account, live: Live) -> Iterator[str]:
+    has = {name for name, text in consumers.passwords(live, account.active)
+           if text == account.now.text}  # fmt: skip
+    if not has:
+        yield f"no Secret has {account.title} yet"
+    if account.other is not None:
+        yield from consumers.of(live, account.other)
+    else:
+        others = {name for name, _ in consumers.passwords(live, account.active)} - has
+        yield from consumers.reading(live, others)
+
+
+def is_delivered(account: Account, live: Live | None) -> bool:
+    """Whether a Secret of the cluster has what git says; unknown is yes: then nobody undoes it."""
+    if live is None:
+        return True
+    texts = (text for _, text in consumers.passwords(live, account.active))
+    return any(text == account.now.text for text in texts)

@@ -1,0 +1,68 @@
+"""Back to the password of before, as a new change: what the leaf and its components have to say."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+
+from sopsmith import aftermath, repository, writeback
+from sopsmith.components import placement
+from sopsmith.components.change import Change
+from sopsmith.components.sealed import PREVIOUS
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.history import restoration, trail
+from sopsmith.model import Value
+from sopsmith.repository import Leaf
+from sopsmith.rotations import rotation
+from sopsmith.text import layout
+from sopsmith.transaction import Work
+
+
+def work(leaf: Leaf, names: tuple[str, ...], today: date) -> Work:
+    """The change that gives each value what it was before its last rotation, and remembers what it
+    is now. Raises SopsmithError (usage) where nothing is known of before, layout-unsafe.
+    """
+    values = [leaf.recipe.values[name] for name in names]
+    text = partial(_text, values=values, today=today)
+    edits: list[writeback.Edit] = [writeback.recipe_edit(leaf, text)]
+    edits += (_swapped(leaf, each.name) for each in values if each.origin == "stored")
+    environment = leaf.recipe.environment
+    message = trail.message("postgres rollback", environment, names, "roll back")
+    return Work(edits, message, check=partial(aftermath.checked, [leaf]))
+
+
+def _text(text: str, values: list[Value], today: date) -> str:
+    for value in values:
+        slot = value.slot
+        if rotation.alternates(value):
+            slot = "a" if value.slot == "b" else "b"
+        last = value.previous
+        if value.origin == "generated" and last is not None:
+            before = value._replace(
+                version=last.version, seed=last.seed, generator=last.generator, slot=slot
+            )
+            text = restoration.text_of(text, value, before, today)
+        elif value.origin == "stored":
+            here = ("spec", "values", value.name)
+            if slot is not None:
+                text = layout.set_field(text, (*here, "slot"), slot)
+            text = layout.set_field(text, (*here, "rotated"), today.isoformat())
+        else:
+            raise SopsmithError(_unknown(value))
+    return text
+
+
+def _swapped(leaf: Leaf, name: str) -> writeback.ComponentEdit:
+    rendered = repository.rendered(leaf)
+    place = placement.place(leaf.recipe, repository.sealed_components(leaf), name)
+    now, before = rendered.values.get(name), rendered.previous.get(name)
+    if now is None or before is None or place.key is None:
+        raise SopsmithError(_unknown(leaf.recipe.values[name]))
+    changes = (Change(place.key, before), Change(PREVIOUS + name, now))
+    return writeback.ComponentEdit(place.file, changes)
+
+
+def _unknown(value: Value) -> Finding:
+    message = "has no password of before to go back to"
+    return Finding("usage", message, value.file, value.name, f"sopsmith rotate {value.name}")

@@ -1,0 +1,97 @@
+"""A rotation from the plan that is shown to the commit: what every command that rotates does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+from sopsmith import aftermath, repository
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import one_line
+from sopsmith.history import trail
+from sopsmith.rotations import assent, rotation, turnover
+from sopsmith.rotations.prospect import Prospect
+from sopsmith.rotations.turnover import Job
+from sopsmith.transaction import Done, Work, carry_out, check_agreed
+from sopsmith.voice import Session
+
+Choice = Literal["named", "due", "all"]
+
+
+class Rotated(NamedTuple):
+    """What was told, and what came of it."""
+
+    told: Sequence[Prospect]
+    names: tuple[str, ...]  # of the values that rotate
+    leaves: tuple[repository.Leaf, ...]  # in which they do
+    done: Done
+
+
+def rotate(
+    session: Session, names: Sequence[str], *, choice: Choice, where: str | None, dry_run: bool,
+    yes: bool, commit: bool, is_text: bool,
+) -> Rotated:  # fmt: skip
+    """Rotate these values, those that are due (of every leaf, without `where`), or all of a leaf.
+
+    The plan is shown first, and people are asked. The new state is rendered before it is written:
+    what a rotation would break it does not do, and what was broken before is among the findings.
+    """
+    jobs, broken = _jobs(session, names, choice, where)
+    for file in broken:
+        name = one_line(file)
+        session.say(f"sopsmith: {name} is broken, so whether it reads what rotates is not known\n")
+    told = [turnover.foreseen(each) for each in jobs]
+    rotated = tuple(dict.fromkeys(turn.value.name for each in told for turn in each.turns))
+    leaves = tuple(each.leaf for each in jobs if each.plan.turns)
+    assent.show(session, told, is_text=is_text, yes=yes)
+    done = Done((), None, ())
+    if rotated and not dry_run and assent.agreed(session, f"rotate {_count(rotated)}", yes=yes):
+        shown = assent.words(told)
+
+        def plan() -> tuple[Work, list[Prospect]]:
+            jobs, _ = _jobs(session, names, choice, where)
+            told = [turnover.foreseen(each) for each in jobs]
+            check_agreed(shown, assent.words(told))
+            return _work(session, jobs), told
+
+        command = f"sopsmith rotate {' '.join(names) or f'--{choice}'}"
+        with repository.one_at_a_time(leaves, command):
+            done, told = carry_out(session, jobs[0].leaf.root, plan, commit=commit)
+    return Rotated(told, rotated, leaves, done)
+
+
+def _work(session: Session, jobs: Sequence[Job]) -> Work:
+    turning = [each for each in jobs if each.plan.turns]
+    scope = dict.fromkeys(each.leaf.recipe.environment for each in turning)
+    names = dict.fromkeys(turn.value.name for each in turning for turn in each.plan.turns)
+    message = trail.message("rotate", tuple(scope), tuple(names), "rotate")
+    check = partial(aftermath.checked, [each.leaf for each in turning])
+    return Work(turnover.edits(jobs, session.today), message, check=check)
+
+
+def _jobs(
+    session: Session, names: Sequence[str], choice: Choice, where: str | None
+) -> tuple[tuple[Job, ...], list[str]]:
+    """What rotates by leaf, with what shares it; and the broken recipes."""
+    if choice == "due" and where is None:
+        leaves = repository.every_leaf(session.env)
+    else:
+        leaves = (repository.leaf(where, session.env, names),)
+    jobs = []
+    for leaf in leaves:
+        recipe, today = leaf.recipe, session.today
+        if choice == "named":
+            mine = turnover.job(leaf, rotation.named(recipe, names, today))
+            if mine.plan.left_out:  # what is named is not passed over
+                raise SopsmithError(mine.plan.left_out)
+        elif choice == "due":
+            mine = turnover.job(leaf, rotation.overdue(recipe, today))
+        else:
+            mine = turnover.job(leaf, rotation.everything(recipe, today))
+        jobs.append(mine)
+    return turnover.with_sharing(jobs, session.today)
+
+
+def _count(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"these {len(names)} values"

@@ -1,0 +1,207 @@
+"""`sopsmith postgres rotate` and `rollback`: from git to the last session, with a real remote."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from tests.database import Shop, shop
+from tests.past import commit, git
+from tests.repository import Repo, Run
+from tests.servers import Server, heard
+
+NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
+Make = Callable[..., Shop]
+
+
+@pytest.fixture
+def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
+    """Makes the application with its roles, committed and pushed."""
+    made: list[Shop] = []
+
+    def one(strategy: str = "alternating", **values: object) -> Shop:
+        new = shop(repo, postgres18, strategy, **values)
+        made.append(new)
+        rule = f"creation_rules:\n- path_regex: enc\n  age: {repo.recipient}\n"
+        repo.write(".sops.yaml", rule)
+        assert repo.cli("fill").code == 0  # what is stored, in one of the tests
+        new.bootstrap()
+        assert new.postgres("apply").code == 0
+        for key, text in (("user.name", "Ada"), ("user.email", "ada@example.org")):
+            git(repo, "config", key, text)
+        commit(repo, "begin")
+        subprocess.run(["git", "init", "-q", "--bare", str(remote(new))], check=True)
+        git(repo, "remote", "add", "origin", str(remote(new)))
+        git(repo, "push", "-q", "-u", "origin", "HEAD")
+        return new
+
+    yield one
+    for each in made:
+        assert heard(each.server, repo.canaries) == []
+
+
+def remote(one: Shop) -> str:
+    """The repository that is pushed to."""
+    return str(one.repo.path.parent / "remote.git")
+
+
+def head(where: str) -> str:
+    """The commit of a repository's branch."""
+    words = ["git", "-C", where, "for-each-ref", "--format=%(objectname)", "refs/heads"]
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@contextmanager
+def pods(one: Shop) -> Iterator[None]:
+    """An application that takes the new URL as soon as the database does, and leaves the old."""
+    ended = threading.Event()
+
+    def work() -> None:
+        held: dict[str, psycopg.Connection[tuple[object, ...]]] = {}
+        while not ended.wait(0.2):
+            url = one.value("DATABASE_URL")
+            if url not in held and one.logs_in(url):
+                held[url] = psycopg.connect(url)
+                for former in [each for each in held if each != url]:
+                    held.pop(former).close()
+        for each in held.values():
+            each.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def phases(run: Run) -> list[str]:
+    """The phases that a run went through."""
+    assert run.code == 0, run.err
+    return [each["name"] for each in run.document["phases"]]
+
+
+def test_one_command_goes_from_git_to_the_last_session(make: Make) -> None:
+    one = make()
+    before = one.value("DATABASE_URL")
+    with pods(one):
+        run = one.postgres("rotate", *NOW, "--output", "json")
+    assert phases(run) == ["push", "apply", "wait", "retire"]
+    assert one.logs_in() and one.logs_in(before) is None
+    assert head(remote(one)) == head(str(one.repo.path)) == run.document["commit"]
+
+
+def test_while_nobody_has_come_the_former_role_stays_open(make: Make) -> None:
+    one = make()
+    before = one.value("DATABASE_URL")
+    run = one.postgres("rotate", *NOW, "--wait", "1s")
+    assert run.code == 6 and run.codes == {"db-waiting"}
+    assert one.logs_in() and one.logs_in(before)
+    with pods(one):  # the command that the hint names
+        again = one.postgres("rotate", *NOW, "--output", "json")
+    assert phases(again) == ["push", "apply", "wait", "retire"]
+    assert not again.document["changed"] and one.logs_in(before) is None
+
+
+def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> None:
+    one = make()
+    hook = one.repo.path.parent / "remote.git/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    before = one.value("DATABASE_URL")
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 6 and run.codes == {"not-pushed"}
+    assert one.logs_in() is None and one.logs_in(before)
+    hook.unlink()
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+
+
+def test_who_is_behind_is_told_before_anything_changes(make: Make) -> None:
+    one = make()
+    other = one.repo.path.parent / "other"
+    subprocess.run(["git", "clone", "-q", remote(one), str(other)], check=True)
+    words = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(other)]
+    subprocess.run([*words, "commit", "-q", "--allow-empty", "-m", "other"], check=True)
+    subprocess.run([*words, "push", "-q"], check=True)
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 5 and run.codes == {"behind"}
+    assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
+def test_a_rotation_that_nobody_committed_is_not_pushed_past(make: Make) -> None:
+    one = make()
+    one.rotate()
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 2 and "git commit" in run.err
+    assert one.logs_in() is None
+
+
+def test_without_now_git_alone_changes_and_only_where_the_database_is_ready(make: Make) -> None:
+    one = make()
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster", "--commit").code == 0
+    refused = one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster", "--commit")
+    assert refused.code == 6 and refused.codes == {"db-waiting"}
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
+    assert one.postgres("apply").code == 0
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster").code == 6
+    assert one.postgres("retire", "--no-cluster").code == 0
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster").code == 0
+
+
+def test_what_does_not_log_in_is_not_rotated(make: Make) -> None:
+    one = make()
+    one.server.owner_run(f"ALTER ROLE {one.roles[0]} NOLOGIN", one.name)
+    run = one.postgres("rotate", *NOW, "--dry-run")
+    assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
+    assert run.code == 0 and "under way" in run.err  # apply opens it again
+
+
+def test_a_rollback_takes_the_application_back(make: Make) -> None:
+    one = make()
+    first = one.value("DATABASE_URL")
+    assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
+    second = one.value("DATABASE_URL")
+    with pods(one):
+        run = one.postgres("rollback", *NOW, "--output", "json")
+    assert phases(run) == ["push", "apply", "wait", "retire"]
+    assert one.value("DATABASE_URL") == first and one.logs_in() and one.logs_in(second) is None
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster").code == 0
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 3  # never the abandoned one again
+
+
+def test_what_was_retired_is_not_rolled_back(make: Make) -> None:
+    one = make()
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    run = one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster")
+    assert run.code == 5 and run.codes == {"db-retired"} and "postgres rotate" in run.err
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
+
+
+def test_a_stored_password_is_rolled_back_too(make: Make) -> None:
+    role = {"strategy": "alternating", "owner": "stored_owner", "rotator": "ROTATOR_URL"}
+    password = {"generate": {"password": {}}, "stored": True, "role": role}
+    one = make(POSTGRES_PASSWORD=password)
+    first = one.repo.canary(one.value("POSTGRES_PASSWORD"))
+    with pods(one):
+        assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
+    second = one.repo.canary(one.value("POSTGRES_PASSWORD"))
+    with pods(one):
+        assert one.postgres("rollback", *NOW).code == 0
+    assert second != first == one.value("POSTGRES_PASSWORD") and one.logs_in()
+
+
+def test_in_place_a_rollback_sets_the_password_of_before(make: Make) -> None:
+    one = make("in-place")
+    first = one.value("DATABASE_URL")
+    assert one.postgres("rotate", *NOW).code == 0
+    assert one.logs_in() and one.logs_in(first) is None
+    assert one.postgres("rollback", *NOW).code == 0
+    assert one.value("DATABASE_URL") == first and one.logs_in()
