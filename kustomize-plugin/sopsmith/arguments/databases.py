@@ -146,7 +146,7 @@ def add_to(add: Add) -> None:
     _via(one)
 
     _rotation(verb(
-        "rotate", "Rotate a database password; --now brings it to the last pod.",
+        "rotate", "Rotate a database password, in git alone or right to the last pod.",
         lambda s, o: postgres_rotate.rotate(s, o.key, _manner(o)),
     ))  # fmt: skip
     _rotation(verb(

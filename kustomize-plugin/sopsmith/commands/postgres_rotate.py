@@ -16,7 +16,6 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import readiness
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.readiness import Step
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
 from sopsmith.rotations import assent, reversal, rotating, turnover
@@ -44,34 +43,30 @@ class Manner(NamedTuple):
 def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     """Rotate passwords of roles whose database is ready for it; print what changes and is done.
 
-    A rotation that was interrupted is finished first, in place of another one.
+    A rotation that was interrupted is finished instead, so that who runs the command again until it
+    succeeds has rotated once.
     """
     leaf, terms = _begun(session, names, manner)
     found = _standings(leaf, names, terms)
-    steps = {each.account.value: readiness.rotation(each) for each in found}
-    phases: list[Phase] = []
-    done = Done((), None, ())
+    unfinished = [each.account for each in found if not readiness.is_ready(each)]
     if not manner.is_now:
-        _check_alone(found, steps)
+        if unfinished:
+            raise SopsmithError(map(_unfinished, unfinished))
         done = _rotated(session, names, manner, commit=manner.is_committed)
-        return _end(session, manner, done, phases)
+        return _end(session, manner, done, [])
     to = git_write.upstream(leaf.git) if manner.is_pushed else None
-    if "go on" in steps.values():
+    done = Done((), None, ())
+    if unfinished:
         _check_committed(leaf)
-        session.say("sopsmith: a rotation is under way and is finished; nothing rotates anew\n")
-        if manner.is_dry:
-            return _end(session, manner, done, phases)
+        session.say("sopsmith: the last rotation is not finished; that is done, and no other\n")
+        is_done = not manner.is_dry
     else:
         _check_logins(found, terms.way)
-        if not manner.is_dry:
-            ripe = [each.account for each in found if steps[each.account.value] == "retire"]
-            phases += _told(session, manner, (_retired(each, terms) for each in ripe))
         terms.way.at("before promote")
         done = _rotated(session, names, manner, commit=True)
         terms.way.at("after promote")
-        if not done.changed:
-            return _end(session, manner, done, phases)
-    phases += _told(session, manner, _finished(leaf, names, terms, to))
+        is_done = bool(done.changed)
+    phases = _told(session, manner, _finished(leaf, names, terms, to)) if is_done else []
     return _end(session, manner, done, phases)
 
 
@@ -116,20 +111,13 @@ def _standings(leaf: Leaf, names: Sequence[str], terms: Terms) -> list[Standing]
     return [standing(each, terms.way, live) for each in _accounts(leaf, names)]
 
 
-def _check_alone(found: Sequence[Standing], steps: dict[str, Step]) -> None:
+def _unfinished(account: Account) -> Finding:
     """Without --now git alone is changed, so that the database has to be ready as it is."""
-    for each in found:
-        account = each.account
-        step = steps[account.value]
-        where = f"{account.value} -e {account.environment}"
-        if step == "go on":
-            message = "its last rotation is not finished"
-            hint = f"sopsmith postgres rotate {where} --now finishes it; or recover, or retire"
-            raise SopsmithError(Finding("db-waiting", message, field=account.title, hint=hint))
-        if step == "retire":
-            message = f"{account.other} is still open, and has to be closed before its next turn"
-            hint = f"sopsmith postgres retire {where}"
-            raise SopsmithError(Finding("db-in-use", message, field=account.title, hint=hint))
+    where = f"{account.value} -e {account.environment}"
+    hint = f"sopsmith postgres rotate {where} --now finishes it; or recover, or retire"
+    return Finding(
+        "db-waiting", "its last rotation is not finished", field=account.title, hint=hint
+    )
 
 
 def _check_committed(leaf: Leaf) -> None:
@@ -155,10 +143,6 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
 
 
 # --- meanwhile ------------------------------------------------------------------------------------
-
-
-def _retired(account: Account, terms: Terms) -> Phase:
-    return rollout.timed("retire", lambda: rollout.retired(account, terms), terms)
 
 
 def _rotated(session: Session, names: Sequence[str], manner: Manner, *, commit: bool) -> Done:

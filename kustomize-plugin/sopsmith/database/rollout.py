@@ -59,7 +59,7 @@ def roll_out(account: Account, terms: Terms) -> Iterator[Phase]:
     except SopsmithError as error:
         raise SopsmithError(_taken_back(account, terms) or error.findings) from None
     if account.other is not None:
-        yield timed("retire", lambda: retired(account, terms), terms)
+        yield timed("retire", lambda: _retired(account, terms), terms)
 
 
 def _applied(account: Account, terms: Terms) -> str:
@@ -67,7 +67,7 @@ def _applied(account: Account, terms: Terms) -> str:
     return ", ".join(applied.changes) or f"{account.active} has {account.title} already"
 
 
-def retired(account: Account, terms: Terms) -> str:
+def _retired(account: Account, terms: Terms) -> str:
     """Close the former role; what was done, in words."""
     done = retiring.retire(account, terms.way, terms.users, grace=terms.grace, now=terms.now)
     return ", ".join(done.changes) or f"{account.other} is closed already"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -13,30 +12,22 @@ from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.recovery import Standing
 
-Step = Literal["rotate", "retire", "go on"]
-"""What comes first: the rotation, the end of the former role, or the rest of a rotation."""
 
-
-def rotation(standing: Standing) -> Step:
-    """What has to come first where a password is to be rotated.
+def is_ready(standing: Standing) -> bool:
+    """Whether a password may be rotated; else its last rotation has to be finished first.
 
     Raises SopsmithError: db-in-use where a rotation would end in a role that somebody uses, and
     what `plan.check_server` raises.
     """
-    account, seen = standing.account, standing.seen
+    account = standing.account
     if recovery.is_retired(standing):
-        return "rotate"  # forward is the only way
-    plan.check_server(account, seen)
+        return True  # forward is the only way
+    plan.check_server(account, standing.seen)
     decision = recovery.decide(standing)
-    if decision.action == "none":
-        return "rotate"
-    if decision.action == "retire":
-        is_seen = standing.secrets is not None or standing.sessions(account.active) > 0
-        return "retire" if is_seen else "go on"  # who has not come yet may hold the former role
     if decision.action == "rotate":
         hint = f"sopsmith postgres retire -e {account.environment} closes what nobody uses"
         raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
-    return "go on"
+    return decision.action == "none"
 
 
 def check_rollback(standing: Standing) -> None:
