@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.past import commit, git
 from tests.programs import account
 from tests.repository import Repo, Run
 from tests.servers import RULES, Server
@@ -109,6 +110,26 @@ def access(server: Server, name: str, strategy: str, *, database: str) -> dict[s
         "ROTATOR_PASSWORD": {"generate": {"password": {}}, "role": {"strategy": "in-place"}},
         "ROTATOR_URL": url(f"{name}_rotator", "ROTATOR_PASSWORD"),
     }
+
+
+def published(made: Shop) -> None:
+    """The database has its roles, and the repository a remote that has all of it."""
+    repo = made.repo
+    repo.write(".sops.yaml", f"creation_rules:\n- path_regex: enc\n  age: {repo.recipient}\n")
+    assert repo.cli("fill").code == 0  # what is stored
+    made.bootstrap()
+    assert made.postgres("apply").code == 0
+    for key, text in (("user.name", "Ada"), ("user.email", "ada@example.org")):
+        git(repo, "config", key, text)
+    commit(repo, "begin")
+    git(repo, "init", "-q", "--bare", remote(made))
+    git(repo, "remote", "add", "origin", remote(made))
+    git(repo, "push", "-q", "-u", "origin", "HEAD")
+
+
+def remote(made: Shop) -> str:
+    """The repository that is pushed to."""
+    return str(made.repo.path.parent / "remote.git")
 
 
 def mounted(made: Shop) -> Path:

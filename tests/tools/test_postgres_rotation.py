@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from tests.database import Shop, shop
-from tests.past import commit, git
+from tests.database import Shop, published, remote, shop
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
 
@@ -27,27 +26,12 @@ def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
     def one(strategy: str = "alternating", **values: object) -> Shop:
         new = shop(repo, postgres18, strategy, **values)
         made.append(new)
-        rule = f"creation_rules:\n- path_regex: enc\n  age: {repo.recipient}\n"
-        repo.write(".sops.yaml", rule)
-        assert repo.cli("fill").code == 0  # what is stored, in one of the tests
-        new.bootstrap()
-        assert new.postgres("apply").code == 0
-        for key, text in (("user.name", "Ada"), ("user.email", "ada@example.org")):
-            git(repo, "config", key, text)
-        commit(repo, "begin")
-        subprocess.run(["git", "init", "-q", "--bare", str(remote(new))], check=True)
-        git(repo, "remote", "add", "origin", str(remote(new)))
-        git(repo, "push", "-q", "-u", "origin", "HEAD")
+        published(new)
         return new
 
     yield one
     for each in made:
         assert heard(each.server, repo.canaries) == []
-
-
-def remote(one: Shop) -> str:
-    """The repository that is pushed to."""
-    return str(one.repo.path.parent / "remote.git")
 
 
 def head(where: str) -> str:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
 
-from sopsmith.postgres import endpoint
+from sopsmith.postgres import account, endpoint
 
 Object = Mapping[str, Any]
 _ENDED = ("Succeeded", "Failed")
@@ -48,12 +49,23 @@ def named(live: Live) -> dict[str, set[str]]:
 
 
 def passwords(live: Live, role: str) -> Iterator[tuple[str, str]]:
-    """The Secrets with a URL of the role, and the password that it has there."""
+    """The Secrets with a URL of the role, and the password that it has there: a rotator's stands in
+    what `rolesOf` derived."""
     for secret in live.secrets:
         for text in _texts(secret):
-            found = _parsed(text)
-            if found is not None and found.user == role and found.password is not None:
-                yield _name(secret), found.password.text() or ""
+            for found in _logins(text):
+                if found.user == role and found.password is not None:
+                    yield _name(secret), found.password.text() or ""
+
+
+def _logins(text: str) -> Iterator[endpoint.Endpoint]:
+    url = _parsed(text)
+    if url is not None:
+        yield url
+    elif text.startswith("{"):
+        with contextlib.suppress(ValueError):  # another JSON text logs nobody in
+            rotators = (each.rotator for each in account.read(text.encode()))
+            yield from (each for each in rotators if each is not None)
 
 
 def _reading(kind: str, owner: Object, pod: Object, naming: Set[str]) -> Iterator[str]:
