@@ -75,14 +75,15 @@ def _retired(account: Account, terms: Terms) -> str:
 
 def _followed(account: Account, terms: Terms) -> str:
     """Look until nobody lags; raises SopsmithError (db-waiting)."""
-    until = terms.now() + terms.wait
-    said = ""
+    start, said = terms.now(), ""
+    until = start + terms.wait
     while True:
         with applying.channel(account, terms.way) as channel, applying.spoken(account):
             seen = applying.look(account, channel)
         lag = readiness.lagging(account, seen, terms.live())
         if not lag:
-            return f"everybody who was seen uses {account.title}"
+            window = "" if account.other else f"; in place, {terms.now() - start:.1f} s of refusals"
+            return f"everybody who was seen uses {account.title}{window}"
         if terms.now() >= until:
             raise SopsmithError(_waiting(account, lag))
         if lag[0] != said:
