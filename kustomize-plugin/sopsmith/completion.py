@@ -19,7 +19,7 @@ class Option(NamedTuple):
 class Command(NamedTuple):
     """What may be typed after a command's name."""
 
-    name: str  # empty: the program itself
+    name: str  # empty: the program itself; postgres/check: a verb of a command
     summary: str
     options: tuple[Option, ...]
     words: tuple[str, ...]  # what its arguments may be; empty: files
@@ -31,13 +31,18 @@ def script(shell: str, parser: argparse.ArgumentParser) -> str:
     return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](commands)
 
 
-def _commands(parser: argparse.ArgumentParser) -> Iterator[Command]:
-    """The program and then each of its commands; argparse has no public way to list them."""
-    yield _command("", parser)
+def _commands(parser: argparse.ArgumentParser, name: str = "") -> Iterator[Command]:
+    """A command and then each of its own; argparse has no public way to list them."""
+    yield _command(name, parser)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for name, command in action.choices.items():
-                yield _command(name, command)
+            for verb, command in action.choices.items():
+                yield from _commands(command, f"{name}/{verb}".removeprefix("/"))
+
+
+def _groups(commands: tuple[Command, ...]) -> list[str]:
+    """The commands that have verbs."""
+    return list(dict.fromkeys(c.name.partition("/")[0] for c in commands if "/" in c.name))
 
 
 def _command(name: str, parser: argparse.ArgumentParser) -> Command:
@@ -67,6 +72,8 @@ def _words(commands: tuple[Command, ...]) -> str:
         lines.append(f'        "{command.name} -"*) echo "{" ".join(names)}" ;;')
         if command.words:
             lines.append(f'        "{command.name} "*) echo "{" ".join(command.words)}" ;;')
+    lines += ["    esac", "}", "_sopsmith_verb() { # command, word after", '    case "$1" in']
+    lines += [f'        {"|".join(_groups(commands))}) echo "$1/$2" ;;', '        *) echo "$1" ;;']
     return "\n".join((*lines, "    esac", "}\n"))
 
 
@@ -76,6 +83,7 @@ def _bash(commands: tuple[Command, ...]) -> str:
         + """_sopsmith() {
     local verb=
     if [ "$COMP_CWORD" -gt 1 ]; then verb=${COMP_WORDS[1]}; fi
+    if [ "$COMP_CWORD" -gt 2 ]; then verb=$(_sopsmith_verb "$verb" "${COMP_WORDS[2]}"); fi
     COMPREPLY=($(compgen -W "$(_sopsmith_words "$verb" "$3" "$2")" -- "$2"))
 }
 complete -o default -F _sopsmith sopsmith
@@ -90,6 +98,7 @@ def _zsh(commands: tuple[Command, ...]) -> str:
         + """_sopsmith() {
     local verb= found=()
     if (( CURRENT > 2 )); then verb=$words[2]; fi
+    if (( CURRENT > 3 )); then verb=$(_sopsmith_verb "$verb" "$words[3]"); fi
     found=($(_sopsmith_words "$verb" "$words[CURRENT-1]" "$words[CURRENT]"))
     if (( $#found )); then compadd -- $found; else _files; fi
 }
@@ -99,13 +108,17 @@ compdef _sopsmith sopsmith
 
 
 def _fish(commands: tuple[Command, ...]) -> str:
-    lines = []
+    lines = [_FISH_AFTER]
+    groups = _groups(commands)
     for command in commands:
-        inside = f"{_FISH} {_quoted(f'__fish_seen_subcommand_from {command.name}')}"
+        group, _, verb = command.name.rpartition("/")
+        inside = f"{_FISH} {_quoted(' '.join(('__sopsmith_after', *command.name.split('/'))))}"
+        first = f"{_FISH} {_quoted(f'__sopsmith_after {group}; {_FISH_ALONE}')}"
         here = inside if command.name else _FISH_FIRST
         if command.name:
-            lines.append(f"{_FISH_FIRST} -f -a {command.name} -d {_quoted(command.summary)}")
-        if command.name and command.words:
+            summary = _quoted(command.summary)
+            lines.append(f"{first if group else _FISH_FIRST} -f -a {verb} -d {summary}")
+        if command.name and command.words and command.name not in groups:
             lines.append(f"{here} -f -a {_quoted(' '.join(command.words))}")
         lines += [f"{here} {_fish_option(option)}" for option in command.options]
     return "\n".join(lines) + "\n"
@@ -113,6 +126,13 @@ def _fish(commands: tuple[Command, ...]) -> str:
 
 _FISH = "complete -c sopsmith -n"
 _FISH_FIRST = f"{_FISH} __fish_use_subcommand"
+_FISH_ALONE = "and test (count (commandline -opc)) -eq 2"
+_FISH_AFTER = """\
+function __sopsmith_after # the words behind the program's name
+    set -l words (commandline -opc)
+    set -l last (math 1 + (count $argv))
+    test "$words[2..$last]" = "$argv"
+end"""
 
 
 def _fish_option(option: Option) -> str:

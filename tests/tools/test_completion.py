@@ -77,6 +77,17 @@ def test_arguments_of_known_words_complete(tab: Tab) -> None:
     assert sorted(tab("sopsmith completion ")) == ["bash", "fish", "zsh"]
 
 
+def test_verbs_complete_and_each_has_options_of_its_own(tab: Tab) -> None:
+    assert {"check", "apply", "recreate"} <= set(tab("sopsmith postgres "))
+    assert sorted(tab("sopsmith postgres re")) == ["recover", "recreate", "retire"]
+    assert tab("sopsmith postgres check --w") == ["--wait"]
+    assert tab("sopsmith postgres check --ag") == []  # of `sopsmith check`
+    assert tab("sopsmith postgres apply -e dev --v") == ["--via"]
+    assert sorted(tab("sopsmith postgres status --output ")) == ["json", "text"]
+    assert tab("sopsmith postgres check --from ") == []  # a file
+    assert tab("sopsmith postgres apply ") == []
+
+
 def test_where_a_file_is_meant_the_shell_completes_files(tab: Tab) -> None:
     assert tab("sopsmith render ") == []
     assert tab("sopsmith set -e ") == []
@@ -84,9 +95,10 @@ def test_where_a_file_is_meant_the_shell_completes_files(tab: Tab) -> None:
 
 def test_every_option_of_every_command_completes(tab: Tab, repo: Repo) -> None:
     commands = re.findall(r"^    ([a-z]+)\b", repo.cli("--help").out, re.MULTILINE)
-    assert len(commands) > 6
-    for command in commands:
-        helped = repo.cli(command, "--help").out
+    verbs = re.findall(r"^    ([a-z]+)\b", repo.cli("postgres", "--help").out, re.MULTILINE)
+    assert len(commands) > 6 and len(verbs) > 6
+    for command in (*commands, *(f"postgres {verb}" for verb in verbs)):
+        helped = repo.cli(*command.split(), "--help").out
         options = set(re.findall(r"(?<![\w-])--[a-z][-a-z]+", helped.partition("examples:")[0]))
         assert options <= set(tab(f"sopsmith {command} --"))
 

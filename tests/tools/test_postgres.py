@@ -158,7 +158,7 @@ def test_check_names_the_version_that_the_database_holds(make: Make) -> None:
     one.rotate()
     run = one.postgres("check")
     assert run.code == 1
-    assert f"it holds version 1, of {one.roles[0]}" in run.out
+    assert f"the database holds version 1, of {one.roles[0]}; git says version 2" in run.out
     one.postgres("apply")
     assert one.postgres("check").code == 0
 

@@ -43,10 +43,9 @@ from datetime import date
 from sopsmith import voice
 from sopsmith.commands.postgres_recreate import recreate
 from sopsmith.model import Sensitive
-from sopsmith.postgres.owners import owner_of
 
 asked = json.loads(sys.stdin.read())
-at, does, account, roles = (asked.pop(name) for name in ("at", "does", "account", "roles"))
+at, does, account = (asked.pop(name) for name in ("at", "does", "account"))
 if account:
     os.setgroups([]), os.setgid(account[1]), os.setuid(account[0])
 
@@ -65,8 +64,7 @@ def step(name):
 
 def main():
     password = Sensitive(asked.pop("password"))
-    return recreate(session, password=password, owner_evidence=owner_of(roles, {}), step=step,
-                    stamp=asked.pop("stamp"), **asked)
+    return recreate(session, password=password, step=step, **asked)
 
 session = voice.Session(os.environ, voice.write_out, False, date(2026, 11, 29))
 sys.exit(voice.run(main, lambda findings: None))
@@ -165,7 +163,7 @@ class Cluster(NamedTuple):
         """Run the command, watching the processes of the machine."""
         asked = {"data": str(self.data), "database": "shop", "confirm": "shop", "user": "boss",
                  "password": NEW, "verifiers": {}, "programs": str(self.programs),
-                 "keep_dump": False, "stamp": STAMP, "at": at, "does": does, "roles": [],
+                 "keep_dump": False, "stamp": STAMP, "at": at, "does": does,
                  "account": NOBODY[2:4] if ROOT else None, **changed}  # fmt: skip
         env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(self.temp), "LC_ALL": "C.UTF-8"}
         pipe = subprocess.PIPE
@@ -498,9 +496,11 @@ def test_a_standby_is_refused(cluster: Cluster, name: str) -> None:
 
 
 def test_another_owner_is_refused(cluster: Cluster) -> None:
-    refused(cluster, "Crunchy PGO manages the passwords", roles=["_crunchyrepl"])
     with cluster.serving(), cluster.connect(OLD) as connection:
-        connection.execute("CREATE ROLE robot_zmon; CREATE ROLE zalandos")
+        connection.execute("CREATE ROLE _crunchyrepl")
+    refused(cluster, "Crunchy PGO manages the passwords")
+    with cluster.serving(), cluster.connect(OLD) as connection:
+        connection.execute("DROP ROLE _crunchyrepl; CREATE ROLE robot_zmon; CREATE ROLE zalandos")
     refused(cluster, "Zalando's postgres-operator manages the passwords")
     with (cluster.data / "postgresql.conf").open("a") as stream:
         stream.write("cnpg.config_sha256 = 'x'\n")

@@ -13,6 +13,7 @@ EXAMPLES = {
         "sopsmith validate --require-key",
         "sopsmith validate --changed secrets/production/shop.enc.yaml",
         "sopsmith validate overlays/production --output json",
+        "sopsmith validate overlays/production --connect",
     ),
     "check": (
         "sopsmith check",
@@ -38,7 +39,8 @@ def add_to(add: Add) -> None:
     one = add(
         "validate", "Check values and recipes, and report every finding.",
         lambda s, o: validate.validate(
-            s, o.path, changed=o.changed, require_key=o.require_key, output=o.output
+            s, o.path, changed=o.changed, require_key=o.require_key, connect=o.connect,
+            output=o.output,
         ),
     )  # fmt: skip
     one.add_argument(
@@ -51,6 +53,10 @@ def add_to(add: Add) -> None:
     one.add_argument(
         "--require-key", action="store_true",
         help="fail where no key opens a component; otherwise a warning says so",
+    )  # fmt: skip
+    one.add_argument(
+        "--connect", action="store_true",
+        help="where all is well, log in by every database URL too; needs a key",
     )  # fmt: skip
     options.output(one, "github")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sopsmith import report, repository
-from sopsmith.database import accounts, checking, ways
+from sopsmith.database import accounts, checking, versions, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.checking import Checked
 from sopsmith.errors import SopsmithError
@@ -33,7 +33,8 @@ def check(
     def check_all() -> list[Checked]:
         return list(checking.check(urls, known, ways.login))
 
-    found = checking.wait(check_all, wait, time.monotonic, time.sleep)
+    tried = checking.wait(check_all, wait, time.monotonic, time.sleep)
+    found = list(versions.named(tried, ways.real(session.env)))
     findings = [each.finding for each in found if each.finding]
     if output == "json":
         tree = {"urls": [_tree(each) for each in found], "findings": report.findings_json(findings)}
@@ -64,6 +65,9 @@ def _row(each: Checked) -> tuple[str, ...]:
 
 
 def _tree(each: Checked) -> dict[str, Any]:
-    attempt = each.attempt._asdict()
-    return {"url": each.name, "role": each.to.user, "at": each.to.place, **attempt,
-            "holds": each.holds}  # fmt: skip
+    tree = {"url": each.name, "role": each.to.user, "at": each.to.place, **each.attempt._asdict()}
+    account, held = each.account, each.held
+    if account is None or held is None:
+        return {**tree, "holds": None}
+    holds = {"role": held.role, "version": held.secret.version, "git": account.now.version}
+    return {**tree, "holds": holds}

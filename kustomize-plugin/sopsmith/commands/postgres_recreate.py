@@ -14,7 +14,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Sensitive
 from sopsmith.postgres import recreation, scram
-from sopsmith.postgres.owners import SETTINGS, Owner, owner_of, refusal
+from sopsmith.postgres.owners import SETTINGS, owner_of, refusal
 from sopsmith.postgres.recreation import refused
 from sopsmith.tools import data_directory, postgres_programs, replace, workspace
 from sopsmith.tools.data_directory import Place
@@ -44,7 +44,7 @@ def of_recipe(
     return recreate(
         session, data=data, database=confirm if confirm in databases else databases[0], user=user,
         password=rendered.values[superuser], verifiers=verifiers, programs=programs,
-        confirm=confirm, keep_dump=keep_dump, owner_evidence=None, stamp=stamp,
+        confirm=confirm, keep_dump=keep_dump, stamp=stamp,
     )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ class Job(NamedTuple):
 def recreate(
     session: Session, *, data: str, database: str, user: str, password: Sensitive,
     verifiers: Mapping[str, str], programs: str | None, confirm: str, keep_dump: bool,
-    owner_evidence: Owner | None, stamp: str, step: transfer.Step = lambda name: None,
+    stamp: str, step: transfer.Step = lambda name: None,
 ) -> int:  # fmt: skip
     """Make a new data directory whose superuser `user` has `password`, with all the old data.
 
@@ -74,8 +74,6 @@ def recreate(
         hint = "--database names the one whose server is re-initialised"
         raise SopsmithError(refused(f"{database} is meant, and {confirm} was named", hint))
     recreation.check_given(password.data(), verifiers)
-    if owner_evidence:
-        raise SopsmithError(refusal(owner_evidence))
     found = postgres_programs.find(programs, session.env)
     place = Place(os.path.realpath(data), stamp)
     with replace.locked(os.path.dirname(place.data), 0), workspace.folder() as sockets:

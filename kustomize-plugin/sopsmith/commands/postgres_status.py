@@ -12,7 +12,8 @@ from sopsmith.database.accounts import Source
 from sopsmith.database.consuming import Cluster
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
-from sopsmith.postgres import recovery
+from sopsmith.postgres import recovery, versions
+from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
 from sopsmith.voice import Session
 
@@ -24,7 +25,8 @@ def status(
 ) -> int:
     """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
     way, live = ways.real(session.env, via), cluster.live()
-    found = [standing(each, way, live) for each in accounts.accounts(source, session.env)]
+    known = accounts.accounts(source, session.env)
+    found = [standing(each, way, live, probes=versions.PROBES) for each in known]
     decided = [(each, recovery.decide(each)) for each in found]
     if output == "json":
         session.write(report.as_json([_tree(*each) for each in decided]))
@@ -70,26 +72,32 @@ def _row(each: Standing, role: str) -> tuple[str, ...]:
     secrets = [f"{s.name} {_words(each, s.holds)}" for s in each.secrets or () if s.role == role]
     cluster = "not asked" if each.secrets is None else ", ".join(secrets) or "-"
     used = ", ".join(each.consumers.get(role, ())) or "-"
-    held = _words(each, each.holds[role])
+    other = each.others.get(role)
+    held = versions.named(account, other) if other else _words(each, each.holds[role])
     return (account.value, role, git.removeprefix(f"{account.value} "), held,
             str(each.sessions(role)), cluster, used)  # fmt: skip
 
 
 def _words(each: Standing, holds: recovery.Holds) -> str:
-    account = each.account
-    known = {"now": account.now, "before": account.before}.get(holds)
-    if known is not None and known.version is not None:
-        return f"version {known.version}"
-    return {"now": "the current one", "before": "the previous one", "another": "another one",
-            "nothing": "closed", "unknown": "not known"}[holds]  # fmt: skip
+    known = _known(each.account, holds)
+    if known is not None:
+        return versions.named(each.account, known)
+    return {"another": "another one", "nothing": "closed"}.get(holds, "not known")
+
+
+def _known(account: Account, holds: recovery.Holds) -> Secret | None:
+    return {"now": account.now, "before": account.before}.get(holds)
 
 
 def _tree(each: Standing, decision: Decision) -> dict[str, Any]:
     account = each.account
+    held = {role: each.others.get(role) or _known(account, each.holds[role])
+            for role in account.roles}  # fmt: skip
     roles = [
         {"role": role, "active": role == account.active, "holds": each.holds[role],
-         "sessions": each.sessions(role), "usedBy": list(each.consumers.get(role, ()))}
-        for role in account.roles
+         "version": secret and secret.version, "sessions": each.sessions(role),
+         "usedBy": list(each.consumers.get(role, ()))}
+        for role, secret in held.items()
     ]  # fmt: skip
     secrets = None if each.secrets is None else [s._asdict() for s in each.secrets]
     return {"value": account.value, "version": account.now.version, "slot": account.slot,

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import checkout, report, settings
+from sopsmith.database import accounts, checking, versions, ways
+from sopsmith.database.checking import Checked
 from sopsmith.delivery import behind
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.guard import affected, check, covered
 from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
+from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
 from sopsmith.recipes import guards, schedule
 from sopsmith.text.lines import located
@@ -27,23 +30,29 @@ def validate(
     *,
     changed: Sequence[str] | None,
     require_key: bool,
+    connect: bool,
     output: str,
 ) -> int:
     """Print the findings of all recipes that are meant; the exit code is theirs.
 
     They are those at the paths, and those that a change of the files in `changed` touches; without
     either, all of the repository. Where no key opens a component, what shows without one is
-    checked and a warning says so, unless a key is required.
+    checked and a warning says so, unless a key is required. With `connect`, which requires one, a
+    login by every database URL follows where nothing else is wrong.
     """
     targets = list(_meant(session.env, paths, changed))
     outcomes = [_outcome(target, session) for target in targets]
     findings = [finding for each in outcomes for finding in each.findings]
     findings += _behind(outcomes)
-    if not require_key:
+    if not (require_key or connect):
         keyless = {each.file for each in findings if each.code == "no-key"}
         findings = [_noted(each) if each.code == "no-key" else each for each in findings]
         findings += _without_key([each for each in targets if each.files & keyless])
     checked = f"{len(targets)} path{'' if len(targets) == 1 else 's'}"
+    if connect:
+        bad, urls = ([], 0) if exit_code(findings) else _connected(outcomes, session.env)
+        findings += bad
+        checked += f" and {urls} URL{'' if urls == 1 else 's'}"
     session.write(report.told(findings, checked, output=output, colour=session.colour))
     return exit_code(findings)
 
@@ -155,6 +164,34 @@ def _behind(outcomes: Iterable[Outcome]) -> list[Finding]:
             for folder, finding in each:
                 found.setdefault((target.root, folder), []).append(finding)
     return [each[0] for each in found.values() if each[0] and all(each)]
+
+
+def _connected(outcomes: Iterable[Outcome], env: Mapping[str, str]) -> tuple[list[Finding], int]:
+    """What is wrong with a login by each database URL of each leaf; how many there are."""
+    leaves = {
+        (target.root, each.recipe.file, each.recipe.environment): (each, files.reader(target.root))
+        for target, _, rendered in outcomes
+        for each in rendered
+    }
+    findings: list[Finding] = []
+    count = 0
+    for leaf, read in leaves.values():
+        try:
+            tried = _logins(leaf, env)
+        except SopsmithError as error:
+            findings += error.findings
+            continue
+        count += len(tried)
+        where = {name: value.file for name, value in leaf.recipe.values.items()}
+        bad = [each.finding._replace(file=where[each.name]) for each in tried if each.finding]
+        findings += located(render.of_leaf(leaf.recipe, bad), read)
+    return findings, count
+
+
+def _logins(leaf: Rendered, env: Mapping[str, str]) -> Sequence[Checked]:
+    urls = checking.of_values(leaf.recipe, leaf.values)
+    tried = list(checking.check(urls, accounts.of_rendered(leaf), ways.login))
+    return list(versions.named(tried, ways.real(env)))
 
 
 def _without_key(targets: Sequence[Target]) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -12,8 +13,8 @@ from sopsmith.findings import Finding
 from sopsmith.model import Access, Recipe
 from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
-from sopsmith.postgres import account
-from sopsmith.postgres.account import Account
+from sopsmith.postgres import account, versions
+from sopsmith.postgres.account import Account, Secret
 from sopsmith.recipes import roles
 from sopsmith.repository import Leaf
 from sopsmith.tools import files
@@ -72,12 +73,23 @@ def of_rendered(rendered: Rendered) -> list[Account]:
 def _account(rendered: Rendered, access: Access) -> Account:
     recipe: Recipe = rendered.recipe
     try:
-        return account.of(recipe, access, rendered.values, rendered.previous)
+        found = account.of(recipe, access, rendered.values, rendered.previous)
+        return found._replace(others=_others(rendered, found))
     except KeyError as error:
         message = f"can't be used while {error.args[0]} is absent"
     except ValueError as error:
         message = str(error)
     raise SopsmithError(Finding("db-roles", message, recipe.file, access.password)) from None
+
+
+def _others(rendered: Rendered, found: Account) -> tuple[Secret, ...]:
+    """The versions that a database may hold besides those that git names; of a generated value."""
+    if found.now.version is None:
+        return ()
+    numbers = versions.nearest(found.now.version)
+    made = itertools.starmap(Secret, render.versions(rendered, found.value, numbers))
+    named = {each.text for each in (found.now, found.before) if each}
+    return tuple(each for each in made if each.text not in named)
 
 
 def _from_file(path: str) -> list[Account]:

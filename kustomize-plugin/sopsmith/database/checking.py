@@ -1,4 +1,4 @@
-"""Log in as the application would, and say which password a database holds where it is another."""
+"""Log in as the application would."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sopsmith.model import Recipe, Url, Values
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.endpoint import Endpoint, parse
 from sopsmith.postgres.verdict import Attempt
+from sopsmith.postgres.versions import Held, Search, named
 from sopsmith.recipes.roles import is_postgres
 
 Login = Callable[[Endpoint], Attempt]
@@ -18,12 +19,18 @@ PAUSE = 1.0  # seconds between two tries of who waits
 
 
 class Checked(NamedTuple):
-    """One URL, what came of a login by it, and which password of the account works there."""
+    """One URL and what came of a login by it."""
 
     name: str
     to: Endpoint
     attempt: Attempt
-    holds: str | None = None  # in words, where it is not the current one
+    account: Account | None = None  # whose password it has
+    search: Search | None = None  # for what the database holds, where it is another
+
+    @property
+    def held(self) -> Held | None:
+        """What the database holds instead, if that is known."""
+        return self.search and self.search.held
 
     @property
     def finding(self) -> Finding | None:
@@ -31,27 +38,39 @@ class Checked(NamedTuple):
         if self.attempt.is_good:
             return None
         found = self.attempt.finding(self.name, self.to)
-        if self.holds is None:
+        account = self.account
+        if account is None or self.search is None or not self.search.tried:
             return found
-        return found._replace(message=f"{found.message}; it holds {self.holds}")
+        held = self.search.held
+        if held is None:
+            none = f"no other version fits either ({self.search.tried} tried)"
+            return found._replace(message=f"{found.message}; {none}")
+        said = f"the database holds {held.words(account)}; git says {named(account, account.now)}"
+        verb = "apply" if held.secret is account.before else "recover"
+        return found._replace(
+            message=f"{self.to.user} at {self.to.place}: wrong password: {said}",
+            hint=f"sopsmith postgres {verb} -e {account.environment}",
+        )
 
 
 def check(
     urls: Mapping[str, Endpoint], accounts: Iterable[Account], login: Login
 ) -> Iterator[Checked]:
-    """A login by every URL, and where a password is wrong, one more by the previous one.
-
-    No more than that: servers lock out who tries passwords.
-    """
+    """A login by every URL: servers lock out who tries a wrong password again and again, so the
+    same login under two names is tried once."""
     owners = {name: each for each in accounts for name in each.urls}
+    made: dict[tuple[str | None, ...], Attempt] = {}
     for name, to in urls.items():
-        attempt = login(to)
-        holds = None
-        if attempt.verdict == "wrong-password" and name in owners:
-            holds = _held(owners[name], to, login)
-        elif attempt.is_good and (attempt.pooled or attempt.in_recovery) and name in owners:
-            attempt = _at_primary(owners[name], to, attempt, login)
-        yield Checked(name, to, attempt, holds)
+        secret = None if to.password is None else to.password.text()
+        options = (f"{option}={text}" for option, text in sorted(to.options.items()))
+        key = (to.scheme, to.place, to.user, secret, *options)
+        if key not in made:
+            made[key] = login(to)
+        attempt = made[key]
+        owner = owners.get(name)
+        if attempt.is_good and (attempt.pooled or attempt.in_recovery) and owner:
+            attempt = _at_primary(owner, to, attempt, login)
+        yield Checked(name, to, attempt, owner)
 
 
 def _at_primary(account: Account, to: Endpoint, attempt: Attempt, login: Login) -> Attempt:
@@ -61,17 +80,6 @@ def _at_primary(account: Account, to: Endpoint, attempt: Attempt, login: Login) 
     there = login(account.rotator.of(to.user, to.password))
     is_denied = there.is_answer and not there.proven
     return attempt._replace(verdict="stale", proven=False) if is_denied else attempt
-
-
-def _held(account: Account, to: Endpoint, login: Login) -> str | None:
-    if account.before is None:
-        return None
-    role = account.other or account.active
-    if not login(to.of(role, account.before.password)).proven:
-        return None
-    version = account.before.version
-    held = "the previous password" if version is None else f"version {version}"
-    return held if role == account.active else f"{held}, of {role}"
 
 
 def wait(check_all: Callable[[], list[Checked]], seconds: float, now: Callable[[], float],

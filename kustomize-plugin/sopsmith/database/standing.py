@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sopsmith.database import applying
+from sopsmith.database import applying, versions
 from sopsmith.database.applying import Way
 from sopsmith.model import Sensitive
 from sopsmith.postgres import consumers, scram
@@ -12,20 +12,36 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.recovery import Holds, LiveSecret, Standing
+from sopsmith.postgres.versions import Held, candidates
 
 
-def standing(account: Account, way: Way, live: Live | None) -> Standing:
+def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) -> Standing:
     """All that is known of the account; without `live` nobody looks into the cluster.
 
-    No password is tried twice: servers lock out who does. Raises SopsmithError where the server
-    can't be asked.
+    Where a role has another password than git says and no verifier can be read, at most `probes`
+    logins find out which version it is. No password is tried twice: servers lock out who does.
+    Raises SopsmithError where the server can't be asked.
     """
     with applying.channel(account, way) as channel, applying.spoken(account):
         seen = applying.look(account, channel)
     holds = {role: _held(account, role, seen, way) for role in account.roles}
     secrets = None if live is None else tuple(_secrets(account, holds, live, way))
     who = {} if live is None else {role: consumers.of(live, role) for role in account.roles}
-    return Standing(account, seen, holds, secrets, who)
+    found = {role: _version(account, role, seen, way, probes) for role in account.roles
+             if holds[role] == "another"}  # fmt: skip
+    others = {role: each.secret for role, each in found.items() if each}
+    return Standing(account, seen, holds, others, secrets, who)
+
+
+def _version(account: Account, role: str, seen: Observed, way: Way, probes: int) -> Held | None:
+    tried = [password for _, password in _candidates(account, role)]
+    found = [
+        each
+        for each in candidates(account, seen.mark(account.marked))
+        if each.role == role and each.secret.password not in tried
+    ]
+    to = applying.at_primary(account)[0]
+    return versions.search(found, seen, to, way.login, probes).held
 
 
 def _held(account: Account, role: str, seen: Observed, way: Way) -> Holds:

@@ -75,6 +75,30 @@ def _made(recipe: Recipe, values: Iterable[Value], keys: Mapping[str, bytes]) ->
     }
 
 
+def versions(
+    recipe: Recipe, seeds: Values, name: str, numbers: Iterable[int]
+) -> Iterator[tuple[int, Sensitive]]:
+    """What a seed-generated value is in versions of these numbers, in their order.
+
+    A version is made from every seed and by every generator that the leaf still knows of, those of
+    now first: nobody wrote down which it was of.
+    """
+    value = recipe.values[name]
+    past = value.previous
+    used = [value.seed, *((past.seed,) if past else ()), *sorted(seeds)]
+    generators = [value.generator, *((past.generator,) if past else ())]
+    made = {
+        (seed, canonical(generator)): value._replace(seed=seed, generator=generator)
+        for generator in generators
+        for seed in dict.fromkeys(used)
+        if generator is not None and seed in seeds
+    }
+    keys = _checked_seeds(recipe, seeds, set(seeds))
+    for number in numbers:
+        for each in made.values():
+            yield number, _made(recipe, [each._replace(version=number)], keys)[name]
+
+
 def generated(
     seed: bytes, *, app: str, environment: str, value_id: str, version: int, generator: Generator
 ) -> str:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sopsmith.components.sealed import Trust, seal
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
-from sopsmith.model import MOST_BYTES, Component, Engine, Read, Recipe, Sealed, Values
+from sopsmith.model import MOST_BYTES, Component, Engine, Read, Recipe, Sealed, Sensitive, Values
 
 
 class Rendered(NamedTuple):
@@ -22,6 +22,7 @@ class Rendered(NamedTuple):
     previous: Values  # what values were before their last rotation
     places: Mapping[str, str]  # given or stored value: the file it stands in
     findings: tuple[Finding, ...]
+    seeds: Values  # by number
 
 
 def render(
@@ -53,8 +54,11 @@ def render(
             stops += of_leaf(recipe, error.findings)
         else:
             findings = tuple(of_leaf(recipe, (*decrypted.findings, *derived.findings, *found)))
-            each = Rendered(recipe, derived.values, previous, decrypted.places, findings)
-            rendered.append(each)
+            rendered.append(
+                Rendered(
+                    recipe, derived.values, previous, decrypted.places, findings, decrypted.seeds
+                )
+            )
     if stops:
         raise SopsmithError([*stops, *(f for each in rendered for f in each.findings)])
     return tuple(rendered)
@@ -78,6 +82,15 @@ def check(rendered: Sequence[Rendered]) -> None:
     findings = [finding for each in rendered for finding in each.findings]
     if exit_code(findings):
         raise SopsmithError(findings)
+
+
+def versions(
+    rendered: Rendered, name: str, numbers: Iterable[int]
+) -> Iterator[tuple[int, Sensitive]]:
+    """What a generated value is in versions of these numbers, by each seed that the leaf has."""
+    from sopsmith.pipeline import generate
+
+    return generate.versions(rendered.recipe, rendered.seeds, name, numbers)
 
 
 def given_anew(rendered: Rendered, given: Values) -> tuple[Finding, ...]:

@@ -45,6 +45,7 @@ class Account(NamedTuple):
     before: Secret | None
     urls: Mapping[str, Endpoint]  # by their names in the recipe
     rotator: Endpoint | None
+    others: tuple[Secret, ...] = ()  # other versions, nearest first; no document holds them
 
     @property
     def active(self) -> str:
@@ -128,7 +129,7 @@ def document(accounts: Iterable[Account]) -> str:
 
 
 def _tree(account: Account) -> dict[str, Any]:
-    fields = account._asdict()
+    fields = {name: each for name, each in account._asdict().items() if name != "others"}
     fields["now"] = _secret_tree(account.now)
     fields["before"] = None if account.before is None else _secret_tree(account.before)
     fields["urls"] = {name: _endpoint_tree(each) for name, each in account.urls.items()}
@@ -157,7 +158,7 @@ def read(data: bytes) -> tuple[Account, ...]:
 
 
 def _account(tree: Mapping[str, Any]) -> Account:
-    if set(tree) != set(Account._fields):
+    if set(tree) != set(Account._fields) - {"others"}:
         raise ValueError
     before, rotator = tree["before"], tree["rotator"]
     return Account(

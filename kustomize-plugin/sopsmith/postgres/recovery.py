@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sopsmith.postgres import plan
-from sopsmith.postgres.account import Account
+from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
@@ -32,6 +32,7 @@ class Standing(NamedTuple):
     account: Account
     seen: Observed
     holds: Mapping[str, Holds]  # by role
+    others: Mapping[str, Secret]  # by role: which one `another` is, where that is known
     secrets: tuple[LiveSecret, ...] | None  # None: nobody looked into the cluster
     consumers: Mapping[str, tuple[str, ...]]  # by role: pods and CronJobs
 

@@ -78,6 +78,13 @@ def is_of(stored: str, password: str, role: str) -> bool | None:
     return hmac.compare_digest(stored, verifier(password, salt, int(match[1])))
 
 
+def affordable(stored: str, most: int) -> int:
+    """How many passwords to compare with a stored verifier in the time that `most` take with
+    PostgreSQL's own number of iterations; a few at least."""
+    match = _VERIFIER.match(stored)
+    return most if match is None else min(most, max(4, most * ITERATIONS // int(match[1])))
+
+
 def is_scram(stored: str) -> bool:
     """Whether a stored verifier has SCRAM's form."""
     return _VERIFIER.match(stored) is not None

@@ -63,6 +63,8 @@ class Attempt(NamedTuple):
     def finding(self, name: str, to: Endpoint) -> Finding:
         """The same as a finding about a URL of this name."""
         code, hint = _FINDINGS[self.verdict]
+        if to.scheme != "postgresql":
+            hint = _REDIS.get(self.verdict, hint)
         message = f"{to.user} at {to.place}: {self.words}"
         return Finding(code, message, field=name, hint=hint)
 
@@ -97,6 +99,11 @@ _FINDINGS: dict[Verdict, tuple[str, str | None]] = {
     "starting": ("db-unreachable", "run it again; --wait 60s waits"),
     "unreachable": ("db-unreachable", "host, port and network; --wait 60s waits"),
     "refused": ("db-login", "the server's log says why"),
+}
+_REDIS: dict[Verdict, str] = {
+    "wrong-password": "it reads its password at its start: restart it with the current Secret",
+    "not-allowed": "ACL LIST there says who may do what",
+    "unverified": "give it the password: requirepass, or ACL SETUSER",
 }
 _BY_STATE: dict[str, Verdict] = {
     "28P01": "wrong-password",

@@ -12,7 +12,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Sensitive
 from sopsmith.pipeline.derive import Derived, derive
-from sopsmith.pipeline.generate import check_value, generate
+from sopsmith.pipeline.generate import check_value, generate, versions
 from sopsmith.recipes import template
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Source, resolve
@@ -226,3 +226,14 @@ def test_what_a_rotation_reaches() -> None:
     values = recipe({**ROLES, "WAS": WAS, "USER": alternate(), "DSN": dsn}).values
     assert template.reached(values, ["JWT"]) == {"JWT", "WAS", "USER", "DSN"}
     assert template.reached(values, ["A"]) == {"A", "USER", "DSN"}
+
+
+def test_another_version_is_made_from_every_seed_and_generator_that_is_known() -> None:
+    was = {"version": 3, "seed": "1", "generate": {"password": {"length": 40}}}
+    now = recipe({"P": {**PASSWORD, "version": 4, "seed": "2", "previous": was}})
+    seeds = {number: Sensitive(seed) for number, seed in SEEDS.items()}
+    made = list(versions(now, seeds, "P", [2, 3]))
+    assert [number for number, _ in made] == [2] * 4 + [3] * 4
+    assert len({each.text() for _, each in made}) == 8
+    then = recipe({"P": {"generate": {"password": {"length": 40}}, "version": 2}})
+    assert texts(then)["P"] in [each.text() for number, each in made if number == 2]

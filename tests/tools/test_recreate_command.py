@@ -1,0 +1,92 @@
+"""`sopsmith postgres recreate` as it is typed: what git says opens the new data directory.
+
+test_recreate.py has all that can go wrong with the directory itself.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.database import Shop, shop
+from tests.programs import lend, needed, short_folder
+from tests.repository import Repo, Run
+from tests.servers import LOUD, heard, server
+
+# PostgreSQL does not run as root, and who owns the directory may not be able to read the modules:
+# all are loaded before we become that account, also those that a function loads when it is called.
+DRIVER = """
+import importlib, os, pkgutil, pwd, re, sys
+import sopsmith
+from sopsmith import cli
+
+for each in pkgutil.walk_packages(sopsmith.__path__, "sopsmith."):
+    source = open(importlib.import_module(each.name).__file__).read()
+    for name in re.findall(r"^ +(?:from|import) ([a-z_.]+)(?: import .*)?$", source, re.MULTILINE):
+        importlib.import_module(name)
+if os.geteuid() == 0:
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([]), os.setgid(nobody.pw_gid), os.setuid(nobody.pw_uid)
+cli.main(sys.argv[1:])
+"""
+ADMIN: dict[str, Any] = {"generate": {"password": {}}}
+
+
+@pytest.fixture
+def one(age_key: tuple[Path, str]) -> Iterator[Shop]:
+    """An application and a server of its own, which knows versions that git has left behind."""
+    with short_folder() as folder, server(needed(18), settings=LOUD) as started:
+        (folder / "home").mkdir()
+        key = folder / "keys.txt"
+        shutil.copy(age_key[0], key)
+        repo = Repo(folder / "repo", key, age_key[1])
+        made = shop(repo, started, "in-place", ADMIN_PASSWORD=ADMIN)
+        made.bootstrap()
+        for _ in range(2):
+            made.rotate("POSTGRES_PASSWORD", "ROTATOR_PASSWORD")
+        for name in ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "ROTATOR_PASSWORD"):
+            repo.canary(made.value(name))
+        yield made
+        assert heard(started, repo.canaries) == []
+        assert list(repo.singing()) == []
+
+
+def recreate(one: Shop, database: str) -> Run:
+    """Type the command, as the account that the data directory belongs to."""
+    for folder, _, files in os.walk(one.repo.path.parent):
+        for name in (folder, *(f"{folder}/{file}" for file in files)):
+            lend(Path(name))
+    options = {"--data": one.server.folder / "data", "--database": database, "--user": "owner",
+               "--superuser": "ADMIN_PASSWORD", "--bin": one.server.programs}  # fmt: skip
+    typed = [word for name, text in options.items() for word in (name, str(text))]
+    return one.repo.run(
+        sys.executable, "-c", DRIVER, "postgres", "recreate", "-e", "production", *typed
+    )
+
+
+def test_what_git_says_opens_it_and_all_is_there(one: Shop) -> None:
+    names = ("DATABASE_URL", "ROTATOR_URL", "ADMIN_PASSWORD")
+    app, rotator, admin = (one.value(name) for name in names)
+    one.server.owner_run("CREATE TABLE kept AS SELECT 1 AS number", one.name)
+    assert one.logs_in(app) is None and one.logs_in(rotator) is None
+    run = recreate(one, one.name)
+    assert run.code == 0, run.err
+    assert "is re-initialised with the new password" in run.out
+    one.server.start()
+    for url in (app, rotator, one.server.url("owner", admin, one.name)):
+        assert one.logs_in(url)
+    with closing(one.server.owner(one.name)) as connection:
+        assert connection.execute("TABLE kept").fetchall() == [(1,)]
+
+
+def test_another_database_than_git_names_is_refused(one: Shop) -> None:
+    run = recreate(one, "postgres")
+    assert run.code == 5 and f"{one.name} is meant, and postgres was named" in run.err
+    assert one.server.owner_ask("SELECT 1") == [(1,)]  # nobody stopped it
