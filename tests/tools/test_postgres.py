@@ -218,6 +218,20 @@ def test_a_url_may_name_an_encoding(make: Make) -> None:
     assert run.code == 0, run.err
 
 
+def test_two_rotations_before_a_sync_need_a_third(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    assert one.postgres("apply").code == 0
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    one.rotate()
+    refused = one.postgres("apply")
+    assert refused.code == 5 and "sopsmith rotate" in refused.err
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    assert one.logs_in() and one.logs_in(before)
+
+
 @pytest.mark.parametrize("strategy", ["alternating", "in-place"])
 def test_a_password_that_expired_is_none(make: Make, strategy: str) -> None:
     one = make(strategy)
