@@ -216,3 +216,27 @@ def test_a_url_may_name_an_encoding(make: Make) -> None:
     url = one.value("DATABASE_URL") + "&client_encoding=latin1"
     run = one.postgres("check", "--env", "APP_URL", APP_URL=url)
     assert run.code == 0, run.err
+
+
+def test_two_rotations_before_a_sync_need_a_third(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    assert one.postgres("apply").code == 0
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    one.rotate()
+    refused = one.postgres("apply")
+    assert refused.code == 5 and "sopsmith rotate" in refused.err
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    assert one.logs_in() and one.logs_in(before)
+
+
+@pytest.mark.parametrize("strategy", ["alternating", "in-place"])
+def test_a_password_that_expired_is_none(make: Make, strategy: str) -> None:
+    one = make(strategy)
+    one.bootstrap()
+    one.server.owner_run(f"ALTER ROLE {one.roles[0]} VALID UNTIL '2020-01-01'")
+    assert one.logs_in() is None
+    assert one.postgres("recover", "--no-cluster", "--via", one.via).code == 0
+    assert one.logs_in()

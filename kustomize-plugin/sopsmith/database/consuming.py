@@ -10,6 +10,10 @@ from sopsmith.postgres import consumers
 from sopsmith.postgres.consumers import Live
 from sopsmith.tools import cluster
 
+_WORKLOADS: tuple[tuple[str, cluster.Kind], ...] = (
+    ("Deployment", "deployments"), ("StatefulSet", "statefulsets"), ("DaemonSet", "daemonsets"),
+)  # fmt: skip
+
 
 class Cluster(NamedTuple):
     """Where to look; looking raises SopsmithError: usage, program-missing, cluster-failed."""
@@ -33,4 +37,5 @@ def _live(namespace: str | None) -> Live:
         hint = "--namespace NAME; or --no-cluster where nothing of Kubernetes uses the database"
         raise SopsmithError(Finding("usage", "nobody says which namespace is meant", hint=hint))
     secrets, pods = cluster.listed("secrets", meant), cluster.listed("pods", meant)
-    return Live(tuple(secrets), tuple(pods), tuple(cluster.listed("cronjobs", meant)))
+    workloads = {kind: tuple(cluster.listed(plural, meant)) for kind, plural in _WORKLOADS}
+    return Live(tuple(secrets), tuple(pods), tuple(cluster.listed("cronjobs", meant)), workloads)

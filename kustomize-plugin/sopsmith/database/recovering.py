@@ -42,9 +42,7 @@ def recover(
     elif decision.action == "retire":
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
     elif decision.action == "rotate":
-        hint = f"sopsmith postgres retire -e {account.environment}, then recover again"
-        if recovery.is_retired(standing):
-            hint = f"sopsmith rotate {account.value} -e {account.environment}"
+        hint = recovery.freeing(standing)
         raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
     elif decision.action == "wait":
         hint = f"then run it again: sopsmith postgres recover -e {account.environment}"

@@ -1,5 +1,5 @@
-"""Who in a cluster still refers to a role: Secrets that name it, and pods and CronJobs that read
-these. Pure, on objects as the API server sends them.
+"""Who in a cluster still refers to a role: Secrets that name it, and what reads these: pods, and
+what starts the next ones. Pure, on objects as the API server sends them.
 """
 
 from __future__ import annotations
@@ -22,15 +22,19 @@ class Live(NamedTuple):
     secrets: tuple[Object, ...]
     pods: tuple[Object, ...]
     cronjobs: tuple[Object, ...]
+    workloads: Mapping[str, tuple[Object, ...]]  # by kind, also of those that have no pod now
 
 
 def of(live: Live, role: str) -> tuple[str, ...]:
-    """Who would log in as the role when it starts next: `pod NAME (Secret)`, `CronJob NAME …`."""
+    """Who would log in as the role when it starts next: `pod NAME (Secret)`, `CronJob NAME …`.
+
+    A Secret that nothing reads is no consumer: hashed ones of before stay where nobody prunes.
+    """
     return reading(live, {name for name, roles in named(live).items() if role in roles})
 
 
 def reading(live: Live, naming: Set[str]) -> tuple[str, ...]:
-    """The pods that have not ended and the CronJobs that read one of these Secrets, in words."""
+    """The pods that have not ended, and what starts pods, that read one of these Secrets."""
     found: list[str] = []
     for pod in live.pods:
         if (pod.get("status") or {}).get("phase") not in _ENDED:
@@ -40,6 +44,10 @@ def reading(live: Live, naming: Set[str]) -> tuple[str, ...]:
         template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
         if not spec.get("suspend"):
             found += _reading("CronJob", job, template.get("spec") or {}, naming)
+    for kind, those in live.workloads.items():
+        for each in those:
+            template = (each.get("spec") or {}).get("template") or {}
+            found += _reading(kind, each, template.get("spec") or {}, naming)
     return tuple(found)
 
 

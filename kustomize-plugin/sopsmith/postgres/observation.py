@@ -32,7 +32,7 @@ class Mark(NamedTuple):
 class Seen(NamedTuple):
     """One role on the server."""
 
-    can_log_in: bool
+    can_log_in: bool  # as long as its password has not expired
     is_superuser: bool
     is_ours: bool  # to change, for whoever asked
     member_of: tuple[str, ...]
@@ -82,7 +82,7 @@ SELECT json_build_object(
   'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
   'can_read_verifiers', has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT'),
   'roles', (SELECT coalesce(json_object_agg(r.rolname, json_build_object(
-      'can_log_in', r.rolcanlogin,
+      'can_log_in', r.rolcanlogin AND coalesce(r.rolvaliduntil > now(), true),
       'is_superuser', r.rolsuper,
       'is_ours', (SELECT m.rolsuper OR (m.rolcreaterole AND NOT r.rolsuper AND
           (current_setting('server_version_num')::int < 160000

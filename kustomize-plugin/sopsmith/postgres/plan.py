@@ -160,11 +160,18 @@ def _in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
     if mark is not None and mark.slot == account.slot and mark.version is not None:
         held = f"version {mark.version}"
     message = f"{account.active} is open with {held}, so pods may hold it{who}"
-    hint = (
-        f"sopsmith postgres retire -e {account.environment} closes it once nobody uses it; then "
-        f"sopsmith postgres apply -e {account.environment} again"
-    )
+    hint = f"{freeing(account, mark)}; then sopsmith postgres apply -e {account.environment} again"
     return Finding("db-in-use", message, field=account.title, hint=hint)
+
+
+def freeing(account: Account, mark: Mark | None) -> str:
+    """What makes room for a password whose role is open with another one."""
+    where = f"-e {account.environment}"
+    if mark is not None and mark.slot == account.slot:
+        return f"sopsmith rotate {account.value} {where} takes the other role"
+    if served(account, mark) is not account:
+        return f"sopsmith postgres retire {where} closes it once nobody uses it"
+    return f"sopsmith postgres recover {where} looks who holds it"
 
 
 def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Verifier) -> Plan:

@@ -34,7 +34,7 @@ class Standing(NamedTuple):
     holds: Mapping[str, Holds]  # by role
     others: Mapping[str, Secret]  # by role: which one `another` is, where that is known
     secrets: tuple[LiveSecret, ...] | None  # None: nobody looked into the cluster
-    consumers: Mapping[str, tuple[str, ...]]  # by role: pods and CronJobs
+    consumers: Mapping[str, tuple[str, ...]]  # by role: pods and what starts them
 
     @property
     def mark(self) -> Mark | None:
@@ -71,19 +71,30 @@ def is_retired(standing: Standing) -> bool:
     return plan.is_retired(standing.account, standing.mark)
 
 
+def freeing(standing: Standing) -> str:
+    """What a person does where only a rotation helps: the role in its way may be one to retire."""
+    account = standing.account
+    is_needed = standing.consumers.get(account.active)
+    if plan.served(account, standing.mark) is not account and not is_needed:
+        return f"{plan.freeing(account, standing.mark)}; then recover again"
+    return f"sopsmith rotate {account.value} -e {account.environment}; then recover again"
+
+
 def _accepted(standing: Standing) -> Decision:
     """The database has what git says; what is left is the role of before."""
     account = standing.account
     other = account.other or ""
     if _holding(standing, account.active, "another"):
         return Decision("wait", f"a Secret has another password of {account.active}: sync it")
-    if standing.secrets is not None and _lags(standing, other):
+    if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
         if account.before is not None and _holding(standing, other, "before"):
             return Decision("reinstate", f"pods hold {other}, which the database does not let in")
         return Decision("wait", f"a Secret names {other}, which is closed: sync it")
     if standing.holds[other] == "nothing":
+        if standing.consumers.get(other):
+            return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")
         return Decision("none", "git, the database and the cluster agree")
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
@@ -107,21 +118,18 @@ def _in_place(standing: Standing) -> Decision:
     account = standing.account
     role = account.active
     if standing.holds[role] == "now":
-        if standing.secrets is not None and _lags(standing, role, "before"):
-            return Decision("wait", f"the cluster still has the previous password of {role}: sync")
+        if _lags(standing, role):
+            return Decision("wait", f"the cluster still has a former password of {role}: sync it")
         return Decision("none", "git, the database and the cluster agree")
-    if _holding(standing, role, "before") and not _holding(standing, role, "now"):
-        return Decision("wait", "pods hold the previous password, which works: the sync applies it")
+    if _lags(standing, role) and _lets_in(standing, role):
+        return Decision("wait", "pods hold a former password, which works: the sync applies it")
     return Decision("apply", f"{role} has not the password that git says")
 
 
-def _lags(standing: Standing, role: str, holds: Holds | None = None) -> bool:
+def _lags(standing: Standing, role: str) -> bool:
     """Whether a Secret still names the role, and none has what git says."""
-    account = standing.account
-    is_there = any(
-        each.role == role and holds in (None, each.holds) for each in standing.secrets or ()
-    )
-    return is_there and not _holding(standing, account.active, "now")
+    is_there = any(each.role == role for each in standing.secrets or ())
+    return is_there and not _holding(standing, standing.account.active, "now")
 
 
 def _holding(standing: Standing, role: str, holds: Holds) -> bool:

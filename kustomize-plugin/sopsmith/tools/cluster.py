@@ -15,6 +15,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 
 TIMEOUT = 30  # seconds
+Kind = Literal["secrets", "pods", "cronjobs", "deployments", "statefulsets", "daemonsets"]
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
@@ -50,7 +51,7 @@ def namespace() -> str | None:
     return None
 
 
-def listed(kind: Literal["secrets", "pods", "cronjobs"], namespace: str) -> list[dict[str, Any]]:
+def listed(kind: Kind, namespace: str) -> list[dict[str, Any]]:
     """All objects of a kind in a namespace, as the server sends them.
 
     Raises SopsmithError: program-missing, cluster-failed.
@@ -58,10 +59,14 @@ def listed(kind: Literal["secrets", "pods", "cronjobs"], namespace: str) -> list
     core = _core()
     from kubernetes import client
 
+    apps = client.AppsV1Api()
     calls: dict[str, Callable[..., Any]] = {
         "secrets": core.list_namespaced_secret,
         "pods": core.list_namespaced_pod,
         "cronjobs": client.BatchV1Api().list_namespaced_cron_job,
+        "deployments": apps.list_namespaced_deployment,
+        "statefulsets": apps.list_namespaced_stateful_set,
+        "daemonsets": apps.list_namespaced_daemon_set,
     }
     try:
         response = calls[kind](namespace, _preload_content=False, _request_timeout=TIMEOUT)

@@ -1,0 +1,68 @@
+"""What to do where git, the database and the cluster differ; each was found by random operators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sopsmith.model import Sensitive
+from sopsmith.postgres import endpoint, recovery
+from sopsmith.postgres.account import Account, Secret
+from sopsmith.postgres.observation import Mark, Observed, Seen, nothing
+from sopsmith.postgres.recovery import LiveSecret, Standing
+
+IDENTITY = ("shop", "test", "PASSWORD")
+
+
+def account(
+    version: int, slot: str = "a", roles: tuple[str, ...] = ("shop_a", "shop_b")
+) -> Account:
+    active = roles[1 if slot == "b" else 0]
+    return Account(
+        *IDENTITY, "alternating" if len(roles) == 2 else "in-place", roles, slot,
+        "owner" if len(roles) == 2 else None, Secret(version, Sensitive("now")),
+        Secret(version - 1, Sensitive("before")),
+        {"URL": endpoint.parse(f"postgresql://{active}:now@db/shop")}, None,
+    )  # fmt: skip
+
+
+def served(role: str, slot: str, version: int) -> Observed:
+    """A server whose mark at this role says so."""
+    mark = Mark(*IDENTITY, slot, version, None).text
+    return nothing()._replace(roles={role: Seen(False, False, True, (), None, mark, ())})
+
+
+def standing(each: Account, seen: Observed, **fields: Any) -> Standing:
+    return Standing(**{"account": each, "seen": seen, "secrets": (), "consumers": {}, **fields})
+
+
+def test_in_place_what_works_for_pods_stays_however_far_git_is_ahead() -> None:
+    one = account(3, roles=("shop",))
+    held = (LiveSecret("shop-1", "shop", "another", logs_in=True),)
+    here = standing(one, served("shop", "a", 1), holds={"shop": "another"}, secrets=held)
+    assert recovery.decide(here).action == "wait"
+    assert recovery.decide(here._replace(secrets=())).action == "apply"
+
+
+def test_in_place_the_cluster_comes_after() -> None:
+    held = (LiveSecret("shop-1", "shop", "another", logs_in=False),)
+    here = standing(account(3, roles=("shop",)), nothing(), holds={"shop": "now"}, secrets=held)
+    assert recovery.decide(here).action == "wait"
+
+
+def test_a_closed_role_that_pods_refer_to_is_no_agreement() -> None:
+    here = standing(account(2, "b"), nothing(), holds={"shop_a": "nothing", "shop_b": "now"})
+    assert recovery.decide(here).action == "none"
+    pods = {"shop_a": ("pod one (shop-1)",)}
+    assert recovery.decide(here._replace(consumers=pods)).action == "wait"
+
+
+def test_a_role_in_the_way_is_retired_where_nobody_needs_it() -> None:
+    here = standing(account(3, "a"), served("owner", "b", 2), holds={})
+    assert "postgres retire" in recovery.freeing(here)
+
+
+def test_else_only_the_other_role_helps() -> None:
+    needed = {"shop_a": ("Deployment shop (shop-1)",)}
+    here = standing(account(3, "a"), served("owner", "b", 2), holds={}, consumers=needed)
+    assert "sopsmith rotate" in recovery.freeing(here)
+    assert "sopsmith rotate" in recovery.freeing(here._replace(seen=served("owner", "a", 1)))
