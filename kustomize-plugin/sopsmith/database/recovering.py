@@ -9,7 +9,7 @@ from sopsmith.database import applying, retiring
 from sopsmith.database.applying import Applied, Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import recovery, statements
+from sopsmith.postgres import plan, recovery, statements
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.plan import Change
 from sopsmith.postgres.recovery import Decision, Standing
@@ -42,7 +42,8 @@ def recover(
     elif decision.action == "retire":
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
     elif decision.action == "rotate":
-        hint = f"sopsmith postgres retire -e {account.environment}, then recover again"
+        again = f"then sopsmith postgres recover -e {account.environment} again"
+        hint = f"{plan.way_out(account, standing.mark)}; {again}"
         if recovery.is_retired(standing):
             hint = f"sopsmith rotate {account.value} -e {account.environment}"
         raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))

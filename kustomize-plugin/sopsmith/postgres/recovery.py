@@ -98,6 +98,8 @@ def _not_accepted(standing: Standing) -> Decision:
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
     if standing.secrets is None and standing.mark is not None:
+        if plan.served(account, standing.mark) is not account:
+            return Decision("retire", f"{active} was not closed when the other role took over")
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
     return Decision("replace", f"{active} has a password that nobody holds: replace it")
 
