@@ -7,7 +7,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test e2e e2e-kind cluster check bench bench-delivery bench-deployments lock clean
+.PHONY: help setup demo test faults e2e e2e-kind cluster check bench bench-delivery bench-deployments lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ demo: setup  ## render the example platform
 
 test: setup  ## run the tests, e.g. make test ARGS='-k url'
 	@pytest -n 2 --dist worksteal --ignore tests/cluster $(ARGS)
+
+faults: setup  ## break a rotation of a database's password at every step, in every way
+	@pytest -n 2 --dist worksteal tests/faults --every-fault $(ARGS)
 
 e2e: setup  ## deliver through a real Flux and Argo CD (builds them: 17 minutes, once)
 	@python -m ci.cluster.build --docker
