@@ -20,8 +20,9 @@ demo: setup  ## render the example platform
 test: setup  ## run the tests, e.g. make test ARGS='-k url'
 	@pytest -n 2 --dist worksteal --ignore tests/cluster $(ARGS)
 
-faults: setup  ## let random operators and accidents do their worst, at length
-	@HISTORIES=1000 pytest -n 2 tests/tools/test_operators.py $(ARGS)
+faults: setup  ## break a rotation of a database's password at every step, in every way
+	@pytest -n 2 --dist worksteal tests/faults --every-fault $(ARGS)
+	@HISTORIES=1000 pytest -n 2 tests/tools/test_operators.py
 
 e2e: setup  ## deliver through a real Flux and Argo CD (builds them: 17 minutes, once)
 	@python -m ci.cluster.build --docker

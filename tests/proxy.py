@@ -35,6 +35,7 @@ class Fault(NamedTuple):
     pattern: bytes  # an empty one is in whatever is sent
     act: Callable[[Link, bytes], None]  # gets the bytes that have it; then both sides are closed
     skip: int = 0  # so many exchanges with the pattern pass before
+    goes_on: bool = False  # the connection stays instead
 
 
 class Proxy(NamedTuple):
@@ -77,9 +78,20 @@ def hang_on(pattern: bytes, *, skip: int = 0, deliver: bool = False) -> Fault:
     return Fault(pattern, act, skip)
 
 
-def garbage_for(pattern: bytes, *, skip: int = 0) -> Fault:
-    """The server never sees it; what the client gets is no answer."""
-    return Fault(pattern, lambda link, sent: link.client.sendall(GARBAGE), skip)
+def garbage_for(pattern: bytes, *, skip: int = 0, deliver: bool = False) -> Fault:
+    """What the client gets is no answer; the server sees it only if delivered."""
+
+    def act(link: Link, sent: bytes) -> None:
+        if deliver:
+            lose_reply_to(pattern).act(link, sent)
+        link.client.sendall(GARBAGE)
+
+    return Fault(pattern, act, skip)
+
+
+def lie_about(pattern: bytes, answer: bytes, *, goes_on: bool = False) -> Fault:
+    """The server never sees it, and the client gets this answer."""
+    return Fault(pattern, lambda link, sent: link.client.sendall(answer), goes_on=goes_on)
 
 
 @contextmanager
@@ -130,7 +142,9 @@ def _serve(made: Proxy, client: socket.socket, port: int, ended: Event, lock: Lo
                     fault = _due(made, before, sent)
                 if fault is not None:
                     fault.act(link, sent)
-                    return
+                    if not fault.goes_on:
+                        return
+                    continue
                 before = sent
                 server.sendall(sent)
 

@@ -484,7 +484,8 @@ CATALOGUE: dict[str, Entry] = {
         5, "a role is in use",
         "It is open with another password, which pods may hold; has sessions; or a Secret of "
         "the cluster names it.",
-        "`sopsmith postgres retire` closes it once nobody uses it; then `sopsmith postgres apply`.",
+        "`sopsmith postgres retire` closes it once nobody uses it, or `sopsmith rotate` takes the "
+        "other one, as the hint says; then `sopsmith postgres apply`.",
         "two rotations before the first was synced",
     ),
     "db-retired": Entry(

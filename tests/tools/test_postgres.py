@@ -190,9 +190,77 @@ def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:
     one = make()
     before = rotated(one)
     one.rotate()
-    run = one.postgres("recover", "--no-cluster")
+    with psycopg.connect(before):
+        run = one.postgres("recover", "--no-cluster")
     assert run.code == 5 and run.codes == {"db-in-use"}
     assert one.logs_in(before)
+
+
+def test_recover_makes_up_for_a_forgotten_retirement(make: Make) -> None:
+    one = make()
+    first = rotated(one)
+    second = one.value("DATABASE_URL")
+    one.rotate()
+    assert one.postgres("recover", "--no-cluster").code == 0
+    assert one.logs_in(first) is None and one.logs_in(second)
+    assert one.postgres("recover", "--no-cluster").code == 0
+    assert one.logs_in() and one.logs_in(second)
+
+
+@pytest.mark.parametrize("verb", ["apply", "retire", "recover"])
+def test_who_is_two_rotations_ahead_rotates_once_more(make: Make, verb: str) -> None:
+    one = make()
+    first = rotated(one)
+    second = one.value("DATABASE_URL")
+    one.rotate()
+    one.rotate()  # to the role that serves, where nothing may be changed
+    flags = () if verb == "apply" else ("--no-cluster",)
+    run = one.postgres(verb, *flags)
+    assert run.code == 5 and "sopsmith rotate POSTGRES_PASSWORD -e production" in run.err
+    one.rotate()
+    assert one.postgres("retire", "--no-cluster").code == 0
+    assert one.logs_in(first) is None and one.logs_in(second)
+    assert one.postgres("apply").code == 0
+    assert one.logs_in() and one.logs_in(second)
+
+
+def test_what_is_reverted_closes_nothing_that_git_says(make: Make) -> None:
+    one = make()
+    rotated(one)
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    assert one.postgres("retire", "--no-cluster").code == 0
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)  # as git revert does
+    run = one.postgres("retire", "--no-cluster")
+    assert run.code == 5 and "sopsmith postgres apply" in run.err
+    assert one.logs_in()
+
+
+@pytest.mark.parametrize("strategy", ["alternating", "in-place"])
+def test_a_rotator_with_another_password_needs_the_break_glass(make: Make, strategy: str) -> None:
+    one = make(strategy)
+    one.bootstrap()
+    one.server.change(f"{one.name}_rotator", "another")
+    run = one.postgres("status", "--no-cluster")
+    assert run.codes == {"db-login"} and "apply -e production --via" in run.err  # of itself
+    run = one.postgres("apply", "POSTGRES_PASSWORD")
+    assert run.codes == {"db-login"} and "bootstrap -e production --via" in run.err
+    one.bootstrap()
+    assert one.postgres("apply").code == 0
+
+
+@pytest.mark.parametrize("verb", ["apply", "retire", "status", "recover"])
+def test_what_may_go_by_names_the_command_to_run_again(make: Make, verb: str) -> None:
+    one = make()
+    one.bootstrap()
+    flags = () if verb == "apply" else ("--no-cluster",)
+    one.server.stop()
+    try:
+        run = one.postgres(verb, *flags)
+    finally:
+        one.server.start()
+    assert run.code == 3 and f"run it again: sopsmith postgres {verb} -e production" in run.err
 
 
 def test_a_forgotten_retirement_is_made_up_for(make: Make) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sopsmith import report
 from sopsmith.database import accounts, recovering, ways
 from sopsmith.database.accounts import Source
+from sopsmith.database.applying import repeatable
 from sopsmith.database.consuming import Cluster
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
@@ -25,8 +26,10 @@ def status(
 ) -> int:
     """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
     way, live = ways.real(session.env, via), cluster.live()
-    known = accounts.accounts(source, session.env)
-    found = [standing(each, way, live, probes=versions.PROBES) for each in known]
+    found = []
+    for account in accounts.accounts(source, session.env):
+        with repeatable(account, "status"):
+            found.append(standing(account, way, live, probes=versions.PROBES))
     decided = [(each, recovery.decide(each)) for each in found]
     if output == "json":
         session.write(report.as_json([_tree(*each) for each in decided]))
@@ -44,10 +47,12 @@ def recover(
     way, live, users = ways.real(session.env, via), cluster.live(), cluster.users
     done: list[Recovered] = []
     for account in accounts.accounts(source, session.env):
-        found = standing(account, way, live)
+        with repeatable(account, "recover"):
+            found = standing(account, way, live)
         if output == "text":
             session.write(_table([found], session.colour))
-        done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
+        with repeatable(account, "recover"):
+            done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
         if output == "text":
             session.write("".join(_lines(done[-1])))
     if output == "json":

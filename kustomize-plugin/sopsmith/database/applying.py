@@ -7,7 +7,7 @@ again. Whatever is impure is in a Way.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
@@ -22,6 +22,7 @@ from sopsmith.postgres.verdict import Attempt
 
 TRIES = 4  # of a login that has to be good: a pooler or a replica may need a moment
 PAUSE = 0.5  # seconds between them
+PASSING = ("db-locked", "db-login", "db-unknown", "db-unreachable", "db-unverified")  # may go by
 
 
 class Way(NamedTuple):
@@ -53,18 +54,27 @@ def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
     Raises SopsmithError: db-unreachable, db-login, db-unverified, db-unknown, db-locked, db-failed,
     and what `plan.apply` raises. Nothing is changed then, but where db-unknown says so.
     """
-    with channel(account, way) as server:
+    with repeatable(account, "apply"), channel(account, way) as server:
         seen = looked(account, server, way)
         accepts = _accepts(account, seen, way)
         made = plan.apply(account, seen, accepts=accepts, verifier=way.verifier, unused=unused)
         carry_out(account, made, server, way)
-        logins = _confirmed(account, way)
+        logins = confirmed(account, way)
         bad = failed(account, logins)
+        if bad and not accepts:
+            bad += _undone(account, seen, server, way)
         if bad:
-            if not accepts:
-                carry_out(account, plan.undo(account, seen, way.verifier), server, way)
             raise SopsmithError(bad)
     return Applied(account, plan.words(made), logins)
+
+
+def _undone(account: Account, seen: Observed, server: Channel, way: Way) -> list[Finding]:
+    """Take back a change that no login confirms; what is wrong where that fails too."""
+    try:
+        carry_out(account, plan.undo(account, seen, way.verifier), server, way)
+    except SopsmithError as error:
+        return list(error.findings)
+    return []
 
 
 def failed(account: Account, logins: Mapping[str, Attempt]) -> list[Finding]:
@@ -78,9 +88,27 @@ def channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
     way.at("before connect")
     if way.via is not None:
         return way.via()
-    if account.rotator is not None:
-        return way.session(*at_primary(account))
-    return way.session(*_itself(account, way))
+    return _session(account, way)
+
+
+@contextmanager
+def _session(account: Account, way: Way) -> Iterator[Channel]:
+    to, name = at_primary(account) if account.rotator is not None else _itself(account, way)
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(way.session(to, name))
+        except SopsmithError as error:
+            raise SopsmithError(_shut_out(account, each) for each in error.findings) from None
+        yield made
+
+
+def _shut_out(account: Account, finding: Finding) -> Finding:
+    """What helps where the way in itself has another password: then `status` sees nothing."""
+    if finding.code != "db-login":
+        return finding
+    verb = "apply" if account.rotator is None else "bootstrap"
+    hint = f"sopsmith postgres {verb} -e {account.environment} --via 'COMMAND … psql' puts it right"
+    return finding._replace(hint=hint)
 
 
 def at_primary(account: Account) -> tuple[Endpoint, str]:
@@ -154,24 +182,41 @@ def carry_out(account: Account, made: Plan, channel: Channel, way: Way) -> None:
             channel.transact(statements.settings(account.marked), plan.sql(made), way.at)
 
 
-def _confirmed(account: Account, way: Way) -> dict[str, Attempt]:
+def confirmed(account: Account, way: Way, tries: int = TRIES) -> dict[str, Attempt]:
     """A login by every URL, as the application would."""
     found = {}
     for name, to in account.urls.items():
         way.at("before login test")
-        found[name] = _patient(to, way)
+        found[name] = _patient(to, way, tries)
         way.at("after login test")
     return found
 
 
-def _patient(to: Endpoint, way: Way) -> Attempt:
+def _patient(to: Endpoint, way: Way, tries: int) -> Attempt:
     attempt = way.login(to)
-    for _ in range(TRIES - 1):
+    for _ in range(tries - 1):
         if attempt.is_good or attempt.verdict in ("unverified", "no-database", "no-password"):
             break
         way.pause(PAUSE)
         attempt = way.login(to)
     return attempt
+
+
+@contextmanager
+def repeatable(account: Account, verb: str) -> Iterator[None]:
+    """Name the command that does what is left, where none is named for what stops us."""
+    command = f"sopsmith postgres {verb} -e {account.environment}"
+    try:
+        yield
+    except SopsmithError as error:
+        raise SopsmithError(_again(each, command) for each in error.findings) from None
+
+
+def _again(finding: Finding, command: str) -> Finding:
+    if finding.code not in PASSING or "sopsmith " in (finding.hint or ""):
+        return finding
+    before = f"{finding.hint}; then run" if finding.hint else "run"
+    return finding._replace(hint=f"{before} it again: {command}")
 
 
 @contextmanager
@@ -185,17 +230,16 @@ def spoken(account: Account) -> Iterator[None]:
 
 def sql_finding(account: Account, error: SqlError) -> Finding:
     """What a failed statement means."""
-    again = f"sopsmith postgres apply -e {account.environment}"
     if error.state is None or error.state.startswith(("08", "57P")):
         message = "no answer came, so nobody knows whether the change was made"
-        return Finding("db-unknown", message, field=account.value, hint=f"run it again: {again}")
+        return Finding("db-unknown", message, field=account.value)
     if error.state == "42501":
         message = "the server does not let this login do that"
         hint = f"sopsmith postgres bootstrap -e {account.environment} gives the right"
         return Finding("db-privilege", message, field=account.value, hint=hint)
     if error.state in ("55P03", "57014", "XX000", "40001", "40P01"):
         message = "somebody else changes the same roles"
-        return Finding("db-locked", message, field=account.value, hint=f"run it again: {again}")
+        return Finding("db-locked", message, field=account.value)
     if error.state == "25006":
         message = "the server is read-only"
         hint = "name the primary in the rotator's URL"

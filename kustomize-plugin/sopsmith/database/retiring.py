@@ -21,18 +21,19 @@ def retire(
     """Close the other role after `grace` seconds in which nobody was seen with it.
 
     The other one is that which the database was not last made to accept (`plan.served`). It first
-    logs in as the active one. Raises SopsmithError: db-in-use (who uses it), db-login and its kind,
-    and what `plan.retire` raises.
+    logs in as the active one, where git knows its password. Raises SopsmithError: db-in-use (who
+    uses it), db-login and its kind, and what `plan.retire` raises.
     """
-    account = _watched(account, way, consumers, grace=grace, now=now)
-    logins = {name: way.login(to) for name, to in account.urls.items()}
-    bad = applying.failed(account, logins)
-    if bad:
-        raise SopsmithError(bad)
-    with applying.channel(account, way) as channel:
-        seen = applying.looked(account, channel, way)
-        made = plan.retire(account, seen, _asked(account, consumers))
-        applying.carry_out(account, made, channel, way)
+    with applying.repeatable(account, "retire"):
+        account = _watched(account, way, consumers, grace=grace, now=now)
+        logins = applying.confirmed(account, way, tries=1)
+        bad = applying.failed(account, logins)
+        if bad:
+            raise SopsmithError(bad)
+        with applying.channel(account, way) as channel:
+            seen = applying.looked(account, channel, way)
+            made = plan.retire(account, seen, _asked(account, consumers))
+            applying.carry_out(account, made, channel, way)
     return Applied(account, plan.words(made), logins)
 
 

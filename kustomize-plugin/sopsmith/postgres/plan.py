@@ -85,9 +85,7 @@ def check_server(account: Account, seen: Observed) -> None:
 
 def is_retired(account: Account, mark: Mark | None) -> bool:
     """Whether what git says is older than what may come back."""
-    lowest = mark.lowest if mark else None
-    version = account.now.version
-    return lowest is not None and version is not None and version < lowest
+    return mark is not None and _is_earlier(account.now.version, mark.lowest)
 
 
 def _identity(account: Account) -> tuple[str, str, str]:
@@ -157,7 +155,8 @@ def _in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
         names = ", ".join(sorted({each or "(no name)" for each in active.sessions})[:5])
         who = f", {len(active.sessions)} sessions of {names}"
     held = "another password"
-    if mark is not None and mark.slot == account.slot and mark.version is not None:
+    is_served = mark is not None and mark.slot == account.slot
+    if mark is not None and is_served and mark.version not in (None, account.now.version):
         held = f"version {mark.version}"
     message = f"{account.active} is open with {held}, so pods may hold it{who}"
     hint = f"{freeing(account, mark)}; then sopsmith postgres apply -e {account.environment} again"
@@ -234,13 +233,23 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
 
 
 def served(account: Account, mark: Mark | None) -> Account:
-    """The account as the database was last made to accept it: where git is one rotation ahead, that
+    """The account as the database was last made to accept it: where git is rotations ahead, that
     of before. Else the role in its way could never be closed, and it never applied.
+
+    Git knows no more of the password than of the one before; without it, there are no URLs.
     """
     earlier = account.as_of_before()
     if mark is None or earlier is None or mark.slot == account.slot:
         return account
-    return earlier if earlier.now.version == mark.version else account
+    if earlier.now.version == mark.version:
+        return earlier
+    if not _is_earlier(mark.version, account.now.version):
+        return account
+    return earlier._replace(now=earlier.now._replace(version=mark.version), urls={})
+
+
+def _is_earlier(version: int | None, than: int | None) -> bool:
+    return version is not None and than is not None and version < than
 
 
 def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
@@ -261,6 +270,8 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
     if mark is None or (mark.slot, mark.version) != (account.slot, account.now.version):
         message = f"{account.active} is not known to be in use: {account.title} was not applied"
         hint = f"sopsmith postgres apply -e {account.environment}"
+        if mark is not None and mark.slot == account.slot:  # which apply would refuse
+            hint = freeing(account, mark)
         raise SopsmithError(Finding("db-in-use", message, field=account.value, hint=hint))
     if consumers or there.sessions:
         raise SopsmithError(_still(account, other, there, consumers))

@@ -74,10 +74,11 @@ def is_retired(standing: Standing) -> bool:
 def freeing(standing: Standing) -> str:
     """What a person does where only a rotation helps: the role in its way may be one to retire."""
     account = standing.account
+    again = f"then sopsmith postgres recover -e {account.environment} again"
     is_needed = standing.consumers.get(account.active)
     if plan.served(account, standing.mark) is not account and not is_needed:
-        return f"{plan.freeing(account, standing.mark)}; then recover again"
-    return f"sopsmith rotate {account.value} -e {account.environment}; then recover again"
+        return f"{plan.freeing(account, standing.mark)}; {again}"
+    return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
 
 
 def _accepted(standing: Standing) -> Decision:
@@ -110,6 +111,8 @@ def _not_accepted(standing: Standing) -> Decision:
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
     if standing.secrets is None and standing.mark is not None:
+        if plan.served(account, standing.mark) is not account:
+            return Decision("retire", f"{active} was not closed when the other role took over")
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
     return Decision("replace", f"{active} has a password that nobody holds: replace it")
 

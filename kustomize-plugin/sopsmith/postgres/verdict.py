@@ -96,8 +96,8 @@ _FINDINGS: dict[Verdict, tuple[str, str | None]] = {
     "no-password": ("db-unverified", "derive the URL with password: $(NAME)"),
     "tls": ("db-unreachable", "sslmode and sslrootcert of the URL have to fit the server"),
     "busy": ("db-unreachable", "raise max_connections, or close what holds them"),
-    "starting": ("db-unreachable", "run it again; --wait 60s waits"),
-    "unreachable": ("db-unreachable", "host, port and network; --wait 60s waits"),
+    "starting": ("db-unreachable", "check --wait 60s waits until it is up"),
+    "unreachable": ("db-unreachable", "look at host, port and network; check --wait 60s waits"),
     "refused": ("db-login", "the server's log says why"),
 }
 _REDIS: dict[Verdict, str] = {

@@ -83,16 +83,18 @@ def login(to: Endpoint, seconds: float = CONNECT) -> Attempt:
 
 
 @contextmanager
-def session(to: Endpoint, name: str) -> Iterator[Session]:
-    """A session for SQL; `name` is the URL's.
+def session(
+    to: Endpoint, name: str, *, connect: float = CONNECT, query: float = QUERY
+) -> Iterator[Session]:
+    """A session for SQL; `name` is the URL's, and the seconds are for the login and a statement.
 
     Raises SopsmithError: program-missing, and db-unreachable, db-login or db-unverified where the
     login fails.
     """
-    with _dialled(to, CONNECT) as (conn, refusal):
+    with _dialled(to, connect) as (conn, refusal):
         if refusal is not None:
             raise SopsmithError(attempt(refusal).finding(name, to))
-        yield Session(conn)
+        yield Session(conn, query)
 
 
 @contextmanager

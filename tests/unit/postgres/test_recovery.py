@@ -32,7 +32,9 @@ def served(role: str, slot: str, version: int) -> Observed:
 
 
 def standing(each: Account, seen: Observed, **fields: Any) -> Standing:
-    return Standing(**{"account": each, "seen": seen, "secrets": (), "consumers": {}, **fields})
+    return Standing(
+        **{"account": each, "seen": seen, "others": {}, "secrets": (), "consumers": {}, **fields}
+    )
 
 
 def test_in_place_what_works_for_pods_stays_however_far_git_is_ahead() -> None:
