@@ -10,6 +10,7 @@ from collections.abc import Callable
 from sopsmith.arguments import options
 from sopsmith.arguments.options import Add, Parser
 from sopsmith.commands import (
+    postgres_adopt,
     postgres_apply,
     postgres_bootstrap,
     postgres_check,
@@ -53,6 +54,10 @@ _EXAMPLES = {
     "recreate": (
         "sopsmith postgres recreate -e production --data /var/lib/postgresql/18/docker"
         " --database shop --superuser ADMIN_PASSWORD",
+    ),
+    "adopt": (
+        "sopsmith postgres adopt -e production --role shop --as POSTGRES_ADMIN_URL --dry-run",
+        "sopsmith postgres adopt -e production --via 'kubectl exec -i db-0 -- psql'",
     ),
     "bootstrap": (
         "sopsmith postgres bootstrap -e production --as POSTGRES_ADMIN_URL",
@@ -135,10 +140,32 @@ def add_to(add: Add) -> None:
             s, _meant(o), superuser=getattr(o, "as"), via=o.via, output=o.output
         ),
     )  # fmt: skip
-    one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
-    _via(one)
+    _superuser(one)
 
+    _adopt(verb)
     _recreate(verb)
+
+
+def _adopt(verb: Add) -> None:
+    one = verb(
+        "adopt", "From the one role that an application has to two that take turns: once.",
+        lambda s, o: postgres_adopt.adopt(
+            s, _meant(o), o.key, role=o.role, also=o.database, superuser=getattr(o, "as"),
+            via=o.via, dry_run=o.dry_run, yes=o.yes, output=o.output,
+        ),
+    )  # fmt: skip
+    _keys(one)
+    one.add_argument(
+        "--role", metavar="ROLE",
+        help="the one that the application has so far; default the first of the two",
+    )  # fmt: skip
+    one.add_argument(
+        "--database", action="append", default=[], metavar="NAME",
+        help="one that no URL names, where the role has things too; may be repeated",
+    )  # fmt: skip
+    _superuser(one)
+    one.add_argument("--dry-run", action="store_true", help="tell what would change, and stop")
+    one.add_argument("--yes", action="store_true", help="do not ask")
 
 
 def _recreate(verb: Add) -> None:
@@ -161,6 +188,11 @@ def _recreate(verb: Add) -> None:
     one.add_argument("--user", metavar="ROLE", default="postgres", help="default postgres")
     one.add_argument("--bin", metavar="DIR", help="PostgreSQL's programs, where not on PATH")
     one.add_argument("--keep-dump", action="store_true", help="keep the dump, a backup of all data")
+
+
+def _superuser(one: Parser) -> None:
+    one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
+    _via(one)
 
 
 def _source(one: Parser) -> None:

@@ -24,6 +24,10 @@ TRIES = 4  # of a login that has to be good: a pooler or a replica may need a mo
 PAUSE = 0.5  # seconds between them
 
 
+WayIn = Callable[[str | None], AbstractContextManager[Channel]]
+"""To a database of this name, or to the one that a URL or a command names."""
+
+
 class Way(NamedTuple):
     """How to reach a server, and what else is impure."""
 
@@ -32,7 +36,7 @@ class Way(NamedTuple):
     salt: Callable[[], bytes]
     pause: Callable[[float], None]  # seconds
     at: At = lambda point: None
-    via: Callable[[], AbstractContextManager[Channel]] | None = None  # in place of the rotator
+    via: WayIn | None = None  # in place of the rotator
 
     def verifier(self, password: str, role: str) -> str:
         """A verifier with fresh salt."""
@@ -77,7 +81,7 @@ def channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
     """The way in that may change the password: the break-glass, the rotator, or the role itself."""
     way.at("before connect")
     if way.via is not None:
-        return way.via()
+        return way.via(None)
     if account.rotator is not None:
         return way.session(*at_primary(account))
     return way.session(*_itself(account, way))
@@ -175,17 +179,17 @@ def _patient(to: Endpoint, way: Way) -> Attempt:
 
 
 @contextmanager
-def spoken(account: Account) -> Iterator[None]:
-    """Turn an SqlError into the finding that people see."""
+def spoken(account: Account, verb: str = "apply") -> Iterator[None]:
+    """Turn an SqlError into the finding that people see; `verb` is what they run again."""
     try:
         yield
     except SqlError as error:
-        raise SopsmithError(sql_finding(account, error)) from None
+        raise SopsmithError(sql_finding(account, error, verb)) from None
 
 
-def sql_finding(account: Account, error: SqlError) -> Finding:
+def sql_finding(account: Account, error: SqlError, verb: str = "apply") -> Finding:
     """What a failed statement means."""
-    again = f"sopsmith postgres apply -e {account.environment}"
+    again = f"sopsmith postgres {verb} -e {account.environment}"
     if error.state is None or error.state.startswith(("08", "57P")):
         message = "no answer came, so nobody knows whether the change was made"
         return Finding("db-unknown", message, field=account.value, hint=f"run it again: {again}")
