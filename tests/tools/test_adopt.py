@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from threading import Event, Thread
 from typing import Any
 
 import psycopg
@@ -118,6 +120,38 @@ def test_once_more_all_is_as_it_is(one: Shop) -> None:
     assert "as it is" in again.out and "changed" not in again.out
 
 
+def test_pods_write_all_the_while(one: Shop) -> None:
+    url, over, failed = one.value("DATABASE_URL"), Event(), []
+
+    def write() -> None:
+        while not over.is_set():
+            try:
+                with closing(pod(one, url)) as session:
+                    session.execute("INSERT INTO stock.item (name) VALUES ('nut')")
+            except psycopg.Error as error:
+                failed.append(error)
+
+    writer = Thread(target=write)
+    writer.start()
+    run = adopt(one)
+    over.set()
+    writer.join()
+    assert run.code == 0 and failed == [] and ask(one, "SELECT count(*) FROM stock.item") > [5]
+
+
+def test_a_superusers_url_is_a_way_in(make: Make, postgres18: Server) -> None:
+    place = {"host": "127.0.0.1", "port": postgres18.port, "path": "postgres",
+             "scheme": "postgresql", "query": {"sslmode": "disable"}}  # fmt: skip
+    login = {"user": "admin", "password": "$(ADMIN_PASSWORD)"}
+    one = make(postgres18, ADMIN_PASSWORD={"generate": {"password": {}}},
+               ADMIN_URL={"derive": {"url": {**place, **login}}})  # fmt: skip
+    one.server.role("admin", one.repo.canary(one.value("ADMIN_PASSWORD")), "SUPERUSER LOGIN")
+    for words in ("changed", "as it is"):
+        run = one.postgres("adopt", "POSTGRES_PASSWORD", "--as", "ADMIN_URL")
+        assert run.code == 0 and words in run.out, run.err
+    assert owners(one) == {one.name + "_owner"}
+
+
 def test_a_dry_run_changes_nothing(one: Shop) -> None:
     run = adopted(one, "--dry-run")
     assert "1 table" in run.out and "changed" not in run.out
@@ -213,8 +247,10 @@ def test_names_with_capitals_and_quotes(make: Make, postgres18: Server) -> None:
 def test_work_that_is_not_committed_is_not_waited_for_long(one: Shop) -> None:
     with closing(pod(one)) as busy, busy.transaction():
         busy.execute("INSERT INTO stock.item (name) VALUES ('nut')")
+        begin = time.monotonic()
         run = adopt(one)
         assert run.code == 3 and run.codes == {"db-locked"}
+        assert time.monotonic() - begin < 15
     assert owners(one) == {one.roles[0]}
     assert one.name + "_owner" not in ask(one, ROLES)
     assert ask(one, "SELECT name FROM stock.item") == ["nut"]
@@ -234,6 +270,20 @@ def test_a_failure_halfway_leaves_nothing(make: Make, postgres18: Server) -> Non
     assert run.code == 3 and run.codes == {"db-failed"}
     assert owners(one) == {one.roles[0]}
     assert one.name + "_owner" not in ask(one, ROLES)
+
+
+def test_a_failure_in_the_second_database_leaves_the_role_as_useful(one: Shop) -> None:
+    one.server.database(other := one.name + "_other")
+    one.server.owner_run(BY_NAME.format(Identifier(one.roles[0])), other)
+    one.server.owner_run(NO_POLICY, other)
+    run = adopt(one, "--database", other)
+    assert run.codes == {"db-failed"} and f"after {one.name} was adopted" in run.err
+    assert one.logs_in() == (one.roles[0], one.name)
+    with closing(pod(one)) as session:
+        session.execute("INSERT INTO stock.item (name) VALUES ('nut')")
+    one.server.owner_run("DROP EVENT TRIGGER no", other)
+    adopted(one, "--database", other)
+    assert one.logs_in() == (one.name + "_owner", one.name)
 
 
 def test_a_role_that_is_none_of_the_two_goes_on(one: Shop) -> None:
@@ -275,7 +325,7 @@ CREATE TYPE stock.span AS RANGE (subtype = int4);
 CREATE AGGREGATE stock.total(int) (SFUNC = int4pl, STYPE = int);
 CREATE MATERIALIZED VIEW stock.copy AS SELECT * FROM stock.item;
 CREATE STATISTICS stock.both ON id, name FROM stock.item;
-CREATE OPERATOR stock.+++ (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl);
+CREATE OPERATOR stock.@@@ (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl);
 CREATE TEXT SEARCH CONFIGURATION stock.words (COPY = simple);
 SELECT lo_create(0);
 """
