@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import psycopg
 
-from sopsmith.database.applying import Way
+from sopsmith.database.applying import Way, WayIn
 from sopsmith.postgres import scram
 from sopsmith.postgres.channel import Channel, SqlError
 from sopsmith.postgres.endpoint import Endpoint
@@ -40,7 +40,7 @@ class Quick(Way):
         return scram.verifier(password, self.salt(), 1)
 
 
-def way(fault: Fault | None, via: Callable[[], AbstractContextManager[Channel]] | None) -> Way:
+def way(fault: Fault | None, via: WayIn | None) -> Way:
     """A real way, until the accident; `via` as in `Way`."""
     points = itertools.count()
     is_cut = False

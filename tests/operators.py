@@ -396,7 +396,7 @@ class Operators(RuleBasedStateMachine):
             return None
 
     def _way(self, fault: Fault | None) -> Way:
-        return way(fault, self._superuser if self.reads_verifiers else None)
+        return way(fault, (lambda name: self._superuser()) if self.reads_verifiers else None)
 
     def _superuser(self) -> AbstractContextManager[Channel]:
         return superuser(self.server)

@@ -502,9 +502,10 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "db-adopt": Entry(
         5, "the roles are not laid out for this strategy",
-        "The owner can log in, or an application's role is a superuser.",
-        "Name roles of the application's own, and an owner that nobody logs in as; "
-        "`REASSIGN OWNED` gives that one what is there.",
+        "The owner can log in, or an application's role is a superuser or has objects and rights "
+        "of its own.",
+        "Name an owner that nobody logs in as; `sopsmith postgres adopt` gives it what the role "
+        "has.",
         "owner: postgres",
     ),
     "recreate-halfway": Entry(

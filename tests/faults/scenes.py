@@ -125,7 +125,7 @@ class Scene:
                 self.git += verb == "rotate"
                 account = self.world.account(self.start, self.git, port)
                 if verb.endswith(" --via"):
-                    way = way._replace(via=self.world.superuser)
+                    way = way._replace(via=lambda name: self.world.superuser())
                 VERBS[verb.removesuffix(" --via")](account, way)
                 at(f"after {verb}")
         finally:
@@ -221,7 +221,7 @@ def _apply(account: Account, way: Way) -> None:
 
 def _bootstrap(account: Account, way: Way) -> None:
     assert way.via is not None
-    with way.via() as channel:
+    with way.via(None) as channel:
         bootstrapping.bootstrap(account, channel, way)
 
 

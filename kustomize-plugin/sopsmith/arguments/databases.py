@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Callable
 
+from sopsmith.arguments import database_options as of
 from sopsmith.arguments import options
 from sopsmith.arguments.options import Add, Parser
 from sopsmith.commands import (
+    postgres_adopt,
     postgres_apply,
     postgres_bootstrap,
     postgres_check,
@@ -19,10 +20,6 @@ from sopsmith.commands import (
     postgres_status,
 )
 from sopsmith.commands.postgres_rotate import Manner
-from sopsmith.database.accounts import Source
-from sopsmith.database.consuming import Cluster
-from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
 from sopsmith.voice import Session
 
 EXAMPLES = {
@@ -61,6 +58,10 @@ _EXAMPLES = {
         "sopsmith postgres recreate -e production --data /var/lib/postgresql/18/docker"
         " --database shop --superuser ADMIN_PASSWORD",
     ),
+    "adopt": (
+        "sopsmith postgres adopt -e production --role shop --as POSTGRES_ADMIN_URL --dry-run",
+        "sopsmith postgres adopt -e production --via 'kubectl exec -i db-0 -- psql'",
+    ),
     "bootstrap": (
         "sopsmith postgres bootstrap -e production --as POSTGRES_ADMIN_URL",
         "sopsmith postgres bootstrap -e production --via 'kubectl exec -i db-0 -- psql'",
@@ -82,15 +83,21 @@ def add_to(add: Add) -> None:
         one.set_defaults(command=run)
         options.environment(one)
         if name not in ("rotate", "rollback", "recreate"):  # these need git, or tell as they go
-            _from(one)
+            of.source(one)
         if name != "recreate":
             options.output(one)
         return one
 
+    for each in (_check, _apply, _retire, _status, _rotate, _rollback, _bootstrap, _adopt,
+                 _recreate):  # fmt: skip
+        each(verb)
+
+
+def _check(verb: Add) -> None:
     one = verb(
         "check", "Log in by every database URL, as the application would.",
         lambda s, o: postgres_check.check(
-            s, _meant(o), variables=o.env, wait=_seconds(o.wait), output=o.output
+            s, of.meant(o), variables=o.env, wait=of.seconds(o.wait), output=o.output
         ),
     )  # fmt: skip
     one.add_argument(
@@ -99,61 +106,95 @@ def add_to(add: Add) -> None:
     )  # fmt: skip
     one.add_argument("--wait", default="0s", metavar="TIME", help="try again for so long: 60s, 5m")
 
+
+def _apply(verb: Add) -> None:
     one = verb(
         "apply", "Make the database accept the passwords that git says.",
-        lambda s, o: postgres_apply.apply(s, _meant(o), o.key, via=o.via, output=o.output),
+        lambda s, o: postgres_apply.apply(s, of.meant(o), o.key, via=o.via, output=o.output),
     )  # fmt: skip
-    _keys(one)
-    _via(one)
+    of.keys(one)
+    of.via(one)
 
+
+def _retire(verb: Add) -> None:
     one = verb(
         "retire", "Close the role that nobody uses any more, after a rotation.",
         lambda s, o: postgres_retire.retire(
-            s, _meant(o), o.key, _asked(o), grace=_seconds(o.grace), via=o.via, output=o.output
+            s, of.meant(o), o.key, of.asked(o), grace=of.seconds(o.grace), via=o.via,
+            output=o.output,
         ),
     )  # fmt: skip
-    _keys(one)
-    _grace(one)
-    _cluster(one)
-    _via(one)
+    of.keys(one)
+    of.grace(one)
+    of.cluster(one)
+    of.via(one)
 
+
+def _status(verb: Add) -> None:
     one = verb(
         "status", "Show what git, the database and the cluster have, and what is to be done.",
         lambda s, o: postgres_status.status(
-            s, _meant(o), _asked(o), via=o.via, output=o.output
+            s, of.meant(o), of.asked(o), via=o.via, output=o.output
         ),
     )  # fmt: skip
-    _cluster(one)
-    _via(one)
-
+    of.cluster(one)
+    of.via(one)
     one = verb(
         "recover", "Look at what is there, and do the one right thing.",
         lambda s, o: postgres_status.recover(
-            s, _meant(o), _asked(o), grace=_seconds(o.grace), via=o.via, output=o.output
+            s, of.meant(o), of.asked(o), grace=of.seconds(o.grace), via=o.via, output=o.output
         ),
     )  # fmt: skip
-    _grace(one)
-    _cluster(one)
-    _via(one)
+    of.grace(one)
+    of.cluster(one)
+    of.via(one)
 
+
+def _bootstrap(verb: Add) -> None:
     one = verb(
         "bootstrap", "Make the roles, and the rotator that may change them: once.",
         lambda s, o: postgres_bootstrap.bootstrap(
-            s, _meant(o), superuser=getattr(o, "as"), via=o.via, output=o.output
+            s, of.meant(o), superuser=getattr(o, "as"), via=o.via, output=o.output
         ),
     )  # fmt: skip
-    one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
-    _via(one)
+    of.superuser(one)
 
-    _rotation(verb(
+
+def _rotate(verb: Add) -> None:
+    one = verb(
         "rotate", "Rotate a database password, in git alone or right to the last pod.",
         lambda s, o: postgres_rotate.rotate(s, o.key, _manner(o)),
-    ))  # fmt: skip
-    _rotation(verb(
+    )  # fmt: skip
+    _rotation(one)
+
+
+def _rollback(verb: Add) -> None:
+    one = verb(
         "rollback", "Go back to the password of before, while the database has it.",
         lambda s, o: postgres_rotate.rollback(s, o.key, _manner(o)),
-    ))  # fmt: skip
-    _recreate(verb)
+    )  # fmt: skip
+    _rotation(one)
+
+
+def _adopt(verb: Add) -> None:
+    one = verb(
+        "adopt", "From the one role that an application has to two that take turns: once.",
+        lambda s, o: postgres_adopt.adopt(
+            s, of.meant(o), o.key, role=o.role, also=o.database, superuser=getattr(o, "as"),
+            via=o.via, dry_run=o.dry_run, yes=o.yes, output=o.output,
+        ),
+    )  # fmt: skip
+    of.keys(one)
+    one.add_argument(
+        "--role", metavar="ROLE",
+        help="the one that the application has so far; default the first of the two",
+    )  # fmt: skip
+    one.add_argument(
+        "--database", action="append", default=[], metavar="NAME",
+        help="one that no URL names, where the role has things too; may be repeated",
+    )  # fmt: skip
+    of.superuser(one)
+    of.sure(one)
 
 
 def _rotation(one: Parser) -> None:
@@ -168,19 +209,18 @@ def _rotation(one: Parser) -> None:
     one.add_argument(
         "--wait", default="5m", metavar="TIME", help="for the cluster and its pods; default 5m"
     )
-    _grace(one)
-    _cluster(one)
-    _via(one)
+    of.grace(one)
+    of.cluster(one)
+    of.via(one)
     options.commit(one)
-    one.add_argument("--dry-run", action="store_true", help="tell what would change, and stop")
-    one.add_argument("--yes", action="store_true", help="do not ask")
+    of.sure(one)
 
 
 def _manner(given: argparse.Namespace) -> Manner:
     return Manner(
-        where=given.environment, cluster=_asked(given), via=given.via, is_now=given.now,
-        is_pushed=not given.no_push, is_committed=given.commit, wait=_seconds(given.wait),
-        grace=_seconds(given.grace), is_dry=given.dry_run, yes=given.yes, output=given.output,
+        where=given.environment, cluster=of.asked(given), via=given.via, is_now=given.now,
+        is_pushed=not given.no_push, is_committed=given.commit, wait=of.seconds(given.wait),
+        grace=of.seconds(given.grace), is_dry=given.dry_run, yes=given.yes, output=given.output,
     )  # fmt: skip
 
 
@@ -204,51 +244,3 @@ def _recreate(verb: Add) -> None:
     one.add_argument("--user", metavar="ROLE", default="postgres", help="default postgres")
     one.add_argument("--bin", metavar="DIR", help="PostgreSQL's programs, where not on PATH")
     one.add_argument("--keep-dump", action="store_true", help="keep the dump, a backup of all data")
-
-
-def _from(one: Parser) -> None:
-    one.add_argument(
-        "--from", metavar="PATH",
-        help="what rolesOf derived, as a file or a mounted Secret; no key is needed then",
-    )  # fmt: skip
-
-
-def _keys(one: Parser) -> None:
-    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
-
-
-def _grace(one: Parser) -> None:
-    one.add_argument(
-        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
-    )
-
-
-def _cluster(one: Parser) -> None:
-    one.add_argument("--namespace", metavar="NAME", help="default the pod's or kubeconfig's own")
-    one.add_argument(
-        "--no-cluster", action="store_true",
-        help="no pod of Kubernetes uses the database: only the server's sessions count",
-    )  # fmt: skip
-
-
-def _via(one: Parser) -> None:
-    one.add_argument(
-        "--via", metavar="COMMAND",
-        help="break-glass: a command that ends in psql and reaches the server's own socket",
-    )  # fmt: skip
-
-
-def _meant(given: argparse.Namespace) -> Source:
-    return Source(given.environment, getattr(given, "from"))
-
-
-def _asked(given: argparse.Namespace) -> Cluster:
-    return Cluster(given.namespace, not given.no_cluster)
-
-
-def _seconds(text: str) -> float:
-    """A time such as 60s or 5m; raises SopsmithError (usage)."""
-    match = re.fullmatch(r"([0-9]{1,6})(s|m|h)", text)
-    if match is None:
-        raise SopsmithError(Finding("usage", "a time is a number with s, m or h, such as 60s"))
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

@@ -25,6 +25,10 @@ PAUSE = 0.5  # seconds between them
 PASSING = ("db-locked", "db-login", "db-unknown", "db-unreachable", "db-unverified")  # may go by
 
 
+WayIn = Callable[[str | None], AbstractContextManager[Channel]]
+"""To a database of this name, or to the one that a URL or a command names."""
+
+
 class Way(NamedTuple):
     """How to reach a server, and what else is impure."""
 
@@ -33,7 +37,7 @@ class Way(NamedTuple):
     salt: Callable[[], bytes]
     pause: Callable[[float], None]  # seconds
     at: At = lambda point: None
-    via: Callable[[], AbstractContextManager[Channel]] | None = None  # in place of the rotator
+    via: WayIn | None = None  # in place of the rotator
 
     def verifier(self, password: str, role: str) -> str:
         """A verifier with fresh salt."""
@@ -87,7 +91,7 @@ def channel(account: Account, way: Way) -> AbstractContextManager[Channel]:
     """The way in that may change the password: the break-glass, the rotator, or the role itself."""
     way.at("before connect")
     if way.via is not None:
-        return way.via()
+        return way.via(None)
     return _session(account, way)
 
 

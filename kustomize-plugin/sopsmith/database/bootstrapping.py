@@ -11,6 +11,7 @@ from sopsmith.findings import Finding
 from sopsmith.postgres import plan
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import Channel
+from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.plan import Plan
 
 BEFORE_16 = 160000
@@ -19,11 +20,16 @@ BEFORE_16 = 160000
 def planned(account: Account, channel: Channel, way: Way) -> Plan:
     """What has to be done, under the lock; raises SopsmithError (db-privilege, …)."""
     seen = applying.looked(account, channel, way)
+    check_superuser(seen, "bootstrap")
+    return plan.bootstrap(account, seen, way.verifier)
+
+
+def check_superuser(seen: Observed, verb: str) -> None:
+    """Refuse a login that can't do it; raises SopsmithError (db-privilege)."""
     if not seen.is_superuser:
         message = f"{seen.user or 'the login'} is no superuser"
-        hint = "sopsmith postgres bootstrap --as NAME_OF_ITS_URL, or --via 'COMMAND … psql'"
+        hint = f"sopsmith postgres {verb} --as NAME_OF_ITS_URL, or --via 'COMMAND … psql'"
         raise SopsmithError(Finding("db-privilege", message, hint=hint))
-    return plan.bootstrap(account, seen, way.verifier)
 
 
 def bootstrap(account: Account, channel: Channel, way: Way) -> tuple[str, ...]:

@@ -23,9 +23,9 @@ def real(env: Mapping[str, str], via: str | None = None, at: At = lambda point: 
     channel = None if via is None else psql.psql(via, env)
 
     @contextmanager
-    def through() -> Iterator[Channel]:
+    def through(database: str | None) -> Iterator[Channel]:
         assert channel is not None  # noqa: S101 - used where there is a command
-        yield channel
+        yield channel if database is None else channel._replace(database=database)
 
     return Way(
         login=postgres.login,

@@ -39,6 +39,7 @@ class Seen(NamedTuple):
     becomes: str | None  # ALTER ROLE … SET role
     comment: str | None
     sessions: tuple[str, ...]  # application names
+    has_things: bool = False  # objects or rights by name, in whichever database
     verifier: str | None = None  # where it may be read
 
 
@@ -90,10 +91,12 @@ SELECT json_build_object(
         FROM pg_roles m WHERE m.rolname = current_user),
       'member_of', (SELECT coalesce(json_agg(o.rolname ORDER BY 1), '[]')
         FROM pg_auth_members a JOIN pg_roles o ON o.oid = a.roleid WHERE a.member = r.oid),
-      'becomes', (SELECT split_part(c, '=', 2) FROM unnest(r.rolconfig) c WHERE c LIKE 'role=%'),
+      'becomes', (SELECT substr(c, 6) FROM unnest(r.rolconfig) c WHERE c LIKE 'role=%'),
       'comment', shobj_description(r.oid, 'pg_authid'),
       'sessions', (SELECT coalesce(json_agg(coalesce(s.application_name, '')), '[]')
-        FROM pg_stat_activity s WHERE s.usesysid = r.oid AND s.pid <> pg_backend_pid())
+        FROM pg_stat_activity s WHERE s.usesysid = r.oid AND s.pid <> pg_backend_pid()),
+      'has_things', EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid
+        AND d.refclassid = 'pg_authid'::regclass AND d.classid <> 'pg_auth_members'::regclass)
     )), '{{}}') FROM pg_roles r WHERE r.rolname IN ({names})),
   'others', (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
     WHERE rolname IN ('streaming_replica', 'robot_zmon', 'zalandos', 'cron_admin',

@@ -105,9 +105,9 @@ def _alternating(
     account: Account, seen: Observed, *, accepts: bool, verifier: Verifier, unused: bool
 ) -> Plan:
     owner = account.owner or ""
-    plan = [*_owner(owner, seen)]
+    plan = [*owned(owner, seen)]
     for role in account.roles:
-        plan += _joined(role, owner, seen)
+        plan += joined(role, account, seen)
     if not accepts:
         active = seen.roles.get(account.active)
         if active is not None and active.can_log_in and not unused:
@@ -120,32 +120,34 @@ def _alternating(
     return changes
 
 
-def _owner(owner: str, seen: Observed) -> Plan:
+def owned(owner: str, seen: Observed) -> Plan:
+    """The owner, made where it is not there; raises SopsmithError (db-adopt)."""
     there = seen.roles.get(owner)
     if there is None:
         return (Change(f"{owner} is made, the owner", (statements.create_owner(owner),)),)
     if there.can_log_in:
         message = f"{owner} can log in, so it can't be the owner of alternating roles"
-        hint = "name an owner that nobody logs in as; REASSIGN OWNED gives it what is there"
+        hint = f"name a new owner in the recipe; then sopsmith postgres adopt --role {owner}"
         raise SopsmithError(Finding("db-adopt", message, hint=hint))
     return ()
 
 
-def _joined(role: str, owner: str, seen: Observed) -> Plan:
-    there = seen.roles.get(role)
+def joined(role: str, account: Account, seen: Observed) -> Plan:
+    """One of the two, made where it is not there, in the owner; raises SopsmithError (db-adopt)."""
+    owner, there = account.owner or "", seen.roles.get(role)
     create = () if there else (statements.create_login(role),)
     if there and there.is_superuser:
         message = f"{role} is a superuser"
-        hint = "name roles of its own for the application, without that right"
+        hint = f"name two other roles in the recipe; then sopsmith postgres adopt --role {role}"
         raise SopsmithError(Finding("db-adopt", message, hint=hint))
-    if there and owner in there.member_of and _becomes(there) == owner:
+    if there and owner in there.member_of and there.becomes == owner:
         return ()
+    if there and there.has_things:
+        message = f"{role} has objects or rights of its own, which its sessions would lose"
+        hint = f"sopsmith postgres adopt -e {account.environment} {account.value} --role {role}"
+        raise SopsmithError(Finding("db-adopt", message, field=account.value, hint=hint))
     words = f"{role} {'joins' if there else 'is made, in'} {owner}"
     return (Change(words, (*create, *statements.join(role, owner))),)
-
-
-def _becomes(role: Seen) -> str:
-    return (role.becomes or "").strip('"')
 
 
 def _in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
@@ -303,12 +305,12 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         made = statements.create_rotator(rotator.user, hashed)
         plan.append(Change(f"{rotator.user} may change passwords", made))
     if account.owner is not None:
-        plan += _owner(account.owner, seen)
+        plan += owned(account.owner, seen)
         for role in account.roles:
-            plan += _joined(role, account.owner, seen)
+            plan += joined(role, account, seen)
         databases = dict.fromkeys(each.database for each in account.urls.values())
-        owned = tuple(statements.own_database(each, account.owner) for each in databases)
-        plan.append(Change(f"{account.owner} owns the database", owned))
+        given = tuple(statements.own_database(each, account.owner) for each in databases)
+        plan.append(Change(f"{account.owner} owns the database", given))
     elif account.active not in seen.roles and not _is_rotator(account):
         made = (statements.create_login(account.active),)
         plan.append(Change(f"{account.active} is made", made))

@@ -28,6 +28,7 @@ class Psql(NamedTuple):
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    database: str | None = None  # another than the command's own
 
     def ask(self, sql: str) -> str | None:
         """Run statements; the first field that the last one gives. Raises SqlError."""
@@ -41,13 +42,23 @@ class Psql(NamedTuple):
         at("after commit")
 
     def _run(self, sql: str) -> bytes:
-        result = process.run(process.Call(self.argv, sql.encode(), self.env), TIMEOUT)
+        text = _connect(self.database) + sql
+        result = process.run(process.Call(self.argv, text.encode(), self.env), TIMEOUT)
         if isinstance(result, process.Failed):
             raise SqlError(None)
         if result.status:
             state = _STATE.search(result.stderr)
             raise SqlError(state[1].decode() if state else None)
         return result.stdout
+
+
+def _connect(database: str | None) -> str:
+    """What makes psql change to a database, with all else as it was."""
+    if database is None:
+        return ""
+    value = database.replace("\\", r"\\").replace("'", r"\'")
+    named = statements.name(f"dbname='{value}'")
+    return f"\\connect -reuse-previous=on {named}\n"
 
 
 def psql(command: str, env: Mapping[str, str]) -> Psql:

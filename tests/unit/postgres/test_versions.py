@@ -49,7 +49,7 @@ def test_what_was_applied_last_comes_first(slot: str) -> None:
 
 
 def seen(verifier: str, *, can_log_in: bool = True) -> Observed:
-    role = Seen(can_log_in, False, True, (), None, None, (), verifier)
+    role = Seen(can_log_in, False, True, (), None, None, (), verifier=verifier)
     return nothing()._replace(roles={"a": role})
 
 

@@ -1,0 +1,79 @@
+"""The options that commands for running databases share."""
+
+from __future__ import annotations
+
+import argparse
+import re
+
+from sopsmith.arguments.options import Parser
+from sopsmith.database.accounts import Source
+from sopsmith.database.consuming import Cluster
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+
+
+def superuser(one: Parser) -> None:
+    """Who may do what only a superuser can."""
+    one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
+    via(one)
+
+
+def source(one: Parser) -> None:
+    """Where the roles come from when nothing is rendered."""
+    one.add_argument(
+        "--from", metavar="PATH",
+        help="what rolesOf derived, as a file or a mounted Secret; no key is needed then",
+    )  # fmt: skip
+
+
+def keys(one: Parser) -> None:
+    """Which passwords are meant."""
+    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+
+
+def grace(one: Parser) -> None:
+    """How long nobody may be seen."""
+    one.add_argument(
+        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
+    )
+
+
+def cluster(one: Parser) -> None:
+    """Where in Kubernetes to look."""
+    one.add_argument("--namespace", metavar="NAME", help="default the pod's or kubeconfig's own")
+    one.add_argument(
+        "--no-cluster", action="store_true",
+        help="no pod of Kubernetes uses the database: only the server's sessions count",
+    )  # fmt: skip
+
+
+def via(one: Parser) -> None:
+    """The break-glass."""
+    one.add_argument(
+        "--via", metavar="COMMAND",
+        help="break-glass: a command that ends in psql and reaches the server's own socket",
+    )  # fmt: skip
+
+
+def meant(given: argparse.Namespace) -> Source:
+    """What `-e` and `--from` say."""
+    return Source(given.environment, getattr(given, "from"))
+
+
+def asked(given: argparse.Namespace) -> Cluster:
+    """What the options of `cluster` say."""
+    return Cluster(given.namespace, not given.no_cluster)
+
+
+def seconds(text: str) -> float:
+    """A time such as 60s or 5m; raises SopsmithError (usage)."""
+    match = re.fullmatch(r"([0-9]{1,6})(s|m|h)", text)
+    if match is None:
+        raise SopsmithError(Finding("usage", "a time is a number with s, m or h, such as 60s"))
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def sure(one: Parser) -> None:
+    """To look first, or not to be asked."""
+    one.add_argument("--dry-run", action="store_true", help="tell what would change, and stop")
+    one.add_argument("--yes", action="store_true", help="do not ask")

@@ -1,0 +1,105 @@
+"""Move what one login role owns to the owner of two: look, plan, and do it a database at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import NamedTuple
+
+from sopsmith.database import applying, bootstrapping
+from sopsmith.database.applying import Way, WayIn
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import adoption, cautions, holdings, statements
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.adoption import Step
+from sopsmith.postgres.channel import Channel, SqlError
+from sopsmith.postgres.holdings import Holdings
+from sopsmith.postgres.observation import Observed
+
+VERB = "adopt"
+
+
+class Adoption(NamedTuple):
+    """What is meant, and what is to be done about it."""
+
+    account: Account
+    role: str  # the one that the application has so far
+    steps: tuple[Step, ...]
+    cautions: tuple[str, ...]
+    remains: str
+
+
+def foreseen(account: Account, role: str, databases: Sequence[str], way_in: WayIn) -> Adoption:
+    """What adopting would do; nothing is changed.
+
+    Raises SopsmithError: db-adopt, db-privilege, and what `plan.check_server` and a way in raise.
+    """
+    held = []
+    seen: Observed | None = None
+    for database in databases:
+        with way_in(database) as channel, applying.spoken(account):
+            if seen is None:
+                seen = _looked(account, role, channel)
+            held.append(_held(account, role, channel))
+    if seen is None:
+        raise SopsmithError(Finding("db-roles", "no URL names a database", field=account.value))
+    steps = adoption.steps(account, role, seen, held)
+    told = cautions.cautions(account, role, seen, held)
+    return Adoption(account, role, steps, told, cautions.remains(account, role, seen))
+
+
+def _looked(account: Account, role: str, channel: Channel) -> Observed:
+    """The roles of the account and the old one, none of them refused."""
+    wide = account._replace(roles=tuple(dict.fromkeys((*account.roles, role))))
+    seen = applying.look(wide, channel)
+    adoption.check(account, role, seen)
+    bootstrapping.check_superuser(seen, VERB)
+    return seen
+
+
+def _held(account: Account, role: str, channel: Channel) -> Holdings:
+    logins = tuple(dict.fromkeys((*account.roles, role)))
+    answer = channel.ask(holdings.question(role, account.owner or "", logins))
+    try:
+        return holdings.read(answer or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SqlError(None) from None
+
+
+def adopt(shown: Adoption, databases: Sequence[str], way_in: WayIn, way: Way) -> Adoption:
+    """Do what was shown; where it is not that any more, nothing.
+
+    Each database is changed whole or not at all, and the old role goes on in either state.
+    Raises SopsmithError: db-locked where somebody else is at it, and what `foreseen` raises.
+    """
+    account = shown.account
+    with way_in(databases[0]) as first:
+        with applying.spoken(account):
+            way.at("before lock")
+            first.ask(statements.lock(account.marked))
+        now = foreseen(account, shown.role, databases, way_in)
+        if [each.sql for each in now.steps] != [each.sql for each in shown.steps]:
+            message = "what the role has is not what was shown"
+            hint = f"run it again: sopsmith postgres {VERB} -e {account.environment}"
+            raise SopsmithError(Finding("db-locked", message, field=account.value, hint=hint))
+        for number, step in enumerate(now.steps):
+            is_first = step.database == databases[0]
+            with nullcontext(first) if is_first else way_in(step.database) as channel:
+                try:
+                    _carry_out(account, step, channel, way)
+                except SopsmithError as error:
+                    done = ", ".join(each.database for each in now.steps[:number])
+                    raise SopsmithError(_after(error, done)) from None
+    return now
+
+
+def _carry_out(account: Account, step: Step, channel: Channel, way: Way) -> None:
+    with applying.spoken(account):
+        channel.transact(statements.settings(account.marked), step.sql, way.at)
+
+
+def _after(error: SopsmithError, done: str) -> list[Finding]:
+    """What failed, and what was done before it."""
+    words = f", after {done} was adopted, where the role goes on too" if done else ""
+    return [each._replace(message=each.message + words) for each in error.findings]
