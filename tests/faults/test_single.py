@@ -13,7 +13,7 @@ from threading import Event, Thread
 import pytest
 
 from tests.faults.faults import FAULTS, Case, points, singles, some
-from tests.faults.scenes import Scene
+from tests.faults.scenes import Hit, Scene
 from tests.faults.world import STARTS, World
 
 Record = Callable[[str, object], None]
@@ -37,6 +37,16 @@ def test_one_fault(world: World, single: Case, record_property: Record) -> None:
     runs = scene.converge()
     assert runs <= 2, scene.story()
     record_property("single", (single.first.point, single.first.fault, runs, True))
+
+
+def test_a_second_operator_waits_until_the_first_is_done(world: World) -> None:
+    start = STARTS["in-place to rotate"]
+    for point in ("after lock", "before login test"):
+        scene = Scene(world, start, FAULTS)
+        scene.run(start.work, Hit(points(start).index(point), point, "second rotate"))
+        told = [line.partition(":")[0] for line in scene.history]
+        assert told.index("after login test") < told.index("second apply")
+        assert world.accepted(start) == {scene.git} == {start.git + 1}
 
 
 def test_the_former_role_logs_in_all_the_while(world: World) -> None:
