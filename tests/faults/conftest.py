@@ -11,12 +11,14 @@ import pytest
 
 from sopsmith.report import table
 from tests.faults.faults import KINDS, doubles, singles, some
+from tests.faults.test_promotion import PROMOTIONS
 from tests.faults.world import World
 from tests.programs import needed
 from tests.servers import LOUD, heard, server
 
 SEED = 1
-FEW, MANY = 60, 1500  # pairs
+FEW, MANY = 60, 2000  # pairs; of about half, the second one finds something to befall
+STRIDE = 5  # of the broken commits, likewise
 EACH = 2  # of the single ones, where there are few
 
 
@@ -32,6 +34,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "single" in metafunc.fixturenames:
         cases = singles() if has_all else some(singles(), EACH, seed)
         metafunc.parametrize("single", cases, ids=[each.title for each in cases])
+    if "promotion" in metafunc.fixturenames:
+        promotions = PROMOTIONS if has_all else PROMOTIONS[::STRIDE]
+        titles = [each.title for each in promotions]
+        metafunc.parametrize("promotion", promotions, ids=titles)
     if "double" in metafunc.fixturenames:
         cases = doubles(MANY if has_all else FEW, seed)
         metafunc.parametrize("double", cases, ids=[each.title for each in cases])
@@ -65,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         both = [each for each in doubles if each[0][3]]
         write(_sum("pairs of faults", [value[2] for value, _ in both], both))
         write(f"pairs whose second fault found nothing left to befall: {len(doubles) - len(both)};"
-              f" seed {config.getoption('--seed')}\n")  # fmt: skip
+              f" seed {config.getoption('--seed', default=SEED)}\n")  # fmt: skip
 
 
 def _by_step(done: list[Any]) -> str:

@@ -12,8 +12,11 @@ from threading import Event, Thread
 
 import pytest
 
+from sopsmith.database import applying
+from sopsmith.postgres import statements
+from sopsmith.tools import postgres
 from tests.faults.faults import FAULTS, Case, points, singles, some
-from tests.faults.scenes import Scene
+from tests.faults.scenes import Hit, Scene
 from tests.faults.world import STARTS, World
 
 Record = Callable[[str, object], None]
@@ -37,6 +40,28 @@ def test_one_fault(world: World, single: Case, record_property: Record) -> None:
     runs = scene.converge()
     assert runs <= 2, scene.story()
     record_property("single", (single.first.point, single.first.fault, runs, True))
+
+
+def test_a_second_operator_waits_until_the_first_is_done(world: World) -> None:
+    start = STARTS["in-place to rotate"]
+    for point in ("after lock", "before login test"):
+        scene = Scene(world, start, FAULTS)
+        scene.run(start.work, Hit(points(start).index(point), point, "second rotate"))
+        told = [line.partition(":")[0] for line in scene.history]
+        assert told.index("after login test") < told.index("second apply")
+        assert world.accepted(start) == {scene.git} == {start.git + 1}
+
+
+def test_a_lock_outlives_the_machine_of_who_holds_it_by_seconds(world: World) -> None:
+    start = STARTS[TO_ROTATE]
+    world.arrange(start)
+    account = world.account(start)
+    with postgres.session(*applying.at_primary(account)) as session:
+        session.ask(statements.lock(account.marked))
+        asked = ("idle", "interval", "count")
+        told = [session.ask(f"SHOW tcp_keepalives_{each}") or "" for each in asked]
+    idle, interval, count = map(int, told)
+    assert 0 < idle + interval * count <= 30
 
 
 def test_the_former_role_logs_in_all_the_while(world: World) -> None:

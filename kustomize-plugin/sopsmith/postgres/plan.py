@@ -214,13 +214,13 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """
     role = account.active
     was = seen.roles.get(role)
-    if account.strategy == "alternating":
-        if was is not None and was.can_log_in and was.verifier:
-            back = statements.open_role(role, was.verifier)
-        else:
-            back = statements.close_role(role)
-        words = f"{role} is as it was"
-    elif was is not None and was.verifier:
+    words = f"{role} is as it was"
+    if was is None or not was.can_log_in:
+        back = statements.close_role(role)
+    elif account.strategy == "alternating":
+        known = was.verifier
+        back = statements.open_role(role, known) if known else statements.close_role(role)
+    elif was.verifier:
         back, words = statements.set_password(role, was.verifier), f"{role} has its former password"
     elif account.before is not None:
         hashed = verifier(account.before.text, role)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 LOCK_TIMEOUT = 10  # seconds to wait for another operator
 STATEMENT_TIMEOUT = 20  # seconds
+IDLE, INTERVAL, COUNT = 10, 5, 3  # seconds until a server asks who is silent, and how often
 
 # PostgreSQL 16 asks for more and gives less: without INHERIT and SET a rotator changes passwords
 # and can't become the role.
@@ -42,9 +43,14 @@ def script(statements: Iterable[str], before: str = "") -> str:
 
 
 def lock(key: str) -> str:
-    """Keep other operators out for as long as the session lasts."""
+    """Keep other operators out for as long as the session lasts.
+
+    It ends with the machine or the network of who began it, too, and not two hours later.
+    """
     return (
-        f"SET lock_timeout = '{LOCK_TIMEOUT}s'; SET statement_timeout = '{STATEMENT_TIMEOUT}s';"
+        f"SET tcp_keepalives_idle = {IDLE}; SET tcp_keepalives_interval = {INTERVAL};"
+        f" SET tcp_keepalives_count = {COUNT};"
+        f" SET lock_timeout = '{LOCK_TIMEOUT}s'; SET statement_timeout = '{STATEMENT_TIMEOUT}s';"
         f" SELECT pg_advisory_lock({_lock(key)});"
     )
 
