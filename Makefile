@@ -7,7 +7,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/.tools/bin:$(PATH)
 
-.PHONY: help setup demo test faults e2e e2e-kind cluster check bench bench-delivery bench-deployments lock clean
+.PHONY: help setup demo test faults e2e e2e-kind cluster check bench bench-delivery bench-deployments bench-rotations lock clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ bench-delivery: setup  ## measure the time from a commit to the applied Secret
 
 bench-deployments: setup  ## simulate 1,000 deployments with a database, the old way and ours
 	@python -m ci.bench.deployments $(ARGS)
+
+bench-rotations: setup  ## rotate a database's password 100 times under load, and count failed logins
+	@python -m ci.bench.rotations $(ARGS)
 
 lock: .venv/packages.stamp  ## write the locks anew, e.g. make lock ARGS='--upgrade-package ruff'
 	@cd ci/tools && for name in requirements go; do $(LOCK) $(ARGS) $$name.in -o $$name.txt || exit; done

@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -81,7 +80,7 @@ def _options() -> argparse.Namespace:
 
 def _simulated(server: Server, folder: Path, deployments: int, seed: int) -> Ways:
     ways = Ways([], [])
-    key = _key(folder)
+    key = our_way.key(folder)
     for number, events in enumerate(lives.lives(deployments, seed)):
         rngs = [Random(f"{seed}/{number}/{way}") for way in Ways._fields]  # noqa: S311 - repeatable
         old = old_way.Old(server, f"old{number}", rngs[0])
@@ -93,13 +92,6 @@ def _simulated(server: Server, folder: Path, deployments: int, seed: int) -> Way
         for database in (old.database, ours.database):  # 8 MB each
             server.owner_run(f'DROP DATABASE "{database}"')
     return ways
-
-
-def _key(folder: Path) -> tuple[Path, str]:
-    file = folder / "age.txt"
-    subprocess.run(("age-keygen", "-o", file), check=True, capture_output=True)
-    told = subprocess.run(("age-keygen", "-y", file), check=True, capture_output=True)
-    return file, told.stdout.decode().strip()
 
 
 # --- summing up -----------------------------------------------------------------------------------

@@ -89,6 +89,14 @@ def made(server: Server, name: str, rng: Random, folder: Path, strategy: str,
     return Our(server, name, rng, repo, strategy)
 
 
+def key(folder: Path) -> tuple[Path, str]:
+    """A fresh age key in the folder, and its recipient."""
+    file = folder / "age.txt"
+    subprocess.run(("age-keygen", "-o", file), check=True, capture_output=True)
+    told = subprocess.run(("age-keygen", "-y", file), check=True, capture_output=True)
+    return file, told.stdout.decode().strip()
+
+
 # --- events ---------------------------------------------------------------------------------------
 
 
