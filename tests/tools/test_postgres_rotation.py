@@ -13,6 +13,7 @@ import pytest
 from tests.database import Shop, published, remote, shop
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
+from tests.test_documents import blocks, replay
 
 NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
 Make = Callable[..., Shop]
@@ -79,6 +80,19 @@ def test_one_command_goes_from_git_to_the_last_session(make: Make) -> None:
     assert phases(run) == ["push", "apply", "wait", "retire"]
     assert one.logs_in() and one.logs_in(before) is None
     assert head(remote(one)) == head(str(one.repo.path)) == run.document["commit"]
+
+
+def test_the_readme_shows_what_is_printed(make: Make) -> None:
+    one = make()
+    text = (
+        blocks("console")[-1]
+        .replace("-e production", "")
+        .replace("--namespace shop", "--no-cluster")
+    )
+    for sign in "ab":
+        text = text.replace(f"shop_{sign}", f"{one.name}_{sign}")
+    with pods(one):
+        replay(one.repo, text.replace("origin/main", "origin/master"), ".")
 
 
 def test_while_nobody_has_come_the_former_role_stays_open(make: Make) -> None:

@@ -96,10 +96,18 @@ def _accepted(standing: Standing) -> Decision:
     if standing.holds[other] == "nothing":
         if standing.consumers.get(other):
             return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")
-        return Decision("none", "git, the database and the cluster agree")
+        return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
     return Decision("retire", f"nobody uses {other} any more")
+
+
+def _agreed(standing: Standing) -> Decision:
+    is_asked = standing.secrets is not None
+    return Decision(
+        "none",
+        "git, the database and the cluster agree" if is_asked else "git and the database agree",
+    )
 
 
 def _not_accepted(standing: Standing) -> Decision:
@@ -123,7 +131,7 @@ def _in_place(standing: Standing) -> Decision:
     if standing.holds[role] == "now":
         if _lags(standing, role):
             return Decision("wait", f"the cluster still has a former password of {role}: sync it")
-        return Decision("none", "git, the database and the cluster agree")
+        return _agreed(standing)
     if _lags(standing, role) and _lets_in(standing, role):
         return Decision("wait", "pods hold a former password, which works: the sync applies it")
     return Decision("apply", f"{role} has not the password that git says")
