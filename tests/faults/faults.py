@@ -93,8 +93,9 @@ def _second(verb: str, *, rotates: bool = False) -> Act:
     """Another operator, who comes to the end at once or waits for the lock."""
 
     def act(scene: Scene, hit: Hit) -> None:
-        scene.git += rotates
-        scene.may_close |= verb == "retire"
+        scene.note("git", scene.git + rotates)
+        if verb == "retire":
+            scene.note("may_close", True)
         account = scene.world.account(scene.start, scene.git)
 
         def work() -> None:

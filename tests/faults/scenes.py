@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from threading import Thread
 from typing import NamedTuple
 
@@ -75,7 +76,8 @@ class Scene:
         self.git = start.git
         self.may_close = False  # somebody has asked to retire
         self.history: list[str] = []
-        self.happened: list[Hit] = []
+        self.happened = 0  # faults
+        self.tell: Callable[[str, object], None] = lambda name, value: None
         self.others: list[Thread] = []
         self.outcomes: list[Outcome] = []
         self.network: Proxy | None = None
@@ -118,14 +120,15 @@ class Scene:
                 self.look(point)
             for hit in hits:
                 if hit.number == number:
-                    self.happened.append(hit.of(point))
+                    self.note("happened", self.happened + 1)
                     self.faults[hit.fault](self, hit.of(point))
 
         way = self.world.way(at, SECONDS if hits else None)
         try:
             for verb in verbs:
                 at(f"before {verb}")
-                self.begin(verb)
+                if verb in ("retire", "recover", "status"):
+                    self.note("may_close", True)
                 port = network.port if network else None
                 self.git += verb == "rotate"
                 account = self.world.account(self.start, self.git, port)
@@ -159,26 +162,27 @@ class Scene:
             with suppress(BaseException):
                 parents = self.world.owner  # which has to outlive us
                 self.world.owner = self.world.server.owner()
-                self.begin = lambda verb: _tell(writing, verb)  # type: ignore[method-assign]
-                _tell(writing, self._here(verbs, hits, look=False))
+                self.tell = partial(_tell, writing)
+                self.tell("outcome", self._here(verbs, hits, look=False))
                 assert parents
             os._exit(0)
         os.close(writing)
         outcome = Outcome("killed")
         with open(reading, "rb") as stream:
             for line in stream:
-                told = json.loads(line)
-                if isinstance(told, str):
-                    self.begin(told)
+                name, value = json.loads(line)
+                if name == "outcome":
+                    outcome = Outcome(value[0], value[1], tuple(value[2]))
                 else:
-                    outcome = Outcome(told[0], told[1], tuple(told[2]))
+                    self.note(name, value)
         _, status = os.waitpid(pid, 0)
         assert (outcome.how == "killed") == os.WIFSIGNALED(status), self.story()
         return outcome
 
-    def begin(self, verb: str) -> None:
-        """From now on the command is at work."""
-        self.may_close |= verb in ("retire", "recover", "status")
+    def note(self, name: str, value: object) -> None:
+        """Something is so from now on, for the parent of a child too."""
+        setattr(self, name, value)
+        self.tell(name, value)
 
     # --- what holds at every moment -----------------------------------------------------------
 
@@ -233,8 +237,8 @@ class Scene:
         return next(iter(last.commands), "recover")
 
 
-def _tell(writing: int, told: str | Outcome) -> None:
-    os.write(writing, json.dumps(told).encode() + b"\n")
+def _tell(writing: int, name: str, value: object) -> None:
+    os.write(writing, json.dumps((name, value)).encode() + b"\n")
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -99,6 +99,7 @@ class World:
         self.saved: dict[str, list[SQL | Composed]] = {}
         self._is_of = cache(scram.is_of)
         server.database(DATABASE)
+        self.canaries()  # drawn before anything forks
 
     # --- what git says ------------------------------------------------------------------------
 
