@@ -6,9 +6,13 @@ import itertools
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import psycopg
 
 from tests.past import commit, git
 from tests.programs import account
@@ -130,6 +134,31 @@ def published(made: Shop) -> None:
 def remote(made: Shop) -> str:
     """The repository that is pushed to."""
     return str(made.repo.path.parent / "remote.git")
+
+
+@contextmanager
+def pods(one: Shop) -> Iterator[None]:
+    """An application that takes the new URL as soon as the database does, and leaves the old."""
+    ended = threading.Event()
+
+    def work() -> None:
+        held: dict[str, psycopg.Connection[tuple[object, ...]]] = {}
+        while not ended.wait(0.2):
+            url = one.value("DATABASE_URL")
+            if url not in held and one.logs_in(url):
+                held[url] = psycopg.connect(url)
+                for former in [each for each in held if each != url]:
+                    held.pop(former).close()
+        for each in held.values():
+            each.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def mounted(made: Shop) -> Path:

@@ -11,6 +11,7 @@ import pytest
 
 from sopsmith.report import table
 from tests.faults.faults import KINDS, doubles, singles, some
+from tests.faults.test_now import BREAKS
 from tests.faults.test_promotion import PROMOTIONS
 from tests.faults.world import World
 from tests.programs import needed
@@ -18,7 +19,7 @@ from tests.servers import LOUD, heard, server
 
 SEED = 1
 FEW, MANY = 60, 2000  # pairs; of about half, the second one finds something to befall
-STRIDE = 5  # of the broken commits, likewise
+STRIDE = 5  # of the broken commits and rotations, likewise
 EACH = 2  # of the single ones, where there are few
 
 
@@ -38,6 +39,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         promotions = PROMOTIONS if has_all else PROMOTIONS[::STRIDE]
         titles = [each.title for each in promotions]
         metafunc.parametrize("promotion", promotions, ids=titles)
+    if "broken" in metafunc.fixturenames:
+        breaks = BREAKS if has_all else BREAKS[::STRIDE]
+        metafunc.parametrize("broken", breaks, ids=[each.title for each in breaks])
     if "double" in metafunc.fixturenames:
         cases = doubles(MANY if has_all else FEW, seed)
         metafunc.parametrize("double", cases, ids=[each.title for each in cases])

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-import psycopg
 import pytest
 
-from tests.database import Shop, published, remote, shop
+from tests.database import Shop, pods, published, remote, shop
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
 from tests.test_documents import blocks, replay
@@ -39,31 +36,6 @@ def head(where: str) -> str:
     """The commit of a repository's branch."""
     words = ["git", "-C", where, "for-each-ref", "--format=%(objectname)", "refs/heads"]
     return subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
-
-
-@contextmanager
-def pods(one: Shop) -> Iterator[None]:
-    """An application that takes the new URL as soon as the database does, and leaves the old."""
-    ended = threading.Event()
-
-    def work() -> None:
-        held: dict[str, psycopg.Connection[tuple[object, ...]]] = {}
-        while not ended.wait(0.2):
-            url = one.value("DATABASE_URL")
-            if url not in held and one.logs_in(url):
-                held[url] = psycopg.connect(url)
-                for former in [each for each in held if each != url]:
-                    held.pop(former).close()
-        for each in held.values():
-            each.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def phases(run: Run) -> list[str]:
