@@ -136,6 +136,17 @@ def _closed(finding: Finding, environments: Sequence[str], ways: str) -> Finding
     return finding._replace(environment=", ".join(environments), hint=hint)
 
 
+def uncommitted(leaf: Leaf) -> tuple[str, ...]:
+    """The files that the leaf is made of and git's last commit does not hold as they are; none
+    where there is no git."""
+    if not git.is_checkout(leaf.git):
+        return ()
+    components = (each.file for each in leaf.recipe.components)
+    return git.changed(
+        leaf.git, sorted({leaf.resolved.file, *leaf.resolved.origins.values(), *components})
+    )
+
+
 def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:
     """The leaf's components, checked without a key."""
     trust = settings.read(leaf.env).trust

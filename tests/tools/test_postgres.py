@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.database import Shop, mounted, shop
+from tests.database import Shop, mounted, published, shop
 from tests.repository import Repo
 from tests.servers import Server, heard
 
@@ -39,6 +39,15 @@ def test_a_database_gets_its_roles_and_then_a_password(make: Make) -> None:
     assert one.logs_in() == (one.name + "_owner", one.name)
     again = one.postgres("apply")
     assert again.code == 0 and "changed" not in again.out
+
+
+def test_what_git_could_lose_is_named(make: Make) -> None:
+    one = make()
+    published(one)
+    assert "not committed" not in one.postgres("apply").err
+    one.rotate()
+    run = one.postgres("apply")
+    assert run.code == 0 and "not committed, so it could be lost: overlay/recipe.yaml" in run.err
 
 
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:

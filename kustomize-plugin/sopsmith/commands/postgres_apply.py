@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sopsmith import report
+from sopsmith import report, repository
 from sopsmith.database import accounts, applying, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.applying import Applied
+from sopsmith.findings import one_line
 from sopsmith.voice import Session
 
 
@@ -18,6 +19,7 @@ def apply(
     """Apply every password of a role, those that need no rotator first; print what changed."""
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env, names)
+    session.say(_at_risk(session, source, names))
     done = []
     for account in found:
         done.append(applying.apply(account, way))
@@ -26,6 +28,15 @@ def apply(
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
     return 0
+
+
+def _at_risk(session: Session, source: Source, names: Sequence[str]) -> str:
+    """A warning where only the work tree knows what the database is about to accept."""
+    if source.path is not None:
+        return ""
+    files = repository.uncommitted(repository.leaf(source.where, session.env, names))
+    shown = ", ".join(map(one_line, files))
+    return f"sopsmith: warning: not committed, so it could be lost: {shown}\n" if files else ""
 
 
 def _lines(done: Applied) -> str:

@@ -19,7 +19,7 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
 from sopsmith.rotations import assent, reversal, rotating, turnover
-from sopsmith.tools import git, git_write
+from sopsmith.tools import git_write
 from sopsmith.transaction import Done, Work, carry_out
 from sopsmith.voice import Session
 
@@ -122,10 +122,7 @@ def _unfinished(account: Account) -> Finding:
 
 def _check_committed(leaf: Leaf) -> None:
     """What is not in git must not get into a database: it could be lost."""
-    recipe = leaf.recipe
-    files = {leaf.resolved.file, *leaf.resolved.origins.values(),
-             *(each.file for each in recipe.components)}  # fmt: skip
-    changed = git.changed(leaf.git, sorted(files))
+    changed = repository.uncommitted(leaf)
     if changed:
         message = "is changed and not committed, so it could be lost"
         hint = f"git commit -- {git_write.shown(leaf.git, changed)}"

@@ -90,6 +90,13 @@ def environment(env: Mapping[str, str]) -> dict[str, str]:
     return fixed
 
 
+def is_checkout(here: Repository) -> bool:
+    """Whether git is there and knows the folder."""
+    if process.which("git", here.env.get("PATH", "")) is None:
+        return False
+    return call(here, "rev-parse", "--is-inside-work-tree").stdout.strip() == b"true"
+
+
 def output(
     here: Repository, *arguments: str, stdin: bytes = b"", timeout: float = TIMEOUT
 ) -> bytes:
