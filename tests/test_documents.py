@@ -88,6 +88,20 @@ def test_the_recipe_that_is_explained_is_one(repo: Repo) -> None:
     assert done.code == 0, done.out + done.err
 
 
+def test_the_recipe_of_a_running_database_fits_one_of_init(repo: Repo) -> None:
+    """What the page declares, put in place of what `init` declares, is sound and all in use."""
+    page = PLUGIN.partition("## The running database")[2].partition("```yaml\n")[2]
+    values, _, secrets = page.partition("```")[0].partition("  secrets:")
+    assert repo.cli("init", "--name", "shop", "--environments", "dev", "--no-recovery").code == 0
+    base = repo.path / "secrets/shop.recipe.yaml"
+    own = r"^    POSTGRES_(?:USER|PASSWORD): .*\n"
+    declared = re.sub(own, "", base.read_text(), flags=re.MULTILINE).partition("    shop-postgres:")
+    base.write_text(declared[0].replace("  values:\n", f"  values:\n{values}")
+                    + secrets.partition("\n")[2])  # fmt: skip
+    done = repo.cli("validate")
+    assert done.code == 0 and "0 errors, 0 warnings" in done.out, done.out + done.err
+
+
 def test_your_own_repository_in_five_minutes(repo: Repo) -> None:
     """The README's session, typed as it stands; in between a person edits the recipe.
 

@@ -84,7 +84,7 @@ CATALOGUE: dict[str, Entry] = {
         2, "a name refers to nothing",
         "`$(NAME)`, `keys`, `data` or `differsFrom` names a value that the recipe does not "
         "declare.",
-        "Declare the value or correct the name; the nearest one is in the hint.",
+        "Declare it under `values:`, or correct the name.",
         "derive: {template: $(PASWORD)}",
     ),
     "recipe-cycle": Entry(

@@ -34,7 +34,10 @@ def keys(one: Parser) -> None:
 def grace(one: Parser) -> None:
     """How long nobody may be seen."""
     one.add_argument(
-        "--grace", default="0s", metavar="TIME", help="look for so long that nobody comes: 10m"
+        "--grace",
+        default="0s",
+        metavar="TIME",
+        help="look for so long that nobody comes, such as 10m; default 0s",
     )
 
 

@@ -43,7 +43,10 @@ _EXAMPLES = {
         "sopsmith postgres status -e production --namespace shop",
         "sopsmith postgres status -e production --no-cluster",
     ),
-    "recover": ("sopsmith postgres recover -e production --namespace shop --grace 10m",),
+    "recover": (
+        "sopsmith postgres recover -e production --namespace shop --grace 10m",
+        "sopsmith postgres recover -e production --no-cluster",
+    ),
     "retire": (
         "sopsmith postgres retire -e production --namespace shop --grace 10m",
         "sopsmith postgres retire --from /run/secrets/database --grace 10m",
@@ -52,8 +55,11 @@ _EXAMPLES = {
     "rotate": (
         "sopsmith postgres rotate POSTGRES_PASSWORD -e production --commit",
         "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now --namespace shop",
+        "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now --no-cluster",
     ),
-    "rollback": ("sopsmith postgres rollback POSTGRES_PASSWORD -e production --now",),
+    "rollback": (
+        "sopsmith postgres rollback POSTGRES_PASSWORD -e production --now --namespace shop",
+    ),
     "recreate": (
         "sopsmith postgres recreate -e production --data /var/lib/postgresql/18/docker"
         " --database shop --superuser ADMIN_PASSWORD",

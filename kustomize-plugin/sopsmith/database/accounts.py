@@ -97,4 +97,5 @@ def _from_file(path: str) -> list[Account]:
     try:
         return list(account.read(files.named(name)))
     except ValueError as error:
-        raise SopsmithError(Finding("db-roles", str(error), name)) from None
+        hint = f"name what `derive: {{rolesOf: …}}` gave, or a folder that holds it as {FILE}"
+        raise SopsmithError(Finding("db-roles", str(error), name, hint=hint)) from None

@@ -236,7 +236,8 @@ def sql_finding(account: Account, error: SqlError) -> Finding:
     """What a failed statement means."""
     if error.state is None or error.state.startswith(("08", "57P")):
         message = "no answer came, so nobody knows whether the change was made"
-        return Finding("db-unknown", message, field=account.value)
+        hint = "the server's log says why, or the command of --via, run by hand"
+        return Finding("db-unknown", message, field=account.value, hint=hint)
     if error.state == "42501":
         message = "the server does not let this login do that"
         hint = f"sopsmith postgres bootstrap -e {account.environment} gives the right"

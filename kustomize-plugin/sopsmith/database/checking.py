@@ -44,7 +44,8 @@ class Checked(NamedTuple):
         held = self.search.held
         if held is None:
             none = f"no other version fits either ({self.search.tried} tried)"
-            return found._replace(message=f"{found.message}; {none}")
+            hint = f"sopsmith postgres recover -e {account.environment} does, or says, what helps"
+            return found._replace(message=f"{found.message}; {none}", hint=hint)
         said = f"the database holds {held.words(account)}; git says {named(account, account.now)}"
         verb = "apply" if held.secret is account.before else "recover"
         return found._replace(

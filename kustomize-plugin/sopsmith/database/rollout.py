@@ -80,28 +80,28 @@ def _followed(account: Account, terms: Terms) -> str:
     while True:
         with applying.channel(account, terms.way) as channel, applying.spoken(account):
             seen = applying.look(account, channel)
-        lag = readiness.lagging(account, seen, terms.live())
+        live = terms.live()
+        lag = readiness.lagging(account, seen, live)
         if not lag:
             window = "" if account.other else f"; in place, {terms.now() - start:.1f} s of refusals"
             return f"everybody who was seen uses {account.title}{window}"
         if terms.now() >= until:
-            raise SopsmithError(_waiting(account, lag))
+            raise SopsmithError(_waiting(account, lag, live is not None))
         if lag[0] != said:
             said = lag[0]
             terms.say(f"sopsmith: waiting: {said}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
 
 
-def _waiting(account: Account, lag: tuple[str, ...]) -> Finding:
+def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Finding:
     more = f", and {len(lag) - 1} more" if len(lag) > 1 else ""
-    where = f"{account.value} -e {account.environment}"
-    hint = (
-        "sync it (argocd app sync, flux reconcile), then the same command goes on; sopsmith "
-        f"postgres retire {where} ends it where you know better"
-    )
-    return Finding(
-        "db-waiting", f"the cluster lags: {lag[0]}{more}", field=account.title, hint=hint
-    )
+    retire = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    who, follow = "the cluster lags", "sync it (argocd app sync, flux reconcile)"
+    if not in_cluster:
+        who, follow = "not everybody follows", "restart what uses the database, with the new URL"
+        retire += " --no-cluster"
+    hint = f"{follow}; then the same command goes on; {retire} ends it where you know better"
+    return Finding("db-waiting", f"{who}: {lag[0]}{more}", field=account.title, hint=hint)
 
 
 def _taken_back(account: Account, terms: Terms) -> Finding | None:

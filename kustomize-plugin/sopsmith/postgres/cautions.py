@@ -77,7 +77,8 @@ def _some(names: Iterable[str]) -> str:
 def remains(account: Account, old: str, seen: Observed) -> str:
     """What is left to do about the old role, and what comes next."""
     there = seen.roles[old]
-    following = f"next: sopsmith postgres bootstrap -e {account.environment}, the rotator's rights"
+    bootstrap = f"sopsmith postgres bootstrap -e {account.environment}"
+    following = f"next, as the same superuser: {bootstrap}, the rotator's rights"
     if old in account.roles:
         return following
     if there.is_superuser:

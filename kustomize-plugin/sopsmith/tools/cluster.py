@@ -96,7 +96,10 @@ def _core() -> Any:
     try:
         load()
     except Exception:
-        hint = "set KUBECONFIG to a file that kubectl works with"
+        hint = (
+            "set KUBECONFIG to a file that kubectl works with; sopsmith postgres takes "
+            "--no-cluster where no pod uses the database"
+        )
         message = "no kubeconfig can be used"
         raise SopsmithError(Finding("cluster-failed", message, hint=hint)) from None
     return client.CoreV1Api()
