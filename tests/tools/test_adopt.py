@@ -376,3 +376,20 @@ def test_what_no_command_moves_is_named(make: Make, postgres18: Server) -> None:
     done = adopted(one, "--database", other, "--output", "json").document
     assert [each["database"] for each in done["steps"]] == [one.name, other] and done["done"]
     assert "as it is" in adopted(one, "--database", other).out
+
+
+TRAP = SQL("""
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.pg_is_in_recovery() RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN ALTER ROLE {0} SUPERUSER; RETURN false; END $$;
+ALTER DATABASE {1} SET search_path TO trap, pg_catalog;
+""")
+
+
+@pytest.mark.parametrize("argv", [["adopt"], ["bootstrap"], ["status", "--no-cluster"]])
+def test_no_function_of_a_databases_owner_runs_as_superuser(one: Shop, argv: list[str]) -> None:
+    with closing(pod(one)) as session:
+        session.execute(TRAP.format(Identifier(one.roles[0]), Identifier(one.name)))
+    one.postgres(*argv, "--via", one.via)
+    mine = f"{ROLES} WHERE rolsuper AND rolname LIKE current_database() || '%'"
+    assert ask(one, mine) == []
