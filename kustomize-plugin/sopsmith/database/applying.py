@@ -52,7 +52,7 @@ class Applied(NamedTuple):
     logins: Mapping[str, Attempt]  # by the URLs' names
 
 
-def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
+def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Applied:
     """Make the server accept the account's password; `unused` as in `plan.apply`.
 
     Raises SopsmithError: db-unreachable, db-login, db-unverified, db-unknown, db-locked, db-failed,
