@@ -201,7 +201,7 @@ CATALOGUE: dict[str, Entry] = {
         6, "the commit is made and the remote did not take it",
         "A hook or a rule of the branch refuses it, somebody pushed meanwhile, or it can't be "
         "reached.",
-        "`git push` shows why; then the same command again goes on with the commit that is there.",
+        "`git push` shows why; then the command of the hint goes on with the commit that is there.",
         "a protected branch",
     ),
     "partly-written": Entry(

@@ -13,8 +13,8 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.rollout import Phase, Terms
 from sopsmith.database.standing import standing
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
-from sopsmith.postgres import readiness
+from sopsmith.findings import Finding, exit_code
+from sopsmith.postgres import readiness, recovery
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
@@ -22,6 +22,8 @@ from sopsmith.rotations import assent, reversal, rotating, turnover
 from sopsmith.tools import git, git_write
 from sopsmith.transaction import Done, Work, carry_out
 from sopsmith.voice import Session
+
+_HALF_DONE = 6  # the exit code
 
 
 class Manner(NamedTuple):
@@ -136,6 +138,8 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
     """What does not log in today is mended first, or a rotation would hide why."""
     for each in found:
         account = each.account
+        if recovery.is_retired(each):
+            continue  # it can't, and the rotation mends it
         logins = {name: way.login(to) for name, to in account.urls.items()}
         bad = applying.failed(account, logins)
         if bad:
@@ -159,11 +163,29 @@ def _rotated(session: Session, names: Sequence[str], manner: Manner, *, commit: 
 def _finished(
     leaf: Leaf, names: Sequence[str], terms: Terms, to: git_write.Upstream | None
 ) -> Iterator[Phase]:
-    """Push what is committed, and bring it into the database and the cluster."""
-    if to is not None:
-        yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
-    for account in _accounts(leaf, names):
-        yield from rollout.roll_out(account, terms)
+    """Push what is committed, and bring it into the database and the cluster.
+
+    Raises SopsmithError: half done, whatever stops it, as git says what the rest does not know.
+    """
+    command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
+    try:
+        if to is not None:
+            yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
+        for account in _accounts(leaf, names):
+            yield from rollout.roll_out(account, terms)
+    except SopsmithError as error:
+        raise SopsmithError(_half_done(error.findings, command)) from None
+
+
+def _half_done(found: Sequence[Finding], command: str) -> Iterator[Finding]:
+    """What stops it; and where that does not say so itself, that git has changed and how it goes
+    on: by `rotate`, also where it was rolled back."""
+    for each in found:
+        hint = f"the database was not touched; {each.hint}; then {command}"
+        yield each._replace(hint=hint) if each.code == "not-pushed" else each
+    if exit_code(found) != _HALF_DONE:
+        message = "git has changed, and the rest has not followed"
+        yield Finding("db-waiting", message, hint=f"mend that, then this goes on: {command}")
 
 
 def _pushed(leaf: Leaf, to: git_write.Upstream) -> str:

@@ -96,9 +96,11 @@ def _waiting(account: Account, lag: tuple[str, ...]) -> Finding:
     more = f", and {len(lag) - 1} more" if len(lag) > 1 else ""
     where = f"{account.value} -e {account.environment}"
     hint = (
-        "sync it (argocd app sync, flux reconcile), then the same command goes on; sopsmith "
-        f"postgres retire {where} ends it where you know better"
+        "sync it (argocd app sync, flux reconcile), then this goes on: sopsmith postgres rotate "
+        f"{where} --now"
     )
+    if account.other is not None:
+        hint += f"; where you know better, sopsmith postgres retire {where} --no-cluster ends it"
     return Finding(
         "db-waiting", f"the cluster lags: {lag[0]}{more}", field=account.title, hint=hint
     )

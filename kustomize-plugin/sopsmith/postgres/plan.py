@@ -86,7 +86,7 @@ def check_server(account: Account, seen: Observed) -> None:
 
 def is_retired(account: Account, mark: Mark | None) -> bool:
     """Whether what git says is older than what may come back."""
-    return mark is not None and _is_earlier(account.now.version, mark.lowest)
+    return mark is not None and is_earlier(account.now.version, mark.lowest)
 
 
 def _identity(account: Account) -> tuple[str, str, str]:
@@ -272,12 +272,13 @@ def served(account: Account, mark: Mark | None) -> Account:
         return account
     if earlier.now.version == mark.version:
         return earlier
-    if not _is_earlier(mark.version, account.now.version):
+    if not is_earlier(mark.version, account.now.version):
         return account
     return earlier._replace(now=earlier.now._replace(version=mark.version), urls={})
 
 
-def _is_earlier(version: int | None, than: int | None) -> bool:
+def is_earlier(version: int | None, than: int | None) -> bool:
+    """Whether both are known and one is the older."""
     return version is not None and than is not None and version < than
 
 

@@ -105,8 +105,8 @@ def push(here: Repository, to: Upstream) -> str:
     process.run(process.Call((git.program(here), "-C", here.root, *words), b"", env),
                 git.LONG_TIMEOUT)  # fmt: skip
     if _there(here, to, wanted=head) != head:
-        message = f"{to.title} did not take the commit; the database was not touched"
-        hint = "git push shows why; after git pull --rebase the same command goes on with it"
+        message = f"{to.title} did not take the commit"
+        hint = "git push shows why; git pull --rebase where somebody else pushed"
         raise SopsmithError(Finding("not-pushed", message, hint=hint))
     return head
 
