@@ -8,7 +8,7 @@ import time
 import psycopg
 import pytest
 
-from sopsmith.database import recovering
+from sopsmith.database import applying, recovering, ways
 from sopsmith.database.standing import standing
 from sopsmith.errors import SopsmithError
 from sopsmith.postgres.account import Account
@@ -63,3 +63,18 @@ def test_what_pods_hold_comes_back_unless_another_application_came(world: World)
     assert world.accepted(start) == {2}
     world.owner.execute(f"COMMENT ON ROLE {start.key} IS '{mark}'".encode())
     assert recover(found, world) == "reinstate" and world.accepted(start) == {1, 2}
+
+
+def test_by_psql_which_holds_no_lock_who_is_late_changes_nothing(world: World) -> None:
+    start = STARTS["alternating rotated and retired"]
+    world.arrange(start)
+    server, newer = world.server, world.account(start, 5)
+    psql = f"{server.programs}/psql -h {server.folder} -p {server.port} -U owner -d {DATABASE}"
+
+    def at(point: str) -> None:
+        if point == "before commit":
+            applying.apply(newer, world.way())
+
+    with pytest.raises(SopsmithError, match="db-locked"):
+        applying.apply(world.account(start, 3), ways.real({}, psql, at))
+    assert world.accepted(start) == {2, 5}

@@ -56,7 +56,7 @@ def _reinstated(standing: Standing, way: Way) -> Applied:
     with applying.channel(account, way) as channel:
         seen = applying.looked(account, channel, way)
         made = plan.reinstate(earlier, seen, standing.seen, way.verifier)
-        applying.carry_out(account, made, channel, way)
+        applying.carry_out(account, made, channel, way, seen)
     logins = applying.confirmed(earlier, way)
     bad = applying.failed(earlier, logins)
     if bad:

@@ -254,8 +254,7 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         back, words = statements.set_password(role, hashed), f"{role} has the previous password"
     else:
         return ()
-    marked = seen.roles.get(account.marked)
-    old = marked.comment if marked else None
+    old = seen.comment(account.marked)
     is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
     marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
     return (Change(words, (back, *marks)),)

@@ -45,6 +45,21 @@ def settings(key: str) -> str:
     )
 
 
+def unchanged(role: str, comment: str | None) -> str:
+    """Fail, as one of two transactions that conflict, where the comment is not this one any more.
+
+    The lock keeps out nobody who is in another database, and psql does not hold it while we think.
+    """
+    there = (
+        f"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = {literal(role)}"
+    )
+    expected = "NULL" if comment is None else literal(comment)
+    return _do(
+        f"BEGIN IF ({there}) IS DISTINCT FROM {expected} THEN RAISE serialization_failure;"
+        " END IF; END"
+    )
+
+
 def script(statements: Iterable[str], before: str = "") -> str:
     """All of these or none, as one text."""
     lines = ["BEGIN", *filter(None, (before,)), *statements, "COMMIT"]
