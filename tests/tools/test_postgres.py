@@ -41,6 +41,13 @@ def test_a_database_gets_its_roles_and_then_a_password(make: Make) -> None:
     assert again.code == 0 and "changed" not in again.out
 
 
+def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
+    one = make()
+    one.server.role(one.name + "_owner")
+    run = one.postgres("bootstrap", "--via", one.via)
+    assert run.code == 5 and f"changed  {one.name}_rotator is made" in run.out
+
+
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:
     one = make()
     one.bootstrap()
