@@ -183,6 +183,15 @@ def test_once_more_a_rollback_does_not_go_forward_again(make: Make) -> None:
     assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
 
 
+def test_of_two_rollbacks_at_once_the_later_one_changes_nothing(make: Make) -> None:
+    one = make()
+    assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
+    words = ("postgres", "rollback", "POSTGRES_PASSWORD", "--no-cluster", "--commit")
+    run = one.repo.overtaken(words, lambda faster: faster.run("sopsmith", *words))
+    assert run.code == 3 and run.codes == {"write-conflict"}
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+
+
 def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
     one = make()
     hook = one.repo.path / ".git/hooks/post-commit"

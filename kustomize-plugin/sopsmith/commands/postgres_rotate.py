@@ -20,7 +20,7 @@ from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
 from sopsmith.rotations import assent, reversal, rotating, turnover
 from sopsmith.tools import git, git_write
-from sopsmith.transaction import Done, Work, carry_out
+from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 _HALF_DONE = 6  # the exit code
@@ -75,7 +75,8 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
 def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     """Go back to the password of before while the database still has it; then as `rotate`."""
     leaf, terms = _begun(session, names, manner)
-    for each in _standings(leaf, names, terms):
+    found = _standings(leaf, names, terms)
+    for each in found:
         readiness.check_rollback(each)
     to = git_write.upstream(leaf.git) if manner.is_now and manner.is_pushed else None
     what = ", ".join(names)
@@ -83,6 +84,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         return _end(session, manner, Done((), None, ()), [])
 
     def plan() -> tuple[Work, None]:
+        check_agreed(_said(each.account for each in found), _said(_accounts(leaf, names)))
         return reversal.work(repository.reread(leaf), tuple(names), session.today), None
 
     commit = manner.is_committed or manner.is_now
@@ -111,6 +113,11 @@ def _accounts(leaf: Leaf, names: Sequence[str]) -> list[Account]:
 def _standings(leaf: Leaf, names: Sequence[str], terms: Terms) -> list[Standing]:
     live = terms.live()
     return [standing(each, terms.way, live) for each in _accounts(leaf, names)]
+
+
+def _said(found: Iterable[Account]) -> list[tuple[str, str, str | None]]:
+    """What git says of each, to see later whether it still does."""
+    return [(each.slot, each.now.text, each.before and each.before.text) for each in found]
 
 
 def _unfinished(account: Account) -> Finding:
