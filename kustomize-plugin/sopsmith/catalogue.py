@@ -201,7 +201,7 @@ CATALOGUE: dict[str, Entry] = {
         6, "the commit is made and the remote did not take it",
         "A hook or a rule of the branch refuses it, somebody pushed meanwhile, or it can't be "
         "reached.",
-        "`git push` shows why; then the same command again goes on with the commit that is there.",
+        "`git push` shows why; then the command of the hint goes on with the commit that is there.",
         "a protected branch",
     ),
     "partly-written": Entry(
@@ -503,10 +503,17 @@ CATALOGUE: dict[str, Entry] = {
     "db-adopt": Entry(
         5, "the roles are not laid out for this strategy",
         "The owner can log in, or an application's role is a superuser or has objects and rights "
-        "of its own.",
+        "of its own; or it has some in a database that nobody named.",
         "Name an owner that nobody logs in as; `sopsmith postgres adopt` gives it what the role "
         "has.",
         "owner: postgres",
+    ),
+    "adopt-halfway": Entry(
+        6, "a role was adopted in some databases and not in others",
+        "Each database is changed in a transaction of its own, and one of them failed after others "
+        "had gone through. The role goes on in either.",
+        "Mend what the other message names, then the same command again does the rest.",
+        "a lock in the second database",
     ),
     "recreate-halfway": Entry(
         6, "the old data directory waits beside its place",

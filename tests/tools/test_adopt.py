@@ -277,7 +277,8 @@ def test_a_failure_in_the_second_database_leaves_the_role_as_useful(one: Shop) -
     one.server.owner_run(BY_NAME.format(Identifier(one.roles[0])), other)
     one.server.owner_run(NO_POLICY, other)
     run = adopt(one, "--database", other)
-    assert run.codes == {"db-failed"} and f"after {one.name} was adopted" in run.err
+    assert run.code == 6 and run.codes == {"db-failed", "adopt-halfway"}
+    assert f"adopted in {one.name} and not yet in {other}" in run.err
     assert one.logs_in() == (one.roles[0], one.name)
     with closing(pod(one)) as session:
         session.execute("INSERT INTO stock.item (name) VALUES ('nut')")
@@ -363,6 +364,18 @@ def foreign(server: Server) -> Iterator[None]:
         server.owner_run("DROP ROLE robot_zmon; DROP ROLE cron_admin")
 
 
+def test_what_it_has_where_nobody_looks_stops_it(make: Make, postgres18: Server) -> None:
+    one = make(postgres18)
+    one.server.database(other := one.name + "_other")
+    give = SQL("CREATE SCHEMA far AUTHORIZATION {}").format(Identifier(one.roles[0]))
+    one.server.owner_run(give, other)
+    run = adopt(one, "--yes")
+    assert run.code == 5 and run.codes == {"db-adopt"} and f"--leave {other}" in run.err
+    assert owners(one) == {one.roles[0]}
+    assert "which the application loses" in adopted(one, "--leave", other).err
+    assert owners(one) == {one.name + "_owner"} and "as it is" in adopted(one).out
+
+
 def test_what_no_command_moves_is_named(make: Make, postgres18: Server) -> None:
     one = make(postgres18)
     one.server.database(other := one.name + "_other")
@@ -376,3 +389,20 @@ def test_what_no_command_moves_is_named(make: Make, postgres18: Server) -> None:
     done = adopted(one, "--database", other, "--output", "json").document
     assert [each["database"] for each in done["steps"]] == [one.name, other] and done["done"]
     assert "as it is" in adopted(one, "--database", other).out
+
+
+TRAP = SQL("""
+CREATE SCHEMA trap;
+CREATE FUNCTION trap.pg_is_in_recovery() RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN ALTER ROLE {0} SUPERUSER; RETURN false; END $$;
+ALTER DATABASE {1} SET search_path TO trap, pg_catalog;
+""")
+
+
+@pytest.mark.parametrize("argv", [["adopt"], ["bootstrap"], ["status", "--no-cluster"]])
+def test_no_function_of_a_databases_owner_runs_as_superuser(one: Shop, argv: list[str]) -> None:
+    with closing(pod(one)) as session:
+        session.execute(TRAP.format(Identifier(one.roles[0]), Identifier(one.name)))
+    one.postgres(*argv, "--via", one.via)
+    mine = f"{ROLES} WHERE rolsuper AND rolname LIKE current_database() || '%'"
+    assert ask(one, mine) == []

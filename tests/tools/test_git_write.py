@@ -38,6 +38,17 @@ def of(repo: Repo, path: Path | None = None) -> git.Repository:
     return git.Repository(str(path or repo.path), repo.env)
 
 
+def test_a_remote_that_is_a_url_is_not_shown(repo: Repo) -> None:
+    run(repo, "commit", "-qm", "first", "--allow-empty")
+    branch, word = run(repo, "symbolic-ref", "--short", "HEAD").strip(), "not-for-a-message"
+    run(repo, "config", f"branch.{branch}.remote", f"file://ada:{word}@127.0.0.1/nothing")
+    run(repo, "config", f"branch.{branch}.merge", f"refs/heads/{branch}")
+    with pytest.raises(SopsmithError) as caught:
+        git_write.upstream(of(repo))
+    assert caught.value.findings[0].code == "program-failed"
+    assert word not in repr(caught.value.findings)
+
+
 def staged(repo: Repo, path: Path | None = None) -> list[str]:
     """Each file in the index, conflicts included."""
     return run(repo, "ls-files", "--stage", cwd=str(path or repo.path)).splitlines()

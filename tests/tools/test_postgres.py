@@ -50,6 +50,13 @@ def test_what_git_could_lose_is_named(make: Make) -> None:
     assert run.code == 0 and "not committed, so it could be lost: overlay/recipe.yaml" in run.err
 
 
+def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
+    one = make()
+    one.server.role(one.name + "_owner")
+    run = one.postgres("bootstrap", "--via", one.via)
+    assert run.code == 5 and f"changed  {one.name}_rotator is made" in run.out
+
+
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:
     one = make()
     one.bootstrap()
@@ -216,14 +223,15 @@ def test_recover_makes_up_for_a_forgotten_retirement(make: Make) -> None:
     assert one.logs_in() and one.logs_in(second)
 
 
-@pytest.mark.parametrize("verb", ["apply", "retire", "recover"])
+@pytest.mark.parametrize("verb", ["apply", "retire", "recover", "rotate"])
 def test_who_is_two_rotations_ahead_rotates_once_more(make: Make, verb: str) -> None:
     one = make()
     first = rotated(one)
     second = one.value("DATABASE_URL")
     one.rotate()
     one.rotate()  # to the role that serves, where nothing may be changed
-    flags = () if verb == "apply" else ("--no-cluster",)
+    flags = [] if verb == "apply" else ["--no-cluster"]
+    flags += ["POSTGRES_PASSWORD"] if verb == "rotate" else []
     run = one.postgres(verb, *flags)
     assert run.code == 5 and "sopsmith rotate POSTGRES_PASSWORD -e production" in run.err
     one.rotate()

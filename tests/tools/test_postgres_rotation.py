@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.database import Shop, pods, published, remote, shop
+from tests.past import git
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
 from tests.test_documents import blocks, replay
@@ -87,6 +88,7 @@ def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> Non
     before = one.value("DATABASE_URL")
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"not-pushed"}
+    assert "then sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
     assert one.logs_in() is None and one.logs_in(before)
     hook.unlink()
     with pods(one):
@@ -154,6 +156,52 @@ def test_what_was_retired_is_not_rolled_back(make: Make) -> None:
     run = one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster")
     assert run.code == 5 and run.codes == {"db-retired"} and "postgres rotate" in run.err
     assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
+
+
+def test_once_more_a_rollback_does_not_go_forward_again(make: Make) -> None:
+    one = make()
+    assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
+    assert one.postgres("rollback", *NOW, "--wait", "0s").code == 6
+    run = one.postgres("rollback", *NOW)
+    assert run.code == 2 and "rolled back already" in run.err and "rotate" in run.err
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+
+
+def test_of_two_rollbacks_at_once_the_later_one_changes_nothing(make: Make) -> None:
+    one = make()
+    assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
+    words = ("postgres", "rollback", "POSTGRES_PASSWORD", "--no-cluster", "--commit")
+    run = one.repo.overtaken(words, lambda faster: faster.run("sopsmith", *words))
+    assert run.code == 3 and run.codes == {"write-conflict"}
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+
+
+def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
+    one = make()
+    hook = one.repo.path / ".git/hooks/post-commit"
+    hook.write_text("#!/bin/sh\n" + stop(one))
+    hook.chmod(0o755)
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 6 and run.codes == {"db-privilege", "db-waiting"}
+    assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+
+
+def stop(one: Shop) -> str:
+    """A command that takes the rotator's right away."""
+    return one.via + f" -c 'ALTER ROLE {one.name}_rotator NOCREATEROLE' >/dev/null\n"
+
+
+def test_after_a_revert_past_a_retirement_it_goes_forward(make: Make) -> None:
+    one = make()
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    git(one.repo, "revert", "--no-edit", "HEAD")
+    with pods(one):
+        run = one.postgres("rotate", *NOW)
+    assert run.code == 0, run.err
+    assert one.logs_in()
 
 
 def test_a_stored_password_is_rolled_back_too(make: Make) -> None:

@@ -186,8 +186,8 @@ def _adopt(verb: Add) -> None:
     one = verb(
         "adopt", "From the one role that an application has to two that take turns: once.",
         lambda s, o: postgres_adopt.adopt(
-            s, of.meant(o), o.key, role=o.role, also=o.database, superuser=getattr(o, "as"),
-            via=o.via, dry_run=o.dry_run, yes=o.yes, output=o.output,
+            s, of.meant(o), o.key, role=o.role, also=o.database, left=o.leave,
+            superuser=getattr(o, "as"), via=o.via, dry_run=o.dry_run, yes=o.yes, output=o.output,
         ),
     )  # fmt: skip
     of.keys(one)
@@ -198,6 +198,10 @@ def _adopt(verb: Add) -> None:
     one.add_argument(
         "--database", action="append", default=[], metavar="NAME",
         help="one that no URL names, where the role has things too; may be repeated",
+    )  # fmt: skip
+    one.add_argument(
+        "--leave", action="append", default=[], metavar="NAME",
+        help="a database where its things may stay its own; may be repeated",
     )  # fmt: skip
     of.superuser(one)
     of.sure(one)

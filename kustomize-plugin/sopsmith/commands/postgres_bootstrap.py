@@ -17,11 +17,14 @@ def bootstrap(
     done: dict[str, None] = {}
     with administrator.way_in(session.env, source, way, superuser)(None) as channel:
         for account in found:
-            done |= dict.fromkeys(bootstrapping.bootstrap(account, channel, way))
+            new = [each for each in bootstrapping.bootstrap(account, channel, way)
+                   if each not in done]  # fmt: skip
+            done |= dict.fromkeys(new)
+            if output == "text":  # as it goes: the next one may fail
+                session.write("".join(f"changed  {words}\n" for words in new))
         told = bootstrapping.warnings(found, channel)
     if output == "json":
         session.write(report.as_json({"changes": list(done), "warnings": list(told)}))
     else:
-        session.write("".join(f"changed  {words}\n" for words in done))
         session.say("".join(f"sopsmith: warning: {words}\n" for words in told))
     return 0

@@ -28,11 +28,13 @@ def retire(
     if not found:
         raise SopsmithError(Finding("db-roles", "there are no alternating roles to retire"))
     way, users = ways.real(session.env, via), cluster.users
-    done = [retiring.retire(e, way, users, grace=grace, now=time.monotonic) for e in found]
+    done = []
+    for each in found:
+        done.append(retiring.retire(each, way, users, grace=grace, now=time.monotonic))
+        if output == "text":  # as it goes: the next one may fail
+            session.write(_line(done[-1]))
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
-    else:
-        session.write("".join(map(_line, done)))
     return 0
 
 

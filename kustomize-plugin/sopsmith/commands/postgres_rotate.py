@@ -13,15 +13,17 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.rollout import Phase, Terms
 from sopsmith.database.standing import standing
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
-from sopsmith.postgres import readiness
+from sopsmith.findings import Finding, exit_code
+from sopsmith.postgres import readiness, recovery
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
 from sopsmith.rotations import assent, reversal, rotating, turnover
 from sopsmith.tools import git_write
-from sopsmith.transaction import Done, Work, carry_out
+from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
+
+_HALF_DONE = 6  # the exit code
 
 
 class Manner(NamedTuple):
@@ -73,7 +75,8 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
 def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     """Go back to the password of before while the database still has it; then as `rotate`."""
     leaf, terms = _begun(session, names, manner)
-    for each in _standings(leaf, names, terms):
+    found = _standings(leaf, names, terms)
+    for each in found:
         readiness.check_rollback(each)
     to = git_write.upstream(leaf.git) if manner.is_now and manner.is_pushed else None
     what = ", ".join(names)
@@ -81,6 +84,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         return _end(session, manner, Done((), None, ()), [])
 
     def plan() -> tuple[Work, None]:
+        check_agreed(_said(each.account for each in found), _said(_accounts(leaf, names)))
         return reversal.work(repository.reread(leaf), tuple(names), session.today), None
 
     commit = manner.is_committed or manner.is_now
@@ -111,6 +115,11 @@ def _standings(leaf: Leaf, names: Sequence[str], terms: Terms) -> list[Standing]
     return [standing(each, terms.way, live) for each in _accounts(leaf, names)]
 
 
+def _said(found: Iterable[Account]) -> list[tuple[str, str, str | None]]:
+    """What git says of each, to see later whether it still does."""
+    return [(each.slot, each.now.text, each.before and each.before.text) for each in found]
+
+
 def _unfinished(account: Account) -> Finding:
     """Without --now git alone is changed, so that the database has to be ready as it is."""
     where = f"{account.value} -e {account.environment}"
@@ -133,6 +142,8 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
     """What does not log in today is mended first, or a rotation would hide why."""
     for each in found:
         account = each.account
+        if recovery.is_retired(each):
+            continue  # it can't, and the rotation mends it
         logins = {name: way.login(to) for name, to in account.urls.items()}
         bad = applying.failed(account, logins)
         if bad:
@@ -156,11 +167,29 @@ def _rotated(session: Session, names: Sequence[str], manner: Manner, *, commit: 
 def _finished(
     leaf: Leaf, names: Sequence[str], terms: Terms, to: git_write.Upstream | None
 ) -> Iterator[Phase]:
-    """Push what is committed, and bring it into the database and the cluster."""
-    if to is not None:
-        yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
-    for account in _accounts(leaf, names):
-        yield from rollout.roll_out(account, terms)
+    """Push what is committed, and bring it into the database and the cluster.
+
+    Raises SopsmithError: half done, whatever stops it, as git says what the rest does not know.
+    """
+    command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
+    try:
+        if to is not None:
+            yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
+        for account in _accounts(leaf, names):
+            yield from rollout.roll_out(account, terms)
+    except SopsmithError as error:
+        raise SopsmithError(_half_done(error.findings, command)) from None
+
+
+def _half_done(found: Sequence[Finding], command: str) -> Iterator[Finding]:
+    """What stops it; and where that does not say so itself, that git has changed and how it goes
+    on: by `rotate`, also where it was rolled back."""
+    for each in found:
+        hint = f"the database was not touched; {each.hint}; then {command}"
+        yield each._replace(hint=hint) if each.code == "not-pushed" else each
+    if exit_code(found) != _HALF_DONE:
+        message = "git has changed, and the rest has not followed"
+        yield Finding("db-waiting", message, hint=f"mend that, then this goes on: {command}")
 
 
 def _pushed(leaf: Leaf, to: git_write.Upstream) -> str:

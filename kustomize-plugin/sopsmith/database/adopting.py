@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
@@ -20,21 +20,31 @@ from sopsmith.postgres.observation import Observed
 VERB = "adopt"
 
 
-class Adoption(NamedTuple):
-    """What is meant, and what is to be done about it."""
+class Meant(NamedTuple):
+    """Whose things move, and where."""
 
     account: Account
     role: str  # the one that the application has so far
+    databases: tuple[str, ...]
+    left: tuple[str, ...]  # databases in which its things stay its own
+
+
+class Adoption(NamedTuple):
+    """What is meant, and what is to be done about it."""
+
+    meant: Meant
     steps: tuple[Step, ...]
+    refusals: tuple[Finding, ...]  # why it is shown and not done
     cautions: tuple[str, ...]
     remains: str
 
 
-def foreseen(account: Account, role: str, databases: Sequence[str], way_in: WayIn) -> Adoption:
+def foreseen(meant: Meant, way_in: WayIn) -> Adoption:
     """What adopting would do; nothing is changed.
 
     Raises SopsmithError: db-adopt, db-privilege, and what `plan.check_server` and a way in raise.
     """
+    account, role, databases, left = meant
     held = []
     seen: Observed | None = None
     for database in databases:
@@ -45,8 +55,9 @@ def foreseen(account: Account, role: str, databases: Sequence[str], way_in: WayI
     if seen is None:
         raise SopsmithError(Finding("db-roles", "no URL names a database", field=account.value))
     steps = adoption.steps(account, role, seen, held)
+    refusals = cautions.unnamed(account, role, held, left) if steps else ()
     told = cautions.cautions(account, role, seen, held)
-    return Adoption(account, role, steps, told, cautions.remains(account, role, seen))
+    return Adoption(meant, steps, refusals, told, cautions.remains(account, role, seen))
 
 
 def _looked(account: Account, role: str, channel: Channel) -> Observed:
@@ -67,19 +78,20 @@ def _held(account: Account, role: str, channel: Channel) -> Holdings:
         raise SqlError(None) from None
 
 
-def adopt(shown: Adoption, databases: Sequence[str], way_in: WayIn, way: Way) -> Adoption:
-    """Do what was shown; where it is not that any more, nothing.
+def adopt(shown: Adoption, way_in: WayIn, way: Way) -> None:
+    """Do what was shown and not refused; where it is not that any more, nothing.
 
     Each database is changed whole or not at all, and the old role goes on in either state.
-    Raises SopsmithError: db-locked where somebody else is at it, and what `foreseen` raises.
+    Raises SopsmithError: db-locked where somebody else is at it, adopt-halfway, and what `foreseen`
+    raises.
     """
-    account = shown.account
+    account, _, databases, _ = shown.meant
     with way_in(databases[0]) as first:
         with applying.spoken(account):
             way.at("before lock")
             first.ask(statements.lock(account.marked))
-        now = foreseen(account, shown.role, databases, way_in)
-        if [each.sql for each in now.steps] != [each.sql for each in shown.steps]:
+        now = foreseen(shown.meant, way_in)
+        if (now.steps, now.refusals) != (shown.steps, shown.refusals):
             message = "what the role has is not what was shown"
             hint = f"run it again: sopsmith postgres {VERB} -e {account.environment}"
             raise SopsmithError(Finding("db-locked", message, field=account.value, hint=hint))
@@ -89,9 +101,7 @@ def adopt(shown: Adoption, databases: Sequence[str], way_in: WayIn, way: Way) ->
                 try:
                     _carry_out(account, step, channel, way)
                 except SopsmithError as error:
-                    done = ", ".join(each.database for each in now.steps[:number])
-                    raise SopsmithError(_after(error, done)) from None
-    return now
+                    raise SopsmithError((*error.findings, *_halfway(now, number))) from None
 
 
 def _carry_out(account: Account, step: Step, channel: Channel, way: Way) -> None:
@@ -99,7 +109,12 @@ def _carry_out(account: Account, step: Step, channel: Channel, way: Way) -> None
         channel.transact(statements.settings(account.marked), step.sql, way.at)
 
 
-def _after(error: SopsmithError, done: str) -> list[Finding]:
-    """What failed, and what was done before it."""
-    words = f", after {done} was adopted, where the role goes on too" if done else ""
-    return [each._replace(message=each.message + words) for each in error.findings]
+def _halfway(shown: Adoption, number: int) -> Iterator[Finding]:
+    """That the steps before this one are done, if there are any."""
+    account, role, _, _ = shown.meant
+    done, left = (", ".join(each.database for each in those)
+                  for those in (shown.steps[:number], shown.steps[number:]))  # fmt: skip
+    if done:
+        message = f"adopted in {done} and not yet in {left}; {role} goes on in either"
+        hint = "the same command again does the rest"
+        yield Finding("adopt-halfway", message, field=account.value, hint=hint)

@@ -52,7 +52,7 @@ class Applied(NamedTuple):
     logins: Mapping[str, Attempt]  # by the URLs' names
 
 
-def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
+def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Applied:
     """Make the server accept the account's password; `unused` as in `plan.apply`.
 
     Raises SopsmithError: db-unreachable, db-login, db-unverified, db-unknown, db-locked, db-failed,
@@ -62,7 +62,7 @@ def apply(account: Account, way: Way, *, unused: bool = False) -> Applied:
         seen = looked(account, server, way)
         accepts = _accepts(account, seen, way)
         made = plan.apply(account, seen, accepts=accepts, verifier=way.verifier, unused=unused)
-        carry_out(account, made, server, way)
+        carry_out(account, made, server, way, seen)
         logins = confirmed(account, way)
         bad = failed(account, logins)
         if bad and not accepts:
@@ -179,11 +179,19 @@ def _accepts(account: Account, seen: Observed, way: Way) -> bool:
     return attempt.proven
 
 
-def carry_out(account: Account, made: Plan, channel: Channel, way: Way) -> None:
-    """Run a plan in one transaction; raises SopsmithError (db-unknown, db-locked, db-failed, …)."""
+def carry_out(
+    account: Account, made: Plan, channel: Channel, way: Way, seen: Observed | None = None
+) -> None:
+    """Run a plan in one transaction, while what was applied last is what was `seen`.
+
+    Raises SopsmithError: db-unknown, db-locked, db-failed, ….
+    """
     if made:
+        before = statements.settings(account.marked)
+        if seen is not None:
+            before += f"; {statements.unchanged(account.marked, seen.comment(account.marked))}"
         with spoken(account):
-            channel.transact(statements.settings(account.marked), plan.sql(made), way.at)
+            channel.transact(before, plan.sql(made), way.at)
 
 
 def confirmed(account: Account, way: Way, tries: int = TRIES) -> dict[str, Attempt]:

@@ -9,9 +9,7 @@ from sopsmith.database import applying, retiring
 from sopsmith.database.applying import Applied, Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import recovery, statements
-from sopsmith.postgres.account import Account
-from sopsmith.postgres.plan import Change
+from sopsmith.postgres import plan, recovery
 from sopsmith.postgres.recovery import Decision, Standing
 
 
@@ -30,15 +28,16 @@ def recover(
     """Do what `recovery.decide` says.
 
     Raises SopsmithError: db-in-use where only a rotation helps, db-waiting where the cluster has
-    to come after, and what `applying.apply` and `retiring.retire` raise.
+    to come after, and what `applying.apply`, `plan.reinstate` and `retiring.retire` raise.
     """
     account = standing.account
     decision = recovery.decide(standing)
     done = None
     if decision.action in ("apply", "replace"):
-        done = applying.apply(account, way, unused=decision.action == "replace")
+        unused = standing.seen if decision.action == "replace" else None
+        done = applying.apply(account, way, unused=unused)
     elif decision.action == "reinstate":
-        done = _reinstated(account, way)
+        done = _reinstated(standing, way)
     elif decision.action == "retire":
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
     elif decision.action == "rotate":
@@ -50,14 +49,16 @@ def recover(
     return Recovered(standing, decision, done)
 
 
-def _reinstated(account: Account, way: Way) -> Applied:
+def _reinstated(standing: Standing, way: Way) -> Applied:
     """The other role gets back the previous password, which pods hold."""
-    other, before = account.other, account.before
-    if other is None or before is None:
-        raise SopsmithError(Finding("db-failed", "there is no previous password to give back"))
+    account, earlier = standing.account, standing.account.as_of_before()
+    assert earlier is not None  # noqa: S101 - else it was not decided
     with applying.channel(account, way) as channel:
-        applying.looked(account, channel, way)
-        words = f"{other} gets back the password of version {before.version}"
-        opened = statements.open_role(other, way.verifier(before.text, other))
-        applying.carry_out(account, (Change(words, (opened,)),), channel, way)
-    return Applied(account, (words,), {})
+        seen = applying.looked(account, channel, way)
+        made = plan.reinstate(earlier, seen, standing.seen, way.verifier)
+        applying.carry_out(account, made, channel, way, seen)
+    logins = applying.confirmed(earlier, way)
+    bad = applying.failed(earlier, logins)
+    if bad:
+        raise SopsmithError(bad)
+    return Applied(account, plan.words(made), logins)

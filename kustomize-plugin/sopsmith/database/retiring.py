@@ -33,7 +33,7 @@ def retire(
         with applying.channel(account, way) as channel:
             seen = applying.looked(account, channel, way)
             made = plan.retire(account, seen, _asked(account, consumers))
-            applying.carry_out(account, made, channel, way)
+            applying.carry_out(account, made, channel, way, seen)
     return Applied(account, plan.words(made), logins)
 
 

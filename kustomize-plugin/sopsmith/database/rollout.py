@@ -95,12 +95,13 @@ def _followed(account: Account, terms: Terms) -> str:
 
 def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Finding:
     more = f", and {len(lag) - 1} more" if len(lag) > 1 else ""
-    retire = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    where = f"{account.value} -e {account.environment}"
     who, follow = "the cluster lags", "sync it (argocd app sync, flux reconcile)"
     if not in_cluster:
         who, follow = "not everybody follows", "restart what uses the database, with the new URL"
-        retire += " --no-cluster"
-    hint = f"{follow}; then the same command goes on; {retire} ends it where you know better"
+    hint = f"{follow}, then this goes on: sopsmith postgres rotate {where} --now"
+    if account.other is not None:
+        hint += f"; where you know better, sopsmith postgres retire {where} --no-cluster ends it"
     return Finding("db-waiting", f"{who}: {lag[0]}{more}", field=account.title, hint=hint)
 
 

@@ -25,7 +25,7 @@ def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) 
     with applying.channel(account, way) as channel, applying.spoken(account):
         seen = applying.look(account, channel)
     holds = {role: _held(account, role, seen, way) for role in account.roles}
-    secrets = None if live is None else tuple(_secrets(account, holds, live, way))
+    secrets = None if live is None else tuple(_secrets(account, seen, holds, live, way))
     who = {} if live is None else {role: consumers.of(live, role) for role in account.roles}
     found = {role: _version(account, role, seen, way, probes) for role in account.roles
              if holds[role] == "another"}  # fmt: skip
@@ -70,15 +70,20 @@ def _candidates(account: Account, role: str) -> Iterator[tuple[Holds, Sensitive]
 
 
 def _secrets(
-    account: Account, holds: dict[str, Holds], live: Live, way: Way
+    account: Account, seen: Observed, holds: dict[str, Holds], live: Live, way: Way
 ) -> Iterator[LiveSecret]:
+    """Old Secrets stay where nobody prunes, so a login is tried only where nothing else tells."""
     for role in account.roles:
         tried: dict[str, bool] = {}
         known = {each.text() or "": name for name, each in _candidates(account, role)}
+        there, has = seen.roles.get(role), holds[role]
         for secret, password in consumers.passwords(live, role):
             held = known.get(password, "another")
-            if password not in tried:
-                is_known = held in ("now", "before") and holds[role] != "unknown"
+            if has != "unknown" and (has != "another" or held != "another"):
+                tried[password] = has == held
+            elif there is not None and there.verifier is not None:
+                tried[password] = bool(scram.is_of(there.verifier, password, role))
+            elif password not in tried:
                 to = applying.at_primary(account)[0].of(role, Sensitive(password))
-                tried[password] = holds[role] == held if is_known else way.login(to).proven
+                tried[password] = way.login(to).proven
             yield LiveSecret(secret, role, held, tried[password])

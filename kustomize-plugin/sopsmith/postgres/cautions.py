@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from sopsmith.findings import Finding
 from sopsmith.postgres import statements
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.holdings import Holdings
@@ -17,7 +18,9 @@ def cautions(
 ) -> tuple[str, ...]:
     """All of them, in words."""
     is_superuser = seen.roles[old].is_superuser
-    found = [*_of_server(account, old, seen, held[0]), *_elsewhere(old, held)]
+    found = [*_of_server(account, old, seen, held[0])]
+    found += (f"{words}, which the application loses: --database {database} moves these too"
+              for database, words in _elsewhere(old, held))  # fmt: skip
     for each in held:
         found += _of_database(account.owner or "", old, each)
         found += _of_superuser(account.owner or "", old, each) if is_superuser else ()
@@ -43,12 +46,23 @@ def _of_server(account: Account, old: str, seen: Observed, held: Holdings) -> It
                "overlap there are twice as many (max_connections)")  # fmt: skip
 
 
-def _elsewhere(old: str, held: Sequence[Holdings]) -> Iterator[str]:
+def unnamed(
+    account: Account, old: str, held: Sequence[Holdings], left: Sequence[str]
+) -> tuple[Finding, ...]:
+    """Why nothing may move yet: what the application would lose in databases that nobody named."""
+    return tuple(
+        Finding("db-adopt", f"{words}, which nobody named", field=account.value,
+                hint=f"--database {database} moves these too, --leave {database} gives them up")
+        for database, words in _elsewhere(old, held) if database not in left
+    )  # fmt: skip
+
+
+def _elsewhere(old: str, held: Sequence[Holdings]) -> Iterator[tuple[str, str]]:
+    """The databases that were not looked at, and what the role has there."""
     looked_at = {each.database for each in held}
     for database, count in sorted(held[0].elsewhere.items()):
         if database not in looked_at:
-            yield (f"{old} has {count} objects or rights in {database}, which its new sessions "
-                   f"lose: --database {database} moves these too")  # fmt: skip
+            yield database, f"{old} has {count} objects or rights in {database}"
 
 
 def _of_database(owner: str, old: str, held: Holdings) -> Iterator[str]:

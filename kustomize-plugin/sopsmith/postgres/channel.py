@@ -10,12 +10,12 @@ At = Callable[[str], None]
 
 
 class Channel(Protocol):
-    """A server that runs SQL."""
+    """A server that runs SQL, with nothing but PostgreSQL's own names in its path."""
 
     def ask(self, sql: str) -> str | None:
         """Run statements; the first field that the last one gives, as text. Raises SqlError."""
 
-    def transact(self, before: str, statements: Sequence[str], at: At) -> None:
+    def transact(self, before: str, made: Sequence[str], at: At) -> None:
         """Run these in one transaction, after `before` in the same; raises SqlError."""
 
 

@@ -55,10 +55,14 @@ class Observed(NamedTuple):
     others: tuple[str, ...]  # names of roles by which other owners are known
     settings: Mapping[str, str]  # likewise
 
+    def comment(self, role: str) -> str | None:
+        """The role's comment."""
+        seen = self.roles.get(role)
+        return seen.comment if seen else None
+
     def mark(self, role: str) -> Mark | None:
         """What was applied last, as the role's comment says."""
-        seen = self.roles.get(role)
-        return read_mark(seen.comment) if seen and seen.comment else None
+        return read_mark(self.comment(role) or "")
 
 
 def nothing() -> Observed:
@@ -136,6 +140,9 @@ def read_mark(comment: str) -> Mark | None:
     if not comment.startswith(PREFIX):
         return None
     try:
-        return Mark(**json.loads(comment.removeprefix(PREFIX)))
-    except (ValueError, TypeError):
+        mark = Mark(**json.loads(comment.removeprefix(PREFIX)))
+    except (ValueError, TypeError, RecursionError):
         return None
+    texts, numbers = mark[:4], mark[4:]
+    is_ours = all(isinstance(each, str) for each in texts)
+    return mark if is_ours and all(each is None or type(each) is int for each in numbers) else None

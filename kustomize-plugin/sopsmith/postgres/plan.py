@@ -43,12 +43,13 @@ def words(plan: Plan) -> tuple[str, ...]:
 
 
 def apply(
-    account: Account, seen: Observed, *, accepts: bool, verifier: Verifier, unused: bool = False
-) -> Plan:
+    account: Account, seen: Observed, *, accepts: bool, verifier: Verifier,
+    unused: Observed | None = None,
+) -> Plan:  # fmt: skip
     """The changes that let the application log in with what git says; none where it can.
 
-    `accepts`: the active role has this password already. `unused`: it is known of an open role that
-    nobody can log in to it, so that changing it harms nobody.
+    `accepts`: the active role has this password already. `unused`: the server when it was found out
+    that nobody holds the password of an open role: while it is like that, changing it harms nobody.
     Raises SopsmithError: db-standby, foreign-owner, db-retired, db-in-use, db-other-app,
     db-privilege, db-adopt.
     """
@@ -85,7 +86,7 @@ def check_server(account: Account, seen: Observed) -> None:
 
 def is_retired(account: Account, mark: Mark | None) -> bool:
     """Whether what git says is older than what may come back."""
-    return mark is not None and _is_earlier(account.now.version, mark.lowest)
+    return mark is not None and is_earlier(account.now.version, mark.lowest)
 
 
 def _identity(account: Account) -> tuple[str, str, str]:
@@ -102,7 +103,7 @@ def _marking(account: Account, seen: Observed, lowest: int | None = None) -> Pla
 
 
 def _alternating(
-    account: Account, seen: Observed, *, accepts: bool, verifier: Verifier, unused: bool
+    account: Account, seen: Observed, *, accepts: bool, verifier: Verifier, unused: Observed | None
 ) -> Plan:
     owner = account.owner or ""
     plan = [*owned(owner, seen)]
@@ -110,7 +111,7 @@ def _alternating(
         plan += joined(role, account, seen)
     if not accepts:
         active = seen.roles.get(account.active)
-        if active is not None and active.can_log_in and not unused:
+        if active is not None and active.can_log_in and not _is_as_it_was(account, seen, unused):
             raise SopsmithError(_in_use(account, active, seen.mark(owner)))
         hashed = verifier(account.now.text, account.active)
         words = f"{account.active} gets the password of {account.title}"
@@ -118,6 +119,15 @@ def _alternating(
     changes = (*plan, *_marking(account, seen))
     _check_rights(account, seen, changes)
     return changes
+
+
+def _is_as_it_was(account: Account, seen: Observed, then: Observed | None) -> bool:
+    """Whether the active role, and what was applied last, is what it was at that time."""
+    if then is None:
+        return False
+    return (seen.roles.get(account.active), seen.mark(account.marked)) == (
+        then.roles.get(account.active), then.mark(account.marked)
+    )  # fmt: skip
 
 
 def owned(owner: str, seen: Observed) -> Plan:
@@ -205,7 +215,24 @@ def _check_rights(account: Account, seen: Observed, plan: Plan) -> None:
         raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
 
 
-# --- undoing, retiring ----------------------------------------------------------------------------
+# --- reinstating, undoing, retiring ---------------------------------------------------------------
+
+
+def reinstate(earlier: Account, seen: Observed, then: Observed, verifier: Verifier) -> Plan:
+    """Give the role of before its password back, which pods hold; `earlier` is the account as it
+    was then, and `then` the server when that was found out.
+
+    Raises SopsmithError: db-in-use where the role is open and not as it was, db-privilege, and what
+    `check_server` raises.
+    """
+    check_server(earlier, seen)
+    role, there = earlier.active, seen.roles.get(earlier.active)
+    if there is not None and there.can_log_in and not _is_as_it_was(earlier, seen, then):
+        raise SopsmithError(_in_use(earlier, there, seen.mark(earlier.marked)))
+    opened = statements.open_role(role, verifier(earlier.now.text, role))
+    plan = (Change(f"{role} gets back the password of {earlier.title}", (opened,)),)
+    _check_rights(earlier, seen, plan)
+    return plan
 
 
 def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
@@ -227,8 +254,7 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         back, words = statements.set_password(role, hashed), f"{role} has the previous password"
     else:
         return ()
-    marked = seen.roles.get(account.marked)
-    old = marked.comment if marked else None
+    old = seen.comment(account.marked)
     is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
     marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
     return (Change(words, (back, *marks)),)
@@ -245,12 +271,13 @@ def served(account: Account, mark: Mark | None) -> Account:
         return account
     if earlier.now.version == mark.version:
         return earlier
-    if not _is_earlier(mark.version, account.now.version):
+    if not is_earlier(mark.version, account.now.version):
         return account
     return earlier._replace(now=earlier.now._replace(version=mark.version), urls={})
 
 
-def _is_earlier(version: int | None, than: int | None) -> bool:
+def is_earlier(version: int | None, than: int | None) -> bool:
+    """Whether both are known and one is the older."""
     return version is not None and than is not None and version < than
 
 

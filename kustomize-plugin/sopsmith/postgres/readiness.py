@@ -16,7 +16,7 @@ from sopsmith.postgres.recovery import Standing
 def is_ready(standing: Standing) -> bool:
     """Whether a password may be rotated; else its last rotation has to be finished first.
 
-    Raises SopsmithError: db-in-use where a rotation would end in a role that somebody uses, and
+    Raises SopsmithError: db-in-use where git is rotations ahead of a role that somebody uses, and
     what `plan.check_server` raises.
     """
     account = standing.account
@@ -25,14 +25,15 @@ def is_ready(standing: Standing) -> bool:
     plan.check_server(account, standing.seen)
     decision = recovery.decide(standing)
     if decision.action == "rotate":
-        hint = f"sopsmith postgres retire -e {account.environment} closes what nobody uses"
+        hint = recovery.freeing(standing)
         raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
     return decision.action == "none"
 
 
 def check_rollback(standing: Standing) -> None:
     """Raise SopsmithError where the previous password can't come back: db-retired where it was
-    retired or is nobody's, usage where none is known, and what `plan.check_server` raises.
+    retired or is nobody's, usage where none is known or git has gone back already (of a stored one
+    nothing tells that), and what `plan.check_server` raises.
     """
     account = standing.account
     earlier = account.as_of_before()
@@ -41,6 +42,9 @@ def check_rollback(standing: Standing) -> None:
     if account.before is None:
         message = "has no previous password to go back to"
         raise SopsmithError(Finding("usage", message, field=account.value, hint=forward))
+    if plan.is_earlier(account.now.version, account.before.version):
+        message = f"was rolled back already, from version {account.before.version}"
+        raise SopsmithError(Finding("usage", message, field=account.title, hint=f"{forward} --now"))
     if earlier is None or account.other is None:
         return  # in place it is set again
     former = earlier.active

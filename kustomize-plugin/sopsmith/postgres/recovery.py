@@ -90,7 +90,7 @@ def _accepted(standing: Standing) -> Decision:
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
-        if account.before is not None and _holding(standing, other, "before"):
+        if _is_reinstatable(standing) and _holding(standing, other, "before"):
             return Decision("reinstate", f"pods hold {other}, which the database does not let in")
         return Decision("wait", f"a Secret names {other}, which is closed: sync it")
     if standing.holds[other] == "nothing":
@@ -108,6 +108,12 @@ def _agreed(standing: Standing) -> Decision:
         "none",
         "git, the database and the cluster agree" if is_asked else "git and the database agree",
     )
+
+
+def _is_reinstatable(standing: Standing) -> bool:
+    """Whether the password of before may come back: what was retired never does."""
+    earlier = standing.account.as_of_before()
+    return earlier is not None and not plan.is_retired(earlier, standing.mark)
 
 
 def _not_accepted(standing: Standing) -> Decision:

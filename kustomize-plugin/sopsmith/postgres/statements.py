@@ -8,11 +8,15 @@ LOCK_TIMEOUT = 10  # seconds to wait for another operator
 STATEMENT_TIMEOUT = 20  # seconds
 IDLE, INTERVAL, COUNT = 10, 5, 3  # seconds until a server asks who is silent, and how often
 
+# Who owns a database says by ALTER DATABASE … SET which functions a superuser's session finds
+# first, unless the session itself says it. LOCAL, as a pooler gives the session on to others.
+ALONE = "SET LOCAL search_path TO pg_catalog"
+
 # PostgreSQL 16 asks for more and gives less: without INHERIT and SET a rotator changes passwords
 # and can't become the role.
 _ADMIN = (
-    "DO $do$ BEGIN EXECUTE CASE WHEN current_setting('server_version_num')::int >= 160000"
-    " THEN {new} ELSE {old} END; END $do$"
+    "BEGIN EXECUTE CASE WHEN current_setting('server_version_num')::int >= 160000"
+    " THEN {new} ELSE {old} END; END"
 )
 
 
@@ -27,12 +31,32 @@ def literal(text: str) -> str:
     return f" E'{quoted.replace(chr(92), chr(92) * 2)}'" if "\\" in quoted else f"'{quoted}'"
 
 
+def _do(body: str) -> str:
+    """A block of PL/pgSQL; as a text, since a name in it could end a dollar quote."""
+    return f"DO {literal(body)}"
+
+
 def settings(key: str) -> str:
     """What begins a transaction: no other operator is at it, and nothing waits for long."""
     return (
-        f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s';"
+        f"{ALONE}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s';"
         f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s';"
         f" SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock({_lock(key)})"
+    )
+
+
+def unchanged(role: str, comment: str | None) -> str:
+    """Fail, as one of two transactions that conflict, where the comment is not this one any more.
+
+    The lock keeps out nobody who is in another database, and psql does not hold it while we think.
+    """
+    there = (
+        f"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = {literal(role)}"
+    )
+    expected = "NULL" if comment is None else literal(comment)
+    return _do(
+        f"BEGIN IF ({there}) IS DISTINCT FROM {expected} THEN RAISE serialization_failure;"
+        " END IF; END"
     )
 
 
@@ -101,8 +125,10 @@ def create_rotator(role: str, verifier: str) -> tuple[str, ...]:
     """The role that changes passwords, and no other right."""
     quoted = name(role)
     return (
-        f"DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(role)})"
-        f" THEN CREATE ROLE {quoted} NOINHERIT; END IF; END $do$",
+        _do(
+            f"BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(role)})"
+            f" THEN CREATE ROLE {quoted} NOINHERIT; END IF; END"
+        ),
         f"ALTER ROLE {quoted} LOGIN CREATEROLE PASSWORD {literal(verifier)} VALID UNTIL 'infinity'",
     )
 
@@ -110,16 +136,15 @@ def create_rotator(role: str, verifier: str) -> tuple[str, ...]:
 def administer(role: str, rotator: str) -> str:
     """Let the rotator change this role, and not become it."""
     grant = f"GRANT {name(role)} TO {name(rotator)} WITH ADMIN "
-    return _ADMIN.format(
-        new=literal(f"{grant}TRUE, INHERIT FALSE, SET FALSE"), old=literal(f"{grant}OPTION")
-    )
+    new, old = literal(f"{grant}TRUE, INHERIT FALSE, SET FALSE"), literal(f"{grant}OPTION")
+    return _do(_ADMIN.format(new=new, old=old))
 
 
 def own_database(database: str, owner: str) -> str:
     """Give the owner the database, where so far a superuser has it: as after a first start."""
     change = f"ALTER DATABASE {name(database)} OWNER TO {name(owner)}"
-    return (
-        "DO $do$ BEGIN IF EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
+    return _do(
+        "BEGIN IF EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
         f" WHERE d.datname = {literal(database)} AND r.rolsuper) THEN"
-        f" EXECUTE {literal(change)}; END IF; END $do$"
+        f" EXECUTE {literal(change)}; END IF; END"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -69,7 +70,12 @@ class Upstream(NamedTuple):
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.remote}/{self.ref.removeprefix('refs/heads/')}"
+        return f"{self.name}/{self.ref.removeprefix('refs/heads/')}"
+
+    @property
+    def name(self) -> str:
+        """The remote's, for people; a URL in its place may hold a password."""
+        return self.remote if re.fullmatch(r"[\w./-]+", self.remote) else "the remote"
 
 
 def upstream(here: Repository) -> Upstream:
@@ -105,8 +111,8 @@ def push(here: Repository, to: Upstream) -> str:
     process.run(process.Call((git.program(here), "-C", here.root, *words), b"", env),
                 git.LONG_TIMEOUT)  # fmt: skip
     if _there(here, to, wanted=head) != head:
-        message = f"{to.title} did not take the commit; the database was not touched"
-        hint = "git push shows why; after git pull --rebase the same command goes on with it"
+        message = f"{to.title} did not take the commit"
+        hint = "git push shows why; git pull --rebase where somebody else pushed"
         raise SopsmithError(Finding("not-pushed", message, hint=hint))
     return head
 
@@ -119,8 +125,8 @@ def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | N
     result = process.run(call, git.TIMEOUT)
     if isinstance(result, process.Failed) or result.status:
         code = "program-failed" if wanted is None else "not-pushed"
-        message = f"{to.remote} can't be asked what it has"
-        raise SopsmithError(Finding(code, message, hint=f"git ls-remote {to.remote} shows why"))
+        message = f"{to.name} can't be asked what it has"
+        raise SopsmithError(Finding(code, message, hint="git fetch shows why"))
     return result.stdout.decode("ascii", "replace").partition("\t")[0].strip() or None
 
 

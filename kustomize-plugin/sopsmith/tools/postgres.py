@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.postgres import statements
 from sopsmith.postgres.channel import At, SqlError
 from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.postgres.verdict import Attempt, Refusal, attempt
@@ -44,16 +45,17 @@ class Session(NamedTuple):
 
     def ask(self, sql: str) -> str | None:
         """Run statements; the first field that the last one gives, as text. Raises SqlError."""
-        result = _result(self.conn, sql, time.monotonic() + self.seconds)
+        alone = f"{statements.ALONE}; {sql}"  # in one message, and so in one transaction
+        result = _result(self.conn, alone, time.monotonic() + self.seconds)
         value = result.get_value(0, 0) if result.ntuples else None
         return None if value is None else bytes(value).decode()
 
-    def transact(self, before: str, statements: Sequence[str], at: At) -> None:
+    def transact(self, before: str, made: Sequence[str], at: At) -> None:
         """Run these in one transaction, after `before` in the same; raises SqlError.
 
         Where no answer to the COMMIT comes, nobody knows whether it was carried out.
         """
-        steps = (("begin", f"BEGIN; {before}"), ("alter", ";\n".join(statements)),
+        steps = (("begin", f"BEGIN; {before}"), ("alter", ";\n".join(made)),
                  ("commit", "COMMIT"))  # fmt: skip
         for name, sql in steps:
             at(f"before {name}")

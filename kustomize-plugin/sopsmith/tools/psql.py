@@ -20,6 +20,7 @@ from sopsmith.tools import process
 
 TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
 _FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
+_ALONE = statements.ALONE.replace(" LOCAL", "")  # psql sends each statement on its own
 _STATE = re.compile(rb"ERROR:\s+([0-9A-Z]{5})\b")
 
 
@@ -42,7 +43,7 @@ class Psql(NamedTuple):
         at("after commit")
 
     def _run(self, sql: str) -> bytes:
-        text = _connect(self.database) + sql
+        text = f"{_connect(self.database)}{_ALONE};\n{sql}"
         result = process.run(process.Call(self.argv, text.encode(), self.env), TIMEOUT)
         if isinstance(result, process.Failed):
             raise SqlError(None)

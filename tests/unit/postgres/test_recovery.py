@@ -25,9 +25,9 @@ def account(
     )  # fmt: skip
 
 
-def served(role: str, slot: str, version: int) -> Observed:
+def served(role: str, slot: str, version: int, lowest: int | None = None) -> Observed:
     """A server whose mark at this role says so."""
-    mark = Mark(*IDENTITY, slot, version, None).text
+    mark = Mark(*IDENTITY, slot, version, lowest).text
     return nothing()._replace(roles={role: Seen(False, False, True, (), None, mark, ())})
 
 
@@ -56,6 +56,15 @@ def test_a_closed_role_that_pods_refer_to_is_no_agreement() -> None:
     assert recovery.decide(here).action == "none"
     pods = {"shop_a": ("pod one (shop-1)",)}
     assert recovery.decide(here._replace(consumers=pods)).action == "wait"
+
+
+def test_what_pods_hold_comes_back_unless_it_was_retired() -> None:
+    held = (LiveSecret("shop-1", "shop_a", "before", logs_in=False),)
+    holds = {"shop_a": "nothing", "shop_b": "now"}
+    here = standing(account(2, "b"), served("owner", "b", 2), holds=holds, secrets=held)
+    assert recovery.decide(here).action == "reinstate"
+    retired = here._replace(seen=served("owner", "b", 2, lowest=2))
+    assert recovery.decide(retired).action == "wait"
 
 
 def test_a_role_in_the_way_is_retired_where_nobody_needs_it() -> None:
