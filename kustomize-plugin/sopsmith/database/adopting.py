@@ -76,8 +76,7 @@ def adopt(shown: Adoption, databases: Sequence[str], way_in: WayIn, way: Way) ->
     account = shown.account
     with way_in(databases[0]) as first:
         with applying.spoken(account):
-            way.at("before lock")
-            first.ask(statements.lock(account.marked))
+            applying.lock(account, first, way)
         now = foreseen(account, shown.role, databases, way_in)
         if [each.sql for each in now.steps] != [each.sql for each in shown.steps]:
             message = "what the role has is not what was shown"

@@ -15,7 +15,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import plan, statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.holdings import ALONE, Default, Holdings, Right, Setting
+from sopsmith.postgres.holdings import Default, Holdings, Right, Setting
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.plan import Change, Plan
 from sopsmith.postgres.statements import literal, name
@@ -45,8 +45,7 @@ class Step(NamedTuple):
     @property
     def sql(self) -> tuple[str, ...]:
         """The statements, and what they begin with."""
-        begin = (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'", ALONE.replace("SET", "SET LOCAL"))
-        return (*begin, *plan.sql(self.changes))
+        return (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'", *plan.sql(self.changes))
 
 
 def check(account: Account, old: str, seen: Observed) -> None:

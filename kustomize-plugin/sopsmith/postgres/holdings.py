@@ -1,7 +1,6 @@
 """What a role has in one database, and what goes by its name: question and answer. Pure.
 
-The question is a superuser's, asked where the application could have made functions: nothing but
-PostgreSQL's own is in its path.
+Names come with their schemas, as nothing but PostgreSQL's own is in a channel's path.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sopsmith.postgres.statements import literal
-
-ALONE = "SET search_path TO pg_catalog"
 
 
 class Thing(NamedTuple):
@@ -111,11 +108,10 @@ _RECORDS = {"owned": Thing, "kept": Thing, "mentions": Thing, "rights": Right,
 
 # REASSIGN OWNED moves what pg_shdepend has. It never takes what the first superuser owns, nor
 # should it: so of a superuser only what was made after initdb and is no extension's.
-_QUESTION = f"""\
-{ALONE};
-WITH old AS (SELECT * FROM pg_roles WHERE rolname = {{old}}),
+_QUESTION = """\
+WITH old AS (SELECT * FROM pg_roles WHERE rolname = {old}),
 here AS (SELECT * FROM pg_database WHERE datname = current_database()),
-parties AS (SELECT oid, rolname FROM pg_roles WHERE rolname IN ({{old}}, {{owner}})),
+parties AS (SELECT oid, rolname FROM pg_roles WHERE rolname IN ({old}, {owner})),
 made(classid, objid, owner, is_kept) AS (
   SELECT 'pg_class'::regclass, c.oid, relowner, false FROM pg_class c
     WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND NOT EXISTS (SELECT FROM pg_depend d
@@ -183,7 +179,7 @@ defaults AS (SELECT r.rolname AS role, n.nspname AS schema, d.defaclobjtype AS k
   FROM pg_default_acl d JOIN pg_roles r ON r.oid = d.defaclrole
     LEFT JOIN pg_namespace n ON n.oid = d.defaclnamespace, aclexplode(d.defaclacl) e
     LEFT JOIN pg_roles g ON g.oid = e.grantee
-  WHERE {{old}} IN (r.rolname, g.rolname) OR {{owner}} IN (r.rolname, g.rolname)),
+  WHERE {old} IN (r.rolname, g.rolname) OR {owner} IN (r.rolname, g.rolname)),
 texts(classid, objid, part, text) AS (
   SELECT 'pg_policy'::regclass, oid, 0, concat(pg_get_expr(polqual, polrelid), ' ',
     pg_get_expr(polwithcheck, polrelid)) FROM pg_policy
@@ -200,7 +196,7 @@ mentions AS (SELECT i.type AS kind, i.identity
 settings AS (SELECT r.rolname AS role, s.setdatabase <> 0 AS is_here,
     split_part(c, '=', 1) AS name, substr(c, strpos(c, '=') + 1) AS value
   FROM here, pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(setconfig) c
-  WHERE s.setdatabase IN (0, here.oid) AND (s.setrole = 0 OR r.rolname IN ({{logins}})))
+  WHERE s.setdatabase IN (0, here.oid) AND (s.setrole = 0 OR r.rolname IN ({logins})))
 SELECT json_build_object(
   'database', here.datname,
   'inherits', old.rolinherit,
@@ -217,8 +213,8 @@ SELECT json_build_object(
       CASE WHEN rolreplication THEN 'REPLICATION' END], NULL))
     FROM pg_roles r WHERE r.oid IN (SELECT oid FROM parties)),
   'joined', (SELECT coalesce(json_agg(DISTINCT r.rolname), '[]') FROM pg_auth_members m
-    JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = old.oid AND r.rolname <> {{owner}}
-      AND NOT EXISTS (SELECT FROM parties p WHERE p.rolname = {{owner}}
+    JOIN pg_roles r ON r.oid = m.roleid WHERE m.member = old.oid AND r.rolname <> {owner}
+      AND NOT EXISTS (SELECT FROM parties p WHERE p.rolname = {owner}
         AND (pg_has_role(p.oid, r.oid, 'MEMBER') OR pg_has_role(r.oid, p.oid, 'MEMBER')))),
   'members', (SELECT coalesce(json_agg(DISTINCT r.rolname), '[]') FROM pg_auth_members m
     JOIN pg_roles r ON r.oid = m.member WHERE m.roleid = old.oid
@@ -236,11 +232,11 @@ SELECT json_build_object(
   'mentions', (SELECT coalesce(json_agg(m), '[]') FROM mentions m),
   'mappings', (SELECT coalesce(json_agg(srvname), '[]') FROM pg_user_mappings
     WHERE umuser = old.oid),
-  'elsewhere', (SELECT coalesce(json_object_agg(datname, n), '{{{{}}}}') FROM (SELECT b.datname,
+  'elsewhere', (SELECT coalesce(json_object_agg(datname, n), '{{}}') FROM (SELECT b.datname,
       count(*) AS n FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid
     WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = old.oid
     GROUP BY b.datname) other),
   'rules', (SELECT coalesce(json_agg(DISTINCT line_number), '[]') FROM pg_hba_file_rules
-    WHERE {{old}} = ANY (user_name) AND NOT user_name @> ARRAY[{{logins}}])
+    WHERE {old} = ANY (user_name) AND NOT user_name @> ARRAY[{logins}])
 )::jsonb FROM old, here;
 """

@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 LOCK_TIMEOUT = 10  # seconds to wait for another operator
 STATEMENT_TIMEOUT = 20  # seconds
+# Nobody who changes passwords runs what the owner of a database made or set for who logs in.
+PATH = "search_path TO pg_catalog, pg_temp"
 IDLE, INTERVAL, COUNT = 10, 5, 3  # seconds until a server asks who is silent, and how often
 
 # PostgreSQL 16 asks for more and gives less: without INHERIT and SET a rotator changes passwords
 # and can't become the role.
 _ADMIN = (
-    "DO $do$ BEGIN EXECUTE CASE WHEN current_setting('server_version_num')::int >= 160000"
-    " THEN {new} ELSE {old} END; END $do$"
+    "BEGIN EXECUTE CASE WHEN current_setting('server_version_num')::int >= 160000"
+    " THEN {new} ELSE {old} END; END"
 )
 
 
@@ -25,6 +27,11 @@ def literal(text: str) -> str:
     """A text; the same whatever `standard_conforming_strings` is."""
     quoted = text.replace("'", "''")
     return f" E'{quoted.replace(chr(92), chr(92) * 2)}'" if "\\" in quoted else f"'{quoted}'"
+
+
+def _do(block: str) -> str:
+    """A block of code: as a literal, because a name may hold any dollar quote."""
+    return f"DO {literal(block)}"
 
 
 def settings(key: str) -> str:
@@ -101,8 +108,10 @@ def create_rotator(role: str, verifier: str) -> tuple[str, ...]:
     """The role that changes passwords, and no other right."""
     quoted = name(role)
     return (
-        f"DO $do$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(role)})"
-        f" THEN CREATE ROLE {quoted} NOINHERIT; END IF; END $do$",
+        _do(
+            f"BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(role)})"
+            f" THEN CREATE ROLE {quoted} NOINHERIT; END IF; END"
+        ),
         f"ALTER ROLE {quoted} LOGIN CREATEROLE PASSWORD {literal(verifier)} VALID UNTIL 'infinity'",
     )
 
@@ -110,16 +119,15 @@ def create_rotator(role: str, verifier: str) -> tuple[str, ...]:
 def administer(role: str, rotator: str) -> str:
     """Let the rotator change this role, and not become it."""
     grant = f"GRANT {name(role)} TO {name(rotator)} WITH ADMIN "
-    return _ADMIN.format(
-        new=literal(f"{grant}TRUE, INHERIT FALSE, SET FALSE"), old=literal(f"{grant}OPTION")
-    )
+    new, old = literal(f"{grant}TRUE, INHERIT FALSE, SET FALSE"), literal(f"{grant}OPTION")
+    return _do(_ADMIN.format(new=new, old=old))
 
 
 def own_database(database: str, owner: str) -> str:
     """Give the owner the database, where so far a superuser has it: as after a first start."""
     change = f"ALTER DATABASE {name(database)} OWNER TO {name(owner)}"
-    return (
-        "DO $do$ BEGIN IF EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
+    return _do(
+        "BEGIN IF EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
         f" WHERE d.datname = {literal(database)} AND r.rolsuper) THEN"
-        f" EXECUTE {literal(change)}; END IF; END $do$"
+        f" EXECUTE {literal(change)}; END IF; END"
     )
