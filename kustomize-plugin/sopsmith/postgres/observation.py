@@ -127,8 +127,13 @@ def read(answer: str, verifiers: str | None = None) -> Observed:
 
 
 def _seen(tree: Mapping[str, Any], verifier: str | None) -> Seen:
-    lists = {field: tuple(tree[field]) for field in ("member_of", "sessions")}
+    lists = {"member_of": tuple(tree["member_of"]), "sessions": tuple(map(_said, tree["sessions"]))}
     return Seen(**{**tree, **lists, "verifier": verifier})
+
+
+def _said(application: str) -> str:
+    """Who a session says it is; applications that say their URL say a password."""
+    return "(a URL)" if "://" in application or "password=" in application else application
 
 
 def read_mark(comment: str) -> Mark | None:
@@ -136,6 +141,8 @@ def read_mark(comment: str) -> Mark | None:
     if not comment.startswith(PREFIX):
         return None
     try:
-        return Mark(**json.loads(comment.removeprefix(PREFIX)))
-    except (ValueError, TypeError):
+        mark = Mark(**json.loads(comment.removeprefix(PREFIX)))
+    except (ValueError, TypeError, RecursionError):
         return None
+    is_ours = all(isinstance(each, str) for each in mark[:4])
+    return mark if is_ours and all(type(each) in (int, type(None)) for each in mark[4:]) else None
