@@ -160,9 +160,15 @@ def _finished(
     leaf: Leaf, names: Sequence[str], terms: Terms, to: git_write.Upstream | None
 ) -> Iterator[Phase]:
     """Push what is committed, and bring it into the database and the cluster."""
+    meant = git.commit_of(leaf.git, "HEAD")
     if to is not None:
         yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
-    for account in _accounts(leaf, names):
+    found = _accounts(leaf, names)
+    _check_committed(leaf)
+    if git.commit_of(leaf.git, "HEAD") != meant:
+        message = "somebody else committed meanwhile; the database was not touched"
+        raise SopsmithError(Finding("write-conflict", message, hint="run the command again"))
+    for account in found:
         yield from rollout.roll_out(account, terms)
 
 
