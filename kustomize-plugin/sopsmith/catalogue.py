@@ -250,6 +250,13 @@ CATALOGUE: dict[str, Entry] = {
         "Name the primary in the rotator's URL.",
         "a rotator's URL with the host of a replica",
     ),
+    "db-pooler": Entry(
+        3, "a pooler stands before the server",
+        "What a session sets or locks there stays with the connection, which others get next.",
+        "Let the rotator's URL name the server itself; a role that changes its own password needs "
+        "a rotator then.",
+        "a password in place, with PgBouncer's host in its only URL",
+    ),
     "db-privilege": Entry(
         3, "the login may not change the role",
         "The rotator is missing, or has no right to change these roles; or the role is missing.",

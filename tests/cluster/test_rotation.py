@@ -136,3 +136,21 @@ def test_a_rollback_waits_for_the_pods_too(
     run = rotate(one, "--output", "json", verb="rollback")  # the cluster never had the new one
     assert phases(run) == ["push", "apply", "wait", "retire"]
     assert one.value("DATABASE_URL") == before and one.logs_in()
+
+
+def test_what_others_keep_in_secrets_stops_nothing(
+    make: Make, rotate: Rotate, api: Api, namespace: str
+) -> None:
+    one = make()
+    roles = one.value("ROLES")
+    texts = (b"\xff" * 9, b"postgresql://[", b"postgresql://a:b@h:1,i:2/d", b"{" * 100_000,
+             b"redis://%00", b"postgresql://%ff:%00@h/d", b"x" * 900_000, b"",
+             roles.replace('"version":1', '"version":1e999').encode())  # fmt: skip
+    data = {str(number): text for number, text in enumerate(texts)}
+    api.apply(secret("hostile", data, namespace))
+    api.apply({**secret("empty", {}, namespace), "data": None})
+    timer = threading.Timer(4, partial(sync, one, api, namespace))
+    timer.start()
+    run = rotate(one, "--wait", "60s", "--output", "json")
+    timer.join()
+    assert phases(run) == ["push", "apply", "wait", "retire"]

@@ -11,7 +11,7 @@ from sopsmith.database.accounts import Source
 from sopsmith.database.adopting import Adoption, Meant
 from sopsmith.database.applying import repeatable
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, one_line
 from sopsmith.postgres.account import Account
 from sopsmith.rotations import assent
 from sopsmith.voice import Session
@@ -39,7 +39,7 @@ def adopt(
     is_text = output == "text"
     if is_text or (session.is_terminal and not yes):
         (session.write if is_text else session.say)(_plan(shown, session.colour and is_text))
-    session.say("".join(f"sopsmith: warning: {words}\n" for words in _told(shown)))
+    session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in _told(shown)))
     if shown.refusals and not dry_run:
         raise SopsmithError(shown.refusals)
     is_done = not shown.steps

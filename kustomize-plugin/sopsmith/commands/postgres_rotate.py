@@ -19,7 +19,7 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
 from sopsmith.rotations import assent, reversal, rotating, turnover
-from sopsmith.tools import git_write
+from sopsmith.tools import git, git_write
 from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
@@ -172,10 +172,16 @@ def _finished(
     Raises SopsmithError: half done, whatever stops it, as git says what the rest does not know.
     """
     command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
+    meant = git.commit_of(leaf.git, "HEAD")
     try:
         if to is not None:
             yield rollout.timed("push", lambda: _pushed(leaf, to), terms)
-        for account in _accounts(leaf, names):
+        found = _accounts(leaf, names)
+        _check_committed(leaf)
+        if git.commit_of(leaf.git, "HEAD") != meant:
+            message = "somebody else committed meanwhile; the database was not touched"
+            raise SopsmithError(Finding("write-conflict", message, hint="run the command again"))
+        for account in found:
             yield from rollout.roll_out(account, terms)
     except SopsmithError as error:
         raise SopsmithError(_half_done(error.findings, command)) from None

@@ -13,7 +13,7 @@ from sopsmith.findings import Finding
 from sopsmith.model import Access, Recipe
 from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
-from sopsmith.postgres import account, versions
+from sopsmith.postgres import account, distinct, versions
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.recipes import roles
 from sopsmith.repository import Leaf
@@ -67,7 +67,15 @@ def checked(leaf: Leaf) -> Rendered:
 
 def of_rendered(rendered: Rendered) -> list[Account]:
     """The accounts of a rendered leaf; raises SopsmithError (db-roles)."""
-    return [_account(rendered, each) for each in roles.passwords(rendered.recipe)]
+    found = [_account(rendered, each) for each in roles.passwords(rendered.recipe)]
+    return _distinct(found, rendered.recipe.file)
+
+
+def _distinct(found: list[Account], file: str) -> list[Account]:
+    bad = [Finding("db-roles", words, file, each.value) for each, words in distinct.problems(found)]
+    if bad:
+        raise SopsmithError(bad)
+    return found
 
 
 def _account(rendered: Rendered, access: Access) -> Account:
@@ -95,7 +103,8 @@ def _others(rendered: Rendered, found: Account) -> tuple[Secret, ...]:
 def _from_file(path: str) -> list[Account]:
     name = os.path.join(path, FILE) if os.path.isdir(path) else path
     try:
-        return list(account.read(files.named(name)))
+        found = list(account.read(files.named(name)))
     except ValueError as error:
         hint = f"name what `derive: {{rolesOf: …}}` gave, or a folder that holds it as {FILE}"
         raise SopsmithError(Finding("db-roles", str(error), name, hint=hint)) from None
+    return _distinct(found, name)

@@ -88,8 +88,7 @@ def adopt(shown: Adoption, way_in: WayIn, way: Way) -> None:
     account, _, databases, _ = shown.meant
     with way_in(databases[0]) as first:
         with applying.spoken(account):
-            way.at("before lock")
-            first.ask(statements.lock(account.marked))
+            applying.lock(account, first, way)
         now = foreseen(shown.meant, way_in)
         if (now.steps, now.refusals) != (shown.steps, shown.refusals):
             message = "what the role has is not what was shown"

@@ -136,14 +136,23 @@ def _itself(account: Account, way: Way) -> tuple[Endpoint, str]:
 def looked(account: Account, channel: Channel, way: Way) -> Observed:
     """Take the lock, which the session holds, and look at the roles.
 
-    Raises SopsmithError: db-locked, db-failed, db-unreachable.
+    Raises SopsmithError: db-locked, db-failed, db-pooler, db-unreachable.
     """
     way.at("after connect")
     with spoken(account):
-        way.at("before lock")
-        channel.ask(statements.lock(account.marked))
-        way.at("after lock")
+        lock(account, channel, way)
         return look(account, channel)
+
+
+def lock(account: Account, channel: Channel, way: Way) -> None:
+    """Keep other operators out; raises SqlError, and SopsmithError (db-pooler)."""
+    way.at("before lock")
+    if channel.is_pooled():
+        message = "a pooler stands before the server, where a lock would stay with others"
+        hint = "let role.rotator name a URL of the server itself"
+        raise SopsmithError(Finding("db-pooler", message, field=account.value, hint=hint))
+    channel.ask(statements.lock(account.marked))
+    way.at("after lock")
 
 
 def look(account: Account, channel: Channel) -> Observed:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sopsmith.database import applying, retiring
 from sopsmith.database.applying import Way
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, one_line
 from sopsmith.postgres import readiness
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
@@ -89,7 +89,7 @@ def _followed(account: Account, terms: Terms) -> str:
             raise SopsmithError(_waiting(account, lag, live is not None))
         if lag[0] != said:
             said = lag[0]
-            terms.say(f"sopsmith: waiting: {said}\n")
+            terms.say(f"sopsmith: waiting: {one_line(said)}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
 
 

@@ -153,7 +153,7 @@ def read(data: bytes) -> tuple[Account, ...]:
         if (tree["apiVersion"], tree["kind"]) != (API_VERSION, KIND):
             raise ValueError
         return tuple(_account(each) for each in tree["roles"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise ValueError("is not what rolesOf derives") from None
 
 
@@ -166,14 +166,21 @@ def _account(tree: Mapping[str, Any]) -> Account:
         environment=_text(tree["environment"]),
         value=_text(tree["value"]),
         strategy="alternating" if tree["strategy"] == "alternating" else "in-place",
-        roles=tuple(map(_text, tree["roles"])),
+        roles=tuple(map(_text, _some(tree["roles"]))),
         slot=_text(tree["slot"]),
         owner=None if tree["owner"] is None else _text(tree["owner"]),
         now=_secret(tree["now"]),
         before=None if before is None else _secret(before),
-        urls={name: _login(each) for name, each in tree["urls"].items()},
+        urls={name: _login(each) for name, each in _some(tree["urls"].items())},
         rotator=None if rotator is None else _login(rotator),
     )
+
+
+def _some(found: Iterable[Any]) -> list[Any]:
+    """As a list, which has to hold something."""
+    if not (some := list(found)):
+        raise ValueError
+    return some
 
 
 def _secret(tree: Mapping[str, Any]) -> Secret:
@@ -189,12 +196,20 @@ def _login(tree: Mapping[str, Any]) -> Endpoint:
         database=_text(tree["database"]),
         user=_text(tree["user"]),
         password=None if password is None else Sensitive(_text(password)),
-        options={_text(name): _text(each) for name, each in tree["options"].items()},
+        options={_taken(name): _text(each) for name, each in tree["options"].items()},
         scheme=_text(tree["scheme"]),
     )
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
+def _taken(option: str) -> str:
+    """An option that a URL may have, and no other of libpq's."""
+    if option not in endpoint.TAKEN:
         raise ValueError
+    return option
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise ValueError
+    value.encode()  # half a surrogate pair is no text
     return value

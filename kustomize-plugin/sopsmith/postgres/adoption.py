@@ -45,8 +45,7 @@ class Step(NamedTuple):
     @property
     def sql(self) -> tuple[str, ...]:
         """The statements, and what they begin with."""
-        begin = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
-        return (begin, *plan.sql(self.changes))
+        return (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'", *plan.sql(self.changes))
 
 
 def check(account: Account, old: str, seen: Observed) -> None:

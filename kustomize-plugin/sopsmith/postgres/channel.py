@@ -10,7 +10,10 @@ At = Callable[[str], None]
 
 
 class Channel(Protocol):
-    """A server that runs SQL, with nothing but PostgreSQL's own names in its path."""
+    """A server that runs SQL, with nothing but PostgreSQL's own in the path."""
+
+    def is_pooled(self) -> bool:
+        """Whether it is a pooler's, so that others get the session next. Raises SqlError."""
 
     def ask(self, sql: str) -> str | None:
         """Run statements; the first field that the last one gives, as text. Raises SqlError."""

@@ -5,7 +5,6 @@ what starts the next ones. Pure, on objects as the API server sends them.
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
@@ -106,7 +105,7 @@ def _texts(secret: Object) -> Iterator[str]:
     for encoded in (secret.get("data") or {}).values():
         try:
             yield base64.b64decode(encoded or "").decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             continue  # no text names a role
 
 

@@ -61,15 +61,15 @@ def parse(url: str) -> Endpoint:
     if scheme not in _PORTS:
         raise ValueError("is no postgresql:// or redis:// URL")
     said = dict(parse_qsl(parts.query, keep_blank_values=True))
-    user = unquote(parts.username or said.get("user", ""))
+    user = unquote(parts.username or "") or said.get("user", "")
     host = unquote(_host(parts.netloc)) or said.get("host", "")
     if not host or not (user or scheme in _REDIS):
         raise ValueError("names no user" if host else "names no host")
-    secret = parts.password if parts.password is not None else said.get("password")
-    if secret is not None and "\0" in (secret := unquote(secret)):
+    secret = said.get("password") if parts.password is None else unquote(parts.password)
+    if secret is not None and "\0" in secret:
         raise ValueError("has a password that a database would cut off")
     default = "0" if scheme in _REDIS else user
-    return Endpoint(
+    found = Endpoint(
         host=host,
         port=str(port or said.get("port") or _PORTS[scheme]),
         database=unquote(parts.path[1:]) or said.get("dbname", "") or default,
@@ -78,6 +78,9 @@ def parse(url: str) -> Endpoint:
         options={name: text for name, text in said.items() if name in TAKEN},
         scheme=scheme,
     )
+    if any("\0" in each for each in (host, user, found.database, *found.options.values())):
+        raise ValueError("has a part that a database would cut off")
+    return found
 
 
 def _host(netloc: str) -> str:

@@ -1,4 +1,7 @@
-"""What a role has in one database, and what goes by its name: question and answer. Pure."""
+"""What a role has in one database, and what goes by its name: question and answer. Pure.
+
+Names come with their schemas, as nothing but PostgreSQL's own is in a channel's path.
+"""
 
 from __future__ import annotations
 

@@ -131,8 +131,13 @@ def read(answer: str, verifiers: str | None = None) -> Observed:
 
 
 def _seen(tree: Mapping[str, Any], verifier: str | None) -> Seen:
-    lists = {field: tuple(tree[field]) for field in ("member_of", "sessions")}
+    lists = {"member_of": tuple(tree["member_of"]), "sessions": tuple(map(_said, tree["sessions"]))}
     return Seen(**{**tree, **lists, "verifier": verifier})
+
+
+def _said(application: str) -> str:
+    """Who a session says it is; applications that say their URL say a password."""
+    return "(a URL)" if "://" in application or "password=" in application else application
 
 
 def read_mark(comment: str) -> Mark | None:

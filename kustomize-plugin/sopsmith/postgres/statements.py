@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 LOCK_TIMEOUT = 10  # seconds to wait for another operator
 STATEMENT_TIMEOUT = 20  # seconds
+# Nobody who changes passwords runs what the owner of a database made or set for who logs in.
+PATH = "search_path TO pg_catalog, pg_temp"
 IDLE, INTERVAL, COUNT = 10, 5, 3  # seconds until a server asks who is silent, and how often
-
-# Who owns a database says by ALTER DATABASE … SET which functions a superuser's session finds
-# first, unless the session itself says it. LOCAL, as a pooler gives the session on to others.
-ALONE = "SET LOCAL search_path TO pg_catalog"
 
 # PostgreSQL 16 asks for more and gives less: without INHERIT and SET a rotator changes passwords
 # and can't become the role.
@@ -31,15 +29,15 @@ def literal(text: str) -> str:
     return f" E'{quoted.replace(chr(92), chr(92) * 2)}'" if "\\" in quoted else f"'{quoted}'"
 
 
-def _do(body: str) -> str:
-    """A block of PL/pgSQL; as a text, since a name in it could end a dollar quote."""
-    return f"DO {literal(body)}"
+def _do(block: str) -> str:
+    """A block of code: as a literal, because a name may hold any dollar quote."""
+    return f"DO {literal(block)}"
 
 
 def settings(key: str) -> str:
     """What begins a transaction: no other operator is at it, and nothing waits for long."""
     return (
-        f"{ALONE}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s';"
+        f"SET LOCAL {PATH}; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s';"
         f" SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT}s';"
         f" SET LOCAL synchronous_commit = on; SELECT pg_advisory_xact_lock({_lock(key)})"
     )

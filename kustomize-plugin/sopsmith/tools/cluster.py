@@ -70,8 +70,8 @@ def listed(kind: Kind, namespace: str) -> list[dict[str, Any]]:
     }
     try:
         response = calls[kind](namespace, _preload_content=False, _request_timeout=TIMEOUT)
-        items: list[dict[str, Any]] = json.loads(response.data)["items"]
-        return items
+        items: list[dict[str, Any]] | None = json.loads(response.data)["items"]
+        return items or []
     except Exception as error:  # urllib3's and its own; a message may quote headers or a body
         status = getattr(error, "status", None)
         found = _refused(status, f"{kind} in {namespace}")

@@ -84,10 +84,11 @@ def upstream(here: Repository) -> Upstream:
     Raises SopsmithError: usage where it has no upstream, behind where that has commits which the
     branch lacks, program-failed where it can't be asked.
     """
-    branch = git.call(here, "symbolic-ref", "--quiet", "--short", "HEAD").stdout.decode().strip()
+    head = git.call(here, "symbolic-ref", "--quiet", "HEAD").stdout.rstrip(b"\n")
+    branch = os.fsdecode(head).removeprefix("refs/heads/")
     remote = git.setting(here, f"branch.{branch}.remote") if branch else None
     ref = git.setting(here, f"branch.{branch}.merge") if branch else None
-    if remote is None or ref is None:
+    if remote is None or remote == "." or ref is None:  # the dot: another branch of this clone
         message = "the branch has no upstream to push to"
         hint = f"git push --set-upstream origin {branch or 'BRANCH'}; or --no-push"
         raise SopsmithError(Finding("usage", message, hint=hint))
@@ -127,7 +128,8 @@ def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | N
         code = "program-failed" if wanted is None else "not-pushed"
         message = f"{to.name} can't be asked what it has"
         raise SopsmithError(Finding(code, message, hint="git fetch shows why"))
-    return result.stdout.decode("ascii", "replace").partition("\t")[0].strip() or None
+    lines = os.fsdecode(result.stdout).splitlines()  # other refs may end with this one's name
+    return next((line.split("\t")[0] for line in lines if line.endswith(f"\t{to.ref}")), None)
 
 
 @contextlib.contextmanager

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import statements
 from sopsmith.postgres.channel import At, SqlError
 from sopsmith.postgres.endpoint import Endpoint
+from sopsmith.postgres.statements import PATH
 from sopsmith.postgres.verdict import Attempt, Refusal, attempt
 
 if TYPE_CHECKING:
@@ -43,12 +43,16 @@ class Session(NamedTuple):
     conn: PGconn
     seconds: float = QUERY  # for one statement
 
+    def is_pooled(self) -> bool:
+        """Whether a pooler answers: it tells every client a number of its own. Raises SqlError."""
+        return self.ask("SELECT pg_backend_pid()") != str(self.conn.backend_pid)
+
     def ask(self, sql: str) -> str | None:
         """Run statements; the first field that the last one gives, as text. Raises SqlError."""
-        alone = f"{statements.ALONE}; {sql}"  # in one message, and so in one transaction
+        alone = f"SET LOCAL {PATH}; {sql}"  # one message is one transaction
         result = _result(self.conn, alone, time.monotonic() + self.seconds)
         value = result.get_value(0, 0) if result.ntuples else None
-        return None if value is None else bytes(value).decode()
+        return None if value is None else bytes(value).decode("utf-8", "replace")
 
     def transact(self, before: str, made: Sequence[str], at: At) -> None:
         """Run these in one transaction, after `before` in the same; raises SqlError.

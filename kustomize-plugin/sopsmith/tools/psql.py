@@ -20,7 +20,6 @@ from sopsmith.tools import process
 
 TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
 _FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
-_ALONE = statements.ALONE.replace(" LOCAL", "")  # psql sends each statement on its own
 _STATE = re.compile(rb"ERROR:\s+([0-9A-Z]{5})\b")
 
 
@@ -31,9 +30,13 @@ class Psql(NamedTuple):
     env: Mapping[str, str]
     database: str | None = None  # another than the command's own
 
+    def is_pooled(self) -> bool:
+        """No: it is at the server's own socket."""
+        return False
+
     def ask(self, sql: str) -> str | None:
         """Run statements; the first field that the last one gives. Raises SqlError."""
-        lines = self._run(sql).decode("utf-8", "replace").splitlines()
+        lines = self._run(sql).decode("utf-8", "replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), None)
 
     def transact(self, before: str, made: Sequence[str], at: At) -> None:
@@ -43,7 +46,7 @@ class Psql(NamedTuple):
         at("after commit")
 
     def _run(self, sql: str) -> bytes:
-        text = f"{_connect(self.database)}{_ALONE};\n{sql}"
+        text = f"{_connect(self.database)}SET {statements.PATH};\n{sql}"
         result = process.run(process.Call(self.argv, text.encode(), self.env), TIMEOUT)
         if isinstance(result, process.Failed):
             raise SqlError(None)

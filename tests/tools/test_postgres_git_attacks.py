@@ -1,0 +1,97 @@
+"""What an enemy of `sopsmith postgres rotate --now` does in git, and two who rotate at once."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.database import Shop, published, remote, shop
+from tests.past import git
+from tests.repository import Repo, Run
+from tests.servers import Server, heard
+
+Make = Callable[..., Shop]
+
+
+@pytest.fixture
+def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
+    """Makes the application with its roles, committed and pushed."""
+    made: list[Shop] = []
+
+    def one(strategy: str = "in-place") -> Shop:
+        made.append(shop(repo, postgres18, strategy))
+        published(made[-1])
+        return made[-1]
+
+    yield one
+    for each in made:
+        assert heard(each.server, repo.canaries) == []
+
+
+def rotate(one: Shop) -> Run:
+    return one.postgres("rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster")
+
+
+def hook(one: Shop, name: str, script: str) -> None:
+    """A hook of the clone."""
+    file = one.repo.write(f".git/hooks/{name}", f"#!/bin/sh\n{script}\n")
+    file.chmod(0o755)
+
+
+def remote_has(one: Shop) -> bool:
+    """Whether the remote has the commit of the clone."""
+    words = ["git", "-C", remote(one), "cat-file", "-e", git(one.repo, "rev-parse", "HEAD").strip()]
+    return subprocess.run(words, check=False, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["tag", "branch"])
+def test_a_ref_of_another_kind_or_place_is_no_upstream(make: Make, kind: str) -> None:
+    one = make()
+    branch = git(one.repo, "symbolic-ref", "--short", "HEAD").strip()
+    if kind == "tag":
+        git(one.repo, "tag", branch)
+    else:
+        other = git(one.repo, "commit-tree", "-m", "other", "HEAD^{tree}").strip()
+        git(one.repo, "push", "-q", "origin", f"{other}:refs/heads/a/refs/heads/{branch}")
+    run = rotate(one)
+    assert run.code == 0, run.err
+    assert remote_has(one) and one.logs_in()
+
+
+def test_a_branch_of_this_clone_is_no_remote(make: Make) -> None:
+    one = make()
+    git(one.repo, "checkout", "-q", "--track", "-b", "feature")
+    run = rotate(one)
+    assert run.code == 2 and "no upstream" in run.err
+    assert one.logs_in() and "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
+@pytest.mark.parametrize("then", ["", "&& git commit -qam more"])
+def test_what_changes_during_the_push_stays_out_of_the_database(make: Make, then: str) -> None:
+    one = make()
+    edit = 'sed -i \'s/"version": 2/"version": 3/\' overlay/recipe.yaml'
+    hook(one, "pre-push", f"{edit} {then}")
+    run = rotate(one)
+    assert run.code in (2, 3) and run.codes <= {"usage", "write-conflict"}
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 3 and one.logs_in() is None
+
+
+@pytest.mark.parametrize("name", ["pre-commit", "pre-push", "post-commit"])
+def test_what_a_hook_says_stays_with_it(make: Make, name: str) -> None:
+    one = make()
+    (one.repo.path.parent / "secret").write_text(one.repo.canary())
+    hook(one, name, "cat - ../secret; cat ../secret >&2; exit 1")
+    run = rotate(one)
+    assert run.code == {"pre-commit": 3, "pre-push": 6, "post-commit": 0}[name], run.err
+
+
+def test_of_two_who_rotate_at_once_both_end_with_what_git_says(make: Make) -> None:
+    one = make()
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(lambda _: rotate(one), range(2)))
+    assert any(run.code == 0 for run in runs), [run.err for run in runs]
+    assert rotate(one).code == 0
+    assert remote_has(one) and one.logs_in()
