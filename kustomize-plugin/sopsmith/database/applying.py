@@ -22,7 +22,14 @@ from sopsmith.postgres.verdict import Attempt
 
 TRIES = 4  # of a login that has to be good: a pooler or a replica may need a moment
 PAUSE = 0.5  # seconds between them
-PASSING = ("db-locked", "db-login", "db-unknown", "db-unreachable", "db-unverified")  # may go by
+PASSING = (
+    "db-locked",
+    "db-login",
+    "db-pooler",
+    "db-unknown",
+    "db-unreachable",
+    "db-unverified",
+)  # may go by
 
 
 WayIn = Callable[[str | None], AbstractContextManager[Channel]]
