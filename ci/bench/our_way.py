@@ -25,7 +25,7 @@ from sopsmith.database import accounts, applying, retiring, ways
 from sopsmith.errors import SopsmithError
 from sopsmith.model import Sensitive
 from sopsmith.pipeline import render
-from sopsmith.postgres import plan
+from sopsmith.postgres import first_time
 from sopsmith.postgres.account import Account
 from tests.database import access
 from tests.programs import wait_until
@@ -110,7 +110,7 @@ def _start(life: Our, slips: frozenset[str]) -> None:
         found = [_of_another_seed(each, life.rng) for each in found]
     elif "volume" in slips:
         _rotate(life)
-    script = plan.first_start(found)
+    script = first_time.first_start(found)
     with closing(life.server.owner(life.database)) as connection:
         connection.execute(script.encode())
 

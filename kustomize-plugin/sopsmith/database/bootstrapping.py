@@ -8,7 +8,7 @@ from sopsmith.database import applying
 from sopsmith.database.applying import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import plan
+from sopsmith.postgres import first_time, plan
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import Channel
 from sopsmith.postgres.observation import Observed
@@ -21,7 +21,7 @@ def planned(account: Account, channel: Channel, way: Way) -> Plan:
     """What has to be done, under the lock; raises SopsmithError (db-privilege, …)."""
     seen = applying.looked(account, channel, way)
     check_superuser(seen, "bootstrap")
-    return plan.bootstrap(account, seen, way.verifier)
+    return first_time.bootstrap(account, seen, way.verifier)
 
 
 def check_superuser(seen: Observed, verb: str) -> None:

@@ -104,7 +104,7 @@ def _for_database(
     recipe: Recipe, derivation: DatabaseRoles, known: Values, previous: Values
 ) -> Sensitive | None:
     """What a database needs; None where a value of it is absent. Raises ValueError."""
-    from sopsmith.postgres import account, plan  # which few recipes need
+    from sopsmith.postgres import account, first_time  # which few recipes need
 
     try:
         accounts = [account.of(recipe, e, known, previous) for e in derivation.passwords]
@@ -112,7 +112,7 @@ def _for_database(
         return None
     if derivation.form == "roles":
         return Sensitive(account.document(accounts))
-    return Sensitive(plan.first_start(accounts))
+    return Sensitive(first_time.first_start(accounts))
 
 
 def _text(recipe: Recipe, value: Value, known: Values) -> str | None:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import owners, scram, statements
+from sopsmith.postgres import owners, statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.observation import Mark, Observed, Seen, nothing
+from sopsmith.postgres.observation import Mark, Observed, Seen
 
 Verifier = Callable[[str, str], str]
 """Makes the verifier of a password for a role: (password, role) → text."""
@@ -93,7 +93,7 @@ def _identity(account: Account) -> tuple[str, str, str]:
     return account.app, account.environment, account.value
 
 
-def _marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan:
+def marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan:
     """The comment that says what is applied now; nothing where it says so already."""
     old = seen.mark(account.marked)
     known = [each for each in (lowest, old.lowest if old else None) if each is not None]
@@ -116,7 +116,7 @@ def _alternating(
         hashed = verifier(account.now.text, account.active)
         words = f"{account.active} gets the password of {account.title}"
         plan.append(Change(words, (statements.open_role(account.active, hashed),)))
-    changes = (*plan, *_marking(account, seen))
+    changes = (*plan, *marking(account, seen))
     _check_rights(account, seen, changes)
     return changes
 
@@ -199,7 +199,7 @@ def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Veri
         words = f"{role} gets the password of {account.title}"
         change = statements.set_password if is_self else statements.open_role
         plan.append(Change(words, (change(role, hashed),)))
-    changes = (*plan, *(_marking(account, seen) if there and there.is_ours else ()))
+    changes = (*plan, *(marking(account, seen) if there and there.is_ours else ()))
     if not is_self:
         _check_rights(account, seen, changes)
     return changes
@@ -305,7 +305,7 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
     if consumers or there.sessions:
         raise SopsmithError(_still(account, other, there, consumers))
     close = Change(f"{other} is closed", (statements.close_role(other),))
-    return (close, *_marking(account, seen, lowest=account.now.version))
+    return (close, *marking(account, seen, lowest=account.now.version))
 
 
 def _still(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:
@@ -314,56 +314,3 @@ def _still(account: Account, other: str, there: Seen, consumers: Sequence[str]) 
     shown = ", ".join(who[:10]) + (", …" if len(who) > 10 else "")
     hint = "restart or end them, then run it again; --grace says how long none may be seen"
     return Finding("db-in-use", f"{other} is still used: {shown}", field=account.value, hint=hint)
-
-
-# --- the first time -------------------------------------------------------------------------------
-
-
-def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
-    """All that only a superuser can do: the rotator, the roles, its right to change them.
-
-    Idempotent; a role that has a password keeps it. Raises what `check_server` raises.
-    """
-    check_server(account, seen)
-    plan: list[Change] = []
-    rotator = account.rotator
-    if rotator is not None and rotator.password is not None:
-        hashed = verifier(rotator.password.text() or "", rotator.user)
-        made = statements.create_rotator(rotator.user, hashed)
-        plan.append(Change(f"{rotator.user} may change passwords", made))
-    if account.owner is not None:
-        plan += owned(account.owner, seen)
-        for role in account.roles:
-            plan += joined(role, account, seen)
-        databases = dict.fromkeys(each.database for each in account.urls.values())
-        given = tuple(statements.own_database(each, account.owner) for each in databases)
-        plan.append(Change(f"{account.owner} owns the database", given))
-    elif account.active not in seen.roles and not _is_rotator(account):
-        made = (statements.create_login(account.active),)
-        plan.append(Change(f"{account.active} is made", made))
-    plan += _opened(account, seen, verifier)
-    if rotator is not None:
-        mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
-        grants = tuple(statements.administer(name, rotator.user) for name in mine)
-        plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
-    return (*plan, *(() if account.active in seen.roles else _marking(account, seen)))
-
-
-def first_start(accounts: Sequence[Account]) -> str:
-    """The bootstrap of a server that has nothing yet, as one script; the same every time."""
-    plans = [bootstrap(each, nothing(), scram.steady_verifier) for each in accounts]
-    lines = dict.fromkeys(line for made in plans for line in sql(made))
-    return statements.script(lines)
-
-
-def _opened(account: Account, seen: Observed, verifier: Verifier) -> Plan:
-    """A role that is there keeps what it has: `apply` decides about that."""
-    if account.active in seen.roles or _is_rotator(account):
-        return ()
-    hashed = verifier(account.now.text, account.active)
-    words = f"{account.active} gets the password of {account.title}"
-    return (Change(words, (statements.open_role(account.active, hashed),)),)
-
-
-def _is_rotator(account: Account) -> bool:
-    return account.rotator is not None and account.active == account.rotator.user

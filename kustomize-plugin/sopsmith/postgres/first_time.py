@@ -1,0 +1,60 @@
+"""What only a superuser can do, once: the owner, the roles, the rotator that changes them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sopsmith.postgres import scram, statements
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.observation import Observed, nothing
+from sopsmith.postgres.plan import Change, Plan, Verifier, check_server, joined, marking, owned, sql
+
+
+def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
+    """All that only a superuser can do: the rotator, the roles, its right to change them.
+
+    Idempotent; a role that has a password keeps it. Raises what `check_server` raises.
+    """
+    check_server(account, seen)
+    plan: list[Change] = []
+    rotator = account.rotator
+    if rotator is not None and rotator.password is not None:
+        hashed = verifier(rotator.password.text() or "", rotator.user)
+        made = statements.create_rotator(rotator.user, hashed)
+        plan.append(Change(f"{rotator.user} may change passwords", made))
+    if account.owner is not None:
+        plan += owned(account.owner, seen)
+        for role in account.roles:
+            plan += joined(role, account, seen)
+        databases = dict.fromkeys(each.database for each in account.urls.values())
+        given = tuple(statements.own_database(each, account.owner) for each in databases)
+        plan.append(Change(f"{account.owner} owns the database", given))
+    elif account.active not in seen.roles and not _is_rotator(account):
+        made = (statements.create_login(account.active),)
+        plan.append(Change(f"{account.active} is made", made))
+    plan += _opened(account, seen, verifier)
+    if rotator is not None:
+        mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
+        grants = tuple(statements.administer(name, rotator.user) for name in mine)
+        plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
+    return (*plan, *(() if account.active in seen.roles else marking(account, seen)))
+
+
+def first_start(accounts: Sequence[Account]) -> str:
+    """The bootstrap of a server that has nothing yet, as one script; the same every time."""
+    plans = [bootstrap(each, nothing(), scram.steady_verifier) for each in accounts]
+    lines = dict.fromkeys(line for made in plans for line in sql(made))
+    return statements.script(lines)
+
+
+def _opened(account: Account, seen: Observed, verifier: Verifier) -> Plan:
+    """A role that is there keeps what it has: `apply` decides about that."""
+    if account.active in seen.roles or _is_rotator(account):
+        return ()
+    hashed = verifier(account.now.text, account.active)
+    words = f"{account.active} gets the password of {account.title}"
+    return (Change(words, (statements.open_role(account.active, hashed),)),)
+
+
+def _is_rotator(account: Account) -> bool:
+    return account.rotator is not None and account.active == account.rotator.user
