@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Timer
 
+import psycopg
 import pytest
 
 from tests.database import Shop, published, remote, shop
@@ -95,3 +98,15 @@ def test_of_two_who_rotate_at_once_both_end_with_what_git_says(make: Make) -> No
     assert any(run.code == 0 for run in runs), [run.err for run in runs]
     assert rotate(one).code == 0
     assert remote_has(one) and one.logs_in()
+
+
+def test_who_is_rolled_back_by_another_waits_no_longer(make: Make) -> None:
+    one = make("alternating")
+    back = ("rollback", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--yes")
+    with closing(psycopg.connect(one.value("DATABASE_URL"))):
+        timer = Timer(4, lambda: one.postgres(*back))
+        timer.start()
+        run = rotate(one)
+        timer.join()
+    assert (run.code, run.codes) == (3, {"db-locked"})
+    assert one.logs_in()
