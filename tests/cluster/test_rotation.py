@@ -154,3 +154,20 @@ def test_what_others_keep_in_secrets_stops_nothing(
     run = rotate(one, "--wait", "60s", "--output", "json")
     timer.join()
     assert phases(run) == ["push", "apply", "wait", "retire"]
+
+
+def test_in_place_who_is_overtaken_takes_nothing_back(
+    make: Make, rotate: Rotate, api: Api, namespace: str
+) -> None:
+    one = make("in-place")
+
+    def other() -> None:
+        one.rotate()
+        sync(one, api, namespace)
+        one.postgres("apply")
+
+    timer = threading.Timer(4, other)
+    timer.start()
+    run = rotate(one, "--wait", "30s")
+    timer.join()
+    assert run.code == 3 and run.codes == {"db-locked"} and one.logs_in()

@@ -156,3 +156,32 @@ def test_a_pooler_takes_no_lock(make: Make) -> None:
         file.write_text(file.read_text().replace(str(one.server.port), str(pooler.port)))
         run = one.postgres("apply", "POSTGRES_PASSWORD")
     assert (run.code, run.codes) == (3, {"db-pooler"})
+
+
+def test_a_comment_that_is_no_text_stops_nobody(make: Make) -> None:
+    """A database without an encoding takes any byte, and roles are every database's."""
+    one = make()
+    one.bootstrap()
+    raw = f"{one.name}_raw"
+    one.server.owner_run(f"CREATE DATABASE {raw} ENCODING 'SQL_ASCII' TEMPLATE template0")
+    one.server.owner_run(f"COMMENT ON ROLE {one.roles[1]} IS E'\\377'", raw)
+    assert one.postgres("apply").code == 0 and one.logs_in()
+
+
+NAMES = ("a\"b'c", "$do$;", "q\nr", "u\u2028v\x85", "\x1b[31m", "%s{x}:v", "\\connect a", "Ä" * 31)
+
+
+def test_adopt_takes_any_name_and_says_none_to_the_terminal(make: Make) -> None:
+    one = make()
+    one.server.role(one.roles[0], one.value("POSTGRES_PASSWORD"))
+    one.server.owner_run(f"ALTER DATABASE {one.name} OWNER TO {one.roles[0]}")
+    words = """CREATE SCHEMA {0} CREATE TABLE {0} ({0} int);
+        CREATE POLICY {0} ON {0}.{0} TO CURRENT_USER USING (current_user = '');
+        ALTER DEFAULT PRIVILEGES IN SCHEMA {0} GRANT SELECT ON TABLES TO PUBLIC"""
+    with psycopg.connect(one.value("DATABASE_URL"), autocommit=True) as app:
+        for each in NAMES:
+            app.execute(SQL(words).format(Identifier(each)))
+    run = one.postgres("adopt", "--via", one.via)
+    assert run.code == 0, run.err
+    assert (run.out + run.err).replace("\n", "").isprintable()
+    assert "as it is" in one.postgres("adopt", "--via", one.via).out

@@ -5,11 +5,15 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Timer
 
+import psycopg
 import pytest
 
 from tests.database import Shop, published, remote, shop
 from tests.past import git
+from tests.programs import wait_until
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
 
@@ -95,3 +99,34 @@ def test_of_two_who_rotate_at_once_both_end_with_what_git_says(make: Make) -> No
     assert any(run.code == 0 for run in runs), [run.err for run in runs]
     assert rotate(one).code == 0
     assert remote_has(one) and one.logs_in()
+
+
+def test_who_is_rolled_back_by_another_waits_no_longer(make: Make) -> None:
+    one = make("alternating")
+    back = ("rollback", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--yes")
+    with closing(psycopg.connect(one.value("DATABASE_URL"))):
+        timer = Timer(4, lambda: one.postgres(*back))
+        timer.start()
+        run = rotate(one)
+        timer.join()
+    assert (run.code, run.codes) == (3, {"db-locked"})
+    assert one.logs_in()
+
+
+@pytest.mark.parametrize("verb", ["rotate", "rollback"])
+def test_what_was_looked_at_is_what_changes(make: Make, verb: str) -> None:
+    """Another rotates while the database is asked: on top of that it would be one too many."""
+    one = make()
+    one.rotate()
+    git(one.repo, "commit", "-qam", "two")
+    assert one.postgres("apply").code == 0
+    words = (verb, "POSTGRES_PASSWORD", "--now", "--no-cluster", "--yes")
+    with closing(one.server.owner(one.name)) as held, ThreadPoolExecutor() as pool:
+        held.execute("BEGIN; LOCK TABLE pg_authid")  # nobody gets in
+        run = pool.submit(one.postgres, *words)
+        waiting = "select count(*) from pg_locks where not granted"
+        wait_until(lambda: held.execute(waiting).fetchone() != (0,), "the login")
+        one.repo.cli("rotate", "POSTGRES_PASSWORD", "--commit")
+        held.execute("COMMIT")
+    assert run.result().codes == {"write-conflict"}
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 3

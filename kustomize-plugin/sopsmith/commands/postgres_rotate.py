@@ -54,7 +54,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     if not manner.is_now:
         if unfinished:
             raise SopsmithError(map(_unfinished, unfinished))
-        done = _rotated(session, names, manner, commit=manner.is_committed)
+        done = _rotated(session, leaf, names, manner, commit=manner.is_committed)
         return _end(session, manner, done, [])
     to = git_write.upstream(leaf.git) if manner.is_pushed else None
     done = Done((), None, ())
@@ -65,7 +65,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     else:
         _check_logins(found, terms.way)
         terms.way.at("before promote")
-        done = _rotated(session, names, manner, commit=True)
+        done = _rotated(session, leaf, names, manner, commit=True)
         terms.way.at("after promote")
         is_done = bool(done.changed)
     phases = _told(session, manner, _finished(leaf, names, terms, to)) if is_done else []
@@ -153,10 +153,23 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
 # --- meanwhile ------------------------------------------------------------------------------------
 
 
-def _rotated(session: Session, names: Sequence[str], manner: Manner, *, commit: bool) -> Done:
+def _unchanged(leaf: Leaf, names: Sequence[str]) -> Leaf:
+    """The leaf, read under the lock: what the database was looked at for must be what changes.
+
+    Raises SopsmithError (write-conflict).
+    """
+    now = repository.reread(leaf)
+    was, has = ([each.recipe.values.get(name) for name in names] for each in (leaf, now))
+    check_agreed(was, has)
+    return now
+
+
+def _rotated(
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, *, commit: bool
+) -> Done:
     made = rotating.rotate(
         session, names, choice="named", where=manner.where, dry_run=manner.is_dry, yes=manner.yes,
-        commit=commit, is_text=manner.output == "text",
+        commit=commit, is_text=manner.output == "text", first=lambda: _unchanged(leaf, names),
     )  # fmt: skip
     _tell_change(session, manner, made.done)
     if manner.output == "text" and made.done.changed:

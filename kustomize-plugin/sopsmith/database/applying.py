@@ -67,12 +67,12 @@ def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Appl
     """
     with repeatable(account, "apply"), channel(account, way) as server:
         seen = looked(account, server, way)
-        accepts = _accepts(account, seen, way)
-        made = plan.apply(account, seen, accepts=accepts, verifier=way.verifier, unused=unused)
+        is_right = accepts(account, seen, way)
+        made = plan.apply(account, seen, accepts=is_right, verifier=way.verifier, unused=unused)
         carry_out(account, made, server, way, seen)
         logins = confirmed(account, way)
         bad = failed(account, logins)
-        if bad and not accepts:
+        if bad and not is_right:
             bad += _undone(account, seen, server, way)
         if bad:
             raise SopsmithError(bad)
@@ -174,7 +174,7 @@ def look(account: Account, channel: Channel) -> Observed:
         raise SqlError(None) from None
 
 
-def _accepts(account: Account, seen: Observed, way: Way) -> bool:
+def accepts(account: Account, seen: Observed, way: Way) -> bool:
     """Whether the active role has this password; by its verifier, or else by a login.
 
     Raises SopsmithError where a login tells nothing about it: then nothing may be changed.

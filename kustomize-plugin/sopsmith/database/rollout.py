@@ -51,7 +51,8 @@ def roll_out(account: Account, terms: Terms) -> Iterator[Phase]:
 
     A password in place that the cluster does not take in time is taken back, as nobody could log in
     newly until then; of two roles the former goes on working. Run again, it goes on.
-    Raises SopsmithError: db-waiting, and what `applying.apply` and `retiring.retire` raise.
+    Raises SopsmithError: db-waiting, db-locked where somebody overtakes it, and what
+    `applying.apply` and `retiring.retire` raise.
     """
     yield timed("apply", lambda: _applied(account, terms), terms)
     try:
@@ -74,7 +75,8 @@ def _retired(account: Account, terms: Terms) -> str:
 
 
 def _followed(account: Account, terms: Terms) -> str:
-    """Look until nobody lags; raises SopsmithError (db-waiting)."""
+    """Look until nobody lags; raises SopsmithError: db-waiting, and db-locked where the database
+    has another password by now."""
     start, said = terms.now(), ""
     until = start + terms.wait
     while True:
@@ -82,6 +84,8 @@ def _followed(account: Account, terms: Terms) -> str:
             seen = applying.look(account, channel)
         live = terms.live()
         lag = readiness.lagging(account, seen, live)
+        if lag and not applying.accepts(account, seen, terms.way):
+            raise SopsmithError(_overtaken(account))
         if not lag:
             window = "" if account.other else f"; in place, {terms.now() - start:.1f} s of refusals"
             return f"everybody who was seen uses {account.title}{window}"
@@ -91,6 +95,12 @@ def _followed(account: Account, terms: Terms) -> str:
             said = lag[0]
             terms.say(f"sopsmith: waiting: {one_line(said)}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
+
+
+def _overtaken(account: Account) -> Finding:
+    message = f"somebody else changed {account.active} meanwhile"
+    hint = f"sopsmith postgres status -e {account.environment} shows what it has now"
+    return Finding("db-locked", message, field=account.title, hint=hint)
 
 
 def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Finding:
@@ -106,10 +116,15 @@ def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Findin
 
 
 def _taken_back(account: Account, terms: Terms) -> Finding | None:
-    """The password of before in place again, where no Secret has the one of now."""
+    """The password of before in place again, where no Secret has the one of now, and the database
+    still has that."""
     earlier = account.as_of_before()
     is_stuck = account.strategy == "in-place" and not readiness.is_delivered(account, terms.live())
     if earlier is None or not is_stuck:
+        return None
+    with applying.channel(account, terms.way) as channel, applying.spoken(account):
+        seen = applying.look(account, channel)
+    if not applying.accepts(account, seen, terms.way):
         return None
     applying.apply(earlier, terms.way)
     message = f"no Secret got it in time, so {account.active} has the password of before again"

@@ -122,6 +122,9 @@ def _not_accepted(standing: Standing) -> Decision:
     held = standing.holds[active]
     if held == "nothing":
         return Decision("apply", f"{active} has no password yet, or is closed")
+    if held == "unknown":
+        words = f"the server does not tell whether {active} has the password; check says why"
+        return Decision("wait", words)
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
     if standing.secrets is None and standing.mark is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -30,12 +30,13 @@ class Rotated(NamedTuple):
 
 def rotate(
     session: Session, names: Sequence[str], *, choice: Choice, where: str | None, dry_run: bool,
-    yes: bool, commit: bool, is_text: bool,
+    yes: bool, commit: bool, is_text: bool, first: Callable[[], object] = lambda: None,
 ) -> Rotated:  # fmt: skip
     """Rotate these values, those that are due (of every leaf, without `where`), or all of a leaf.
 
     The plan is shown first, and people are asked. The new state is rendered before it is written:
     what a rotation would break it does not do, and what was broken before is among the findings.
+    `first` is called under the lock, and may refuse.
     """
     jobs, broken = _jobs(session, names, choice, where)
     for file in broken:
@@ -50,6 +51,7 @@ def rotate(
         shown = assent.words(told)
 
         def plan() -> tuple[Work, list[Prospect]]:
+            first()
             jobs, _ = _jobs(session, names, choice, where)
             told = [turnover.foreseen(each) for each in jobs]
             check_agreed(shown, assent.words(told))

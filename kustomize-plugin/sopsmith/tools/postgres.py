@@ -29,7 +29,7 @@ QUERY = 30.0  # seconds for one statement
 _CODE = re.compile(rb'\tErrorResponse\t.* C "([0-9A-Z]{5})"')
 _PROVEN = b"\tAuthenticationSASLFinal\t"
 # Nothing but the URL may give the password or the way, and nothing but SCRAM prove it.
-_ALONE = {"passfile": os.devnull, "client_encoding": "UTF8", "gssencmode": "disable",
+_ALONE = {"passfile": f"{os.devnull}/none", "client_encoding": "UTF8", "gssencmode": "disable",
           "require_auth": "scram-sha-256"}  # fmt: skip
 _STATE = (
     "SELECT concat_ws(' ', pg_backend_pid(), pg_is_in_recovery()::int,"
