@@ -12,7 +12,7 @@ import pytest
 
 from tests.database import Shop, mounted, published, shop
 from tests.repository import Repo
-from tests.servers import Server, heard
+from tests.servers import RULES, Server, heard
 
 Make = Callable[..., Shop]
 
@@ -177,6 +177,32 @@ def test_check_names_the_version_that_the_database_holds(make: Make) -> None:
     assert f"the database holds version 1, of {one.roles[0]}; git says version 2" in run.out
     one.postgres("apply")
     assert one.postgres("check").code == 0
+
+
+def test_a_command_that_reaches_nobody_leaves_nothing_unknown(make: Make) -> None:
+    one = make()
+    run = one.postgres("apply", "--via", f"{one.via}_nowhere")
+    assert run.code == 3 and run.codes == {"db-unreachable"} and "by hand" in run.err
+
+
+def test_who_is_shut_out_by_a_rule_is_not_told_to_rotate(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.server.reload(hba=f"host all {one.roles[0]} all reject\n{RULES}")
+    shown = one.postgres("status", "--no-cluster")
+    assert "check says why" in shown.out and "rotate" not in shown.out
+    assert one.postgres("recover", "--no-cluster").codes == {"db-waiting"}
+    one.server.reload(hba=RULES)
+
+
+def test_status_names_what_puts_it_right(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate()
+    assert (
+        "hint: sopsmith postgres recover -e production"
+        in one.postgres("status", "--no-cluster").out
+    )
 
 
 def test_status_shows_what_each_side_has(make: Make) -> None:

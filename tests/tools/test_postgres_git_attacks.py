@@ -109,7 +109,7 @@ def test_who_is_rolled_back_by_another_waits_no_longer(make: Make) -> None:
         timer.start()
         run = rotate(one)
         timer.join()
-    assert (run.code, run.codes) == (3, {"db-locked"})
+    assert run.code == 6 and "db-locked" in run.codes
     assert one.logs_in()
 
 

@@ -136,6 +136,16 @@ def test_what_does_not_log_in_is_not_rotated(make: Make) -> None:
     assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
 
 
+def test_what_would_not_get_its_next_role_is_not_rotated(make: Make) -> None:
+    one = make()
+    second = one.roles[1]
+    one.server.owner_run(f"REVOKE {one.name}_owner FROM {second}", one.name)
+    one.server.owner_run(f"GRANT CREATE ON SCHEMA public TO {second}", one.name)
+    run = one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster")
+    assert run.code == 5 and run.codes == {"db-adopt"} and "postgres adopt" in run.err
+    assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
 def test_a_rollback_takes_the_application_back(make: Make) -> None:
     one = make()
     first = one.value("DATABASE_URL")

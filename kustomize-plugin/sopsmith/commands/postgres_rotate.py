@@ -193,7 +193,7 @@ def _finished(
         _check_committed(leaf)
         if git.commit_of(leaf.git, "HEAD") != meant:
             message = "somebody else committed meanwhile; the database was not touched"
-            raise SopsmithError(Finding("write-conflict", message, hint="run the command again"))
+            raise SopsmithError(Finding("write-conflict", message))
         for account in found:
             yield from rollout.roll_out(account, terms)
     except SopsmithError as error:

@@ -35,7 +35,7 @@ def status(
         session.write(report.as_json([_tree(*each) for each in decided]))
     else:
         session.write(_table(found, session.colour))
-        session.write("".join(f"{s.account.value}: {d.words}\n" for s, d in decided))
+        session.write("".join(_verdict(*each) for each in decided))
     return 0
 
 
@@ -58,6 +58,16 @@ def recover(
     if output == "json":
         session.write(report.as_json([_tree(e.standing, e.decision) for e in done]))
     return 0
+
+
+def _verdict(found: Standing, decision: Decision) -> str:
+    """What it means, and the command that puts it right, where one does."""
+    words = f"{found.account.value}: {decision.words}\n"
+    if decision.action == "rotate":
+        return f"{words}hint: {recovery.freeing(found)}\n"
+    if decision.action in ("none", "wait"):
+        return words
+    return f"{words}hint: sopsmith postgres recover -e {found.account.environment}\n"
 
 
 def _lines(done: Recovered) -> Iterator[str]:

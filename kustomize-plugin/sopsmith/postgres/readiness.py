@@ -16,10 +16,12 @@ from sopsmith.postgres.recovery import Standing
 def is_ready(standing: Standing) -> bool:
     """Whether a password may be rotated; else its last rotation has to be finished first.
 
-    Raises SopsmithError: db-in-use where git is rotations ahead of a role that somebody uses, and
-    what `plan.check_server` raises.
+    Raises SopsmithError: db-in-use where git is rotations ahead of a role that somebody uses,
+    db-adopt where the next role is none yet, and what `plan.check_server` raises.
     """
     account = standing.account
+    if account.other is not None:
+        plan.joined(account.other, account, standing.seen)
     if recovery.is_retired(standing):
         return True  # forward is the only way
     plan.check_server(account, standing.seen)

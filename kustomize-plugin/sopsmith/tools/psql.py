@@ -35,8 +35,20 @@ class Psql(NamedTuple):
         return False
 
     def ask(self, sql: str) -> str | None:
-        """Run statements; the first field that the last one gives. Raises SqlError."""
-        lines = self._run(sql).decode("utf-8", "replace").split("\n")
+        """Run statements; the first field that the last one gives.
+
+        Raises SqlError, and SopsmithError (db-unreachable) where the command itself fails: a
+        question changes nothing, so that nothing is unknown then.
+        """
+        try:
+            answer = self._run(sql)
+        except SqlError as error:
+            if error.state is not None:
+                raise
+            message = "the command of --via failed, and no server answered"
+            hint = "run it by hand, as --via has it, with -c 'SELECT 1'"
+            raise SopsmithError(Finding("db-unreachable", message, hint=hint)) from None
+        lines = answer.decode("utf-8", "replace").split("\n")
         return next((line for line in reversed(lines) if line.strip()), None)
 
     def transact(self, before: str, made: Sequence[str], at: At) -> None:
