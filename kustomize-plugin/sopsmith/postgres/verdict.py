@@ -85,7 +85,7 @@ _WORDS: dict[Verdict, str] = {
 }
 _FINDINGS: dict[Verdict, tuple[str, str | None]] = {
     "reachable": ("db-unreachable", None),
-    "wrong-password": ("db-login", "sopsmith postgres recover looks why, and puts it right"),
+    "wrong-password": ("db-login", "sopsmith postgres status shows which password it holds"),
     "not-allowed": ("db-login", "pg_hba.conf and ALTER ROLE … LOGIN decide; see the server's log"),
     "no-database": ("db-login", "create it, or correct the URL's path"),
     "stale": (
