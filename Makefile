@@ -20,7 +20,7 @@ demo: setup  ## render the example platform
 test: setup  ## run the tests, e.g. make test ARGS='-k url'
 	@pytest -n 2 --dist worksteal --ignore tests/cluster $(ARGS)
 
-faults: setup  ## break a rotation of a database's password at every step, in every way
+faults: setup  ## break a rotation at every step, in every way; then let random operators do their worst
 	@pytest -n 2 --dist worksteal tests/faults --every-fault $(ARGS)
 	@HISTORIES=1000 pytest -n 2 tests/tools/test_operators.py
 

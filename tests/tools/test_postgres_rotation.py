@@ -10,7 +10,7 @@ import pytest
 from tests.database import Shop, pods, published, remote, shop
 from tests.past import git
 from tests.repository import Repo, Run
-from tests.servers import Server, heard
+from tests.servers import RULES, Server, heard
 from tests.test_documents import blocks, replay
 
 NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
@@ -146,11 +146,22 @@ def test_what_would_not_get_its_next_role_is_not_rotated(make: Make) -> None:
     assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
 
 
+def test_where_the_server_does_not_tell_nothing_is_rotated_or_pushed(make: Make) -> None:
+    one = make()
+    one.server.reload(hba=f"host all {one.roles[0]} all reject\n{RULES}")
+    run = one.postgres("rotate", *NOW)
+    one.server.reload(hba=RULES)
+    assert run.code == 5 and run.codes == {"db-unverified"} and "postgres check" in run.err
+    assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
 def test_a_rollback_takes_the_application_back(make: Make) -> None:
     one = make()
     first = one.value("DATABASE_URL")
     assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
     second = one.value("DATABASE_URL")
+    foretold = one.postgres("rollback", *NOW, "--dry-run")
+    assert "POSTGRES_PASSWORD version 2  back to the password of before" in foretold.out
     with pods(one):
         run = one.postgres("rollback", *NOW, "--output", "json")
     assert phases(run) == ["push", "apply", "wait", "retire"]

@@ -68,7 +68,8 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
         done = _rotated(session, leaf, names, manner, commit=True)
         terms.way.at("after promote")
         is_done = bool(done.changed)
-    phases = _told(session, manner, _finished(leaf, names, terms, to)) if is_done else []
+    rest = _finished(leaf, names, terms, to, done.commit)
+    phases = _told(session, manner, rest) if is_done else []
     return _end(session, manner, done, phases)
 
 
@@ -80,6 +81,9 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         readiness.check_rollback(each)
     to = git_write.upstream(leaf.git) if manner.is_now and manner.is_pushed else None
     what = ", ".join(names)
+    if manner.output == "text":
+        titles = (each.account.title for each in found)
+        session.write("".join(f"{title}  back to the password of before\n" for title in titles))
     if manner.is_dry or not assent.agreed(session, f"roll back {what}", yes=manner.yes):
         return _end(session, manner, Done((), None, ()), [])
 
@@ -90,7 +94,8 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     commit = manner.is_committed or manner.is_now
     done, _ = carry_out(session, leaf.root, plan, commit=commit)
     _tell_change(session, manner, done)
-    phases = _told(session, manner, _finished(leaf, names, terms, to)) if manner.is_now else []
+    rest = _finished(leaf, names, terms, to, done.commit)
+    phases = _told(session, manner, rest) if manner.is_now else []
     return _end(session, manner, done, phases)
 
 
@@ -153,15 +158,14 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
 # --- meanwhile ------------------------------------------------------------------------------------
 
 
-def _unchanged(leaf: Leaf, names: Sequence[str]) -> Leaf:
-    """The leaf, read under the lock: what the database was looked at for must be what changes.
+def _check_unchanged(leaf: Leaf, names: Sequence[str]) -> None:
+    """Under the lock: what the database was looked at for must be what changes.
 
     Raises SopsmithError (write-conflict).
     """
     now = repository.reread(leaf)
     was, has = ([each.recipe.values.get(name) for name in names] for each in (leaf, now))
     check_agreed(was, has)
-    return now
 
 
 def _rotated(
@@ -169,7 +173,7 @@ def _rotated(
 ) -> Done:
     made = rotating.rotate(
         session, names, choice="named", where=manner.where, dry_run=manner.is_dry, yes=manner.yes,
-        commit=commit, is_text=manner.output == "text", first=lambda: _unchanged(leaf, names),
+        commit=commit, is_text=manner.output == "text", first=lambda: _check_unchanged(leaf, names),
     )  # fmt: skip
     _tell_change(session, manner, made.done)
     if manner.output == "text" and made.done.changed:
@@ -178,14 +182,16 @@ def _rotated(
 
 
 def _finished(
-    leaf: Leaf, names: Sequence[str], terms: Terms, to: git_write.Upstream | None
-) -> Iterator[Phase]:
-    """Push what is committed, and bring it into the database and the cluster.
+    leaf: Leaf, names: Sequence[str], terms: Terms, to: git_write.Upstream | None,
+    made: str | None,
+) -> Iterator[Phase]:  # fmt: skip
+    """Push the commit that was made, or else the last, and bring it into database and cluster.
 
     Raises SopsmithError: half done, whatever stops it, as git says what the rest does not know.
     """
     command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
-    meant = git.commit_of(leaf.git, "HEAD")
+    command += ", with the options of before"
+    meant = made or git.commit_of(leaf.git, "HEAD")
     try:
         if to is not None:
             yield rollout.timed("push", lambda: _pushed(leaf, to), terms)

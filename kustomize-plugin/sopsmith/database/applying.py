@@ -65,7 +65,7 @@ def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Appl
     Raises SopsmithError: db-unreachable, db-login, db-unverified, db-unknown, db-locked, db-failed,
     and what `plan.apply` raises. Nothing is changed then, but where db-unknown says so.
     """
-    with repeatable(account, "apply"), channel(account, way) as server:
+    with repeatable(account, "recover" if unused else "apply"), channel(account, way) as server:
         seen = looked(account, server, way)
         is_right = accepts(account, seen, way)
         made = plan.apply(account, seen, accepts=is_right, verifier=way.verifier, unused=unused)

@@ -87,7 +87,11 @@ def _followed(account: Account, terms: Terms) -> str:
         if lag and not applying.accepts(account, seen, terms.way):
             raise SopsmithError(_overtaken(account))
         if not lag:
-            window = "" if account.other else f"; in place, {terms.now() - start:.1f} s of refusals"
+            window = (
+                ""
+                if account.other or live is None
+                else f"; in place, {terms.now() - start:.1f} s of refusals"
+            )
             return f"everybody who was seen uses {account.title}{window}"
         if terms.now() >= until:
             raise SopsmithError(_waiting(account, lag, live is not None))
@@ -109,7 +113,8 @@ def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Findin
     who, follow = "the cluster lags", "sync it (argocd app sync, flux reconcile)"
     if not in_cluster:
         who, follow = "not everybody follows", "restart what uses the database, with the new URL"
-    hint = f"{follow}, then this goes on: sopsmith postgres rotate {where} --now"
+    again = f"sopsmith postgres rotate {where} --now, with the options of before"
+    hint = f"{follow}, then this goes on: {again}"
     if account.other is not None:
         hint += f"; where you know better, sopsmith postgres retire {where} --no-cluster ends it"
     return Finding("db-waiting", f"{who}: {lag[0]}{more}", field=account.title, hint=hint)

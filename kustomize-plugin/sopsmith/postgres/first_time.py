@@ -13,7 +13,8 @@ from sopsmith.postgres.plan import Change, Plan, Verifier, check_server, joined,
 def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """All that only a superuser can do: the rotator, the roles, its right to change them.
 
-    Idempotent; a role that has a password keeps it. Raises what `check_server` raises.
+    Idempotent; a role that has a password keeps it. Raises SopsmithError: db-adopt, and what
+    `check_server` raises.
     """
     check_server(account, seen)
     plan: list[Change] = []

@@ -17,7 +17,8 @@ def is_ready(standing: Standing) -> bool:
     """Whether a password may be rotated; else its last rotation has to be finished first.
 
     Raises SopsmithError: db-in-use where git is rotations ahead of a role that somebody uses,
-    db-adopt where the next role is none yet, and what `plan.check_server` raises.
+    db-adopt where the next role is none yet, db-unverified where the server does not tell, and what
+    `plan.check_server` raises.
     """
     account = standing.account
     if account.other is not None:
@@ -29,6 +30,11 @@ def is_ready(standing: Standing) -> bool:
     if decision.action == "rotate":
         hint = recovery.freeing(standing)
         raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
+    if standing.holds[account.active] == "unknown":
+        hint = f"sopsmith postgres check -e {account.environment}"
+        raise SopsmithError(
+            Finding("db-unverified", decision.words, field=account.title, hint=hint)
+        )
     return decision.action == "none"
 
 
@@ -50,6 +56,9 @@ def check_rollback(standing: Standing) -> None:
     if earlier is None or account.other is None:
         return  # in place it is set again
     former = earlier.active
+    if standing.holds[former] == "unknown":
+        message = f"the server does not tell whether {former} has the password of before"
+        raise SopsmithError(Finding("db-unverified", message, field=earlier.title))
     lost = standing.holds[former] != "before" or plan.is_retired(earlier, standing.mark)
     if lost:
         message = f"{former} has not the password of before any more"

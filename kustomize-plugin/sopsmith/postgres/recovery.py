@@ -59,6 +59,9 @@ def decide(standing: Standing) -> Decision:
     account = standing.account
     if is_retired(standing):
         return Decision("rotate", "git says a version that was retired: rotate forward")
+    if standing.holds[account.active] == "unknown":
+        words = f"the server does not tell whether {account.active} has the password"
+        return Decision("wait", f"{words}: check says why")
     if account.strategy == "in-place":
         return _in_place(standing)
     if standing.holds[account.active] == "now":
@@ -122,9 +125,6 @@ def _not_accepted(standing: Standing) -> Decision:
     held = standing.holds[active]
     if held == "nothing":
         return Decision("apply", f"{active} has no password yet, or is closed")
-    if held == "unknown":
-        words = f"the server does not tell whether {active} has the password; check says why"
-        return Decision("wait", words)
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
     if standing.secrets is None and standing.mark is not None:

@@ -45,7 +45,7 @@ class Psql(NamedTuple):
         except SqlError as error:
             if error.state is not None:
                 raise
-            message = "the command of --via failed, and no server answered"
+            message = "the command of --via failed, or did not reach the database"
             hint = "run it by hand, as --via has it, with -c 'SELECT 1'"
             raise SopsmithError(Finding("db-unreachable", message, hint=hint)) from None
         lines = answer.decode("utf-8", "replace").split("\n")
