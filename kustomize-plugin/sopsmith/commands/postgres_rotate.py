@@ -54,7 +54,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     if not manner.is_now:
         if unfinished:
             raise SopsmithError(map(_unfinished, unfinished))
-        done = _rotated(session, leaf, names, manner, commit=manner.is_committed)
+        done = _rotated(session, leaf, names, manner, found, commit=manner.is_committed)
         return _end(session, manner, done, [])
     to = git_write.upstream(leaf.git) if manner.is_pushed else None
     done = Done((), None, ())
@@ -65,7 +65,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     else:
         _check_logins(found, terms.way)
         terms.way.at("before promote")
-        done = _rotated(session, leaf, names, manner, commit=True)
+        done = _rotated(session, leaf, names, manner, found, commit=True)
         terms.way.at("after promote")
         is_done = bool(done.changed)
     rest = _finished(leaf, names, terms, to, done.commit)
@@ -88,7 +88,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         return _end(session, manner, Done((), None, ()), [])
 
     def plan() -> tuple[Work, None]:
-        check_agreed(_said(each.account for each in found), _said(_accounts(leaf, names)))
+        _check_unchanged(leaf, names, found)
         return reversal.work(repository.reread(leaf), tuple(names), session.today), None
 
     commit = manner.is_committed or manner.is_now
@@ -120,11 +120,6 @@ def _standings(leaf: Leaf, names: Sequence[str], terms: Terms) -> list[Standing]
     return [standing(each, terms.way, live) for each in _accounts(leaf, names)]
 
 
-def _said(found: Iterable[Account]) -> list[tuple[str, str, str | None]]:
-    """What git says of each, to see later whether it still does."""
-    return [(each.slot, each.now.text, each.before and each.before.text) for each in found]
-
-
 def _unfinished(account: Account) -> Finding:
     """Without --now git alone is changed, so that the database has to be ready as it is."""
     where = f"{account.value} -e {account.environment}"
@@ -149,8 +144,7 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
         account = each.account
         if recovery.is_retired(each):
             continue  # it can't, and the rotation mends it
-        logins = {name: way.login(to) for name, to in account.urls.items()}
-        bad = applying.failed(account, logins)
+        bad = applying.failed(account, applying.confirmed(account, way, 1))
         if bad:
             raise SopsmithError(bad)
 
@@ -158,22 +152,27 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
 # --- meanwhile ------------------------------------------------------------------------------------
 
 
-def _check_unchanged(leaf: Leaf, names: Sequence[str]) -> None:
+def _check_unchanged(leaf: Leaf, names: Sequence[str], found: Sequence[Standing]) -> None:
     """Under the lock: what the database was looked at for must be what changes.
 
-    Raises SopsmithError (write-conflict).
+    Raises SopsmithError (write-conflict), and what rendering raises.
     """
-    now = repository.reread(leaf)
-    was, has = ([each.recipe.values.get(name) for name in names] for each in (leaf, now))
-    check_agreed(was, has)
+    check_agreed(_said(each.account for each in found), _said(_accounts(leaf, names)))
+
+
+def _said(found: Iterable[Account]) -> list[tuple[str, str, str | None]]:
+    """What git says of each."""
+    return [(each.slot, each.now.text, each.before and each.before.text) for each in found]
 
 
 def _rotated(
-    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, *, commit: bool
-) -> Done:
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner,
+    found: Sequence[Standing], *, commit: bool,
+) -> Done:  # fmt: skip
     made = rotating.rotate(
         session, names, choice="named", where=manner.where, dry_run=manner.is_dry, yes=manner.yes,
-        commit=commit, is_text=manner.output == "text", first=lambda: _check_unchanged(leaf, names),
+        commit=commit, is_text=manner.output == "text",
+        first=lambda: _check_unchanged(leaf, names, found),
     )  # fmt: skip
     _tell_change(session, manner, made.done)
     if manner.output == "text" and made.done.changed:

@@ -88,8 +88,7 @@ def _lagging(account: Account, seen: Observed, live: Live | None) -> Iterator[st
 
 
 def _in_cluster(account: Account, live: Live) -> Iterator[str]:
-    has = {name for name, text in consumers.passwords(live, account.active)
-           if text == account.now.text}  # fmt: skip
+    has = _delivered(account, live)
     if not has:
         yield f"no Secret has {account.title} yet"
     if account.other is not None:
@@ -101,7 +100,10 @@ def _in_cluster(account: Account, live: Live) -> Iterator[str]:
 
 def is_delivered(account: Account, live: Live | None) -> bool:
     """Whether a Secret of the cluster has what git says; unknown is yes: then nobody undoes it."""
-    if live is None:
-        return True
-    texts = (text for _, text in consumers.passwords(live, account.active))
-    return any(text == account.now.text for text in texts)
+    return live is None or bool(_delivered(account, live))
+
+
+def _delivered(account: Account, live: Live) -> set[str]:
+    """The Secrets that have what git says."""
+    found = consumers.passwords(live, account.active)
+    return {name for name, text in found if text == account.now.text}
