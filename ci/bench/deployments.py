@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -20,10 +18,10 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ci.bench import lives, old_way, our_way
+from ci.bench.ground import ground
 from ci.bench.lives import MODES, Outcome, Trouble
 from ci.bench.options import positive
-from tests.programs import programs
-from tests.servers import Server, server
+from tests.servers import Server
 
 VERSION = 18
 STRATEGIES = ("in-place", "alternating")
@@ -53,14 +51,9 @@ class Ways(NamedTuple):
 def main() -> int:
     """Simulate, and print tables or JSON; 1: a deployment of ours failed at run time."""
     options = _options()
-    for name in [name for name in os.environ if name.startswith(("PG", "SOPS"))]:
-        del os.environ[name]  # only what a life has may give a password or a key
-    found = programs(VERSION)
-    if found is None:
-        sys.exit(f"bench: error: no PostgreSQL {VERSION}; run make setup")
     begun = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="sopsmith-bench-") as folder, server(found) as started:
-        ways = _simulated(started, Path(folder).resolve(), options.deployments, options.seed)
+    with ground(VERSION) as (started, folder):
+        ways = _simulated(started, folder, options.deployments, options.seed)
     tree = _tree(ways, options.deployments, options.seed, time.perf_counter() - begun)
     print(json.dumps(tree, indent=2) if options.output == "json" else _text(tree))
     return int(tree["ways"]["ours"]["verdicts"]["failed"] > 0)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from ci.bench import our_way, pods
+from ci.bench.ground import ground
 from ci.bench.options import positive
 from ci.bench.pods import PODS, Pods, Seen, Told
 from sopsmith.database import applying, retiring, ways
@@ -29,9 +28,8 @@ from sopsmith.model import Sensitive
 from sopsmith.postgres import account as documents
 from sopsmith.postgres.account import Account, Secret, Strategy
 from tests.database import Shop, shop
-from tests.programs import programs
 from tests.repository import Repo
-from tests.servers import Server, server
+from tests.servers import Server
 
 VERSION = 18
 RATE = 200  # tries of a login a second that count as load
@@ -71,12 +69,7 @@ class Run(NamedTuple):
 def main() -> int:
     """Rotate, and print a table or JSON; 1: a login of two roles failed, or the load was light."""
     options = _options()
-    for name in [name for name in os.environ if name.startswith(("PG", "SOPS"))]:
-        del os.environ[name]  # only what the bench makes may give a password or a key
-    if (binaries := programs(VERSION)) is None:
-        sys.exit(f"bench: error: no PostgreSQL {VERSION}; run make setup")
-    with tempfile.TemporaryDirectory(prefix="sopsmith-bench-") as name, server(binaries) as started:
-        folder = Path(name).resolve()
+    with ground(VERSION) as (started, folder):
         key = our_way.key(folder)
         runs = {
             setup: [_run(started, folder / f"{number}-{seed}", key, setup, options, seed)
