@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from tests.past import commit, git
-from tests.programs import account
+from tests.programs import account, wait_until
 from tests.repository import Repo, Run
 from tests.servers import RULES, Server
 
@@ -159,6 +160,25 @@ def pods(one: Shop) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+@contextmanager
+def once_taken(one: Shop, act: Callable[[], object], name: str = "DATABASE_URL") -> Iterator[None]:
+    """Beside the body: as soon as the database has taken the next password of a URL, act once."""
+    before = one.value(name)
+
+    def wait() -> None:
+        def is_taken() -> bool:
+            url = one.value(name)
+            return url != before and one.logs_in(url) is not None
+
+        wait_until(is_taken, "the next password", seconds=120)
+        act()
+
+    with ThreadPoolExecutor() as pool:
+        acting = pool.submit(wait)
+        yield
+        acting.result()
 
 
 def mounted(made: Shop) -> Path:

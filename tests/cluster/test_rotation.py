@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from ci.cluster.api import Api
-from tests.database import Shop, published, shop
+from tests.database import Shop, once_taken, published, shop
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
 
@@ -83,11 +82,8 @@ def test_it_goes_on_when_the_cluster_has_followed(
     waiting = rotate(one, "--wait", "0s")
     assert waiting.code == 6 and "no Secret has POSTGRES_PASSWORD version 2 yet" in waiting.err
     assert one.logs_in(before) and one.logs_in()
-    timer = threading.Timer(4, partial(sync, one, api, namespace))
-    timer.start()
-    run = rotate(one, "--wait", "60s", "--output", "json")
-    timer.join()
-    assert phases(run) == ["push", "apply", "wait", "retire"]
+    sync(one, api, namespace)
+    assert phases(rotate(one, "--output", "json")) == ["push", "apply", "wait", "retire"]
     assert one.logs_in(before) is None
 
 
@@ -120,10 +116,8 @@ def test_in_place_a_cluster_that_does_not_follow_keeps_what_it_has(
 
 def test_a_rotator_follows_too(make: Make, rotate: Rotate, api: Api, namespace: str) -> None:
     one = make()
-    timer = threading.Timer(6, partial(sync, one, api, namespace))
-    timer.start()
-    run = rotate(one, "--wait", "60s", name="ROTATOR_PASSWORD")
-    timer.join()
+    with once_taken(one, partial(sync, one, api, namespace), "ROTATOR_URL"):
+        run = rotate(one, "--wait", "60s", name="ROTATOR_PASSWORD")
     assert run.code == 0 and one.logs_in(one.value("ROTATOR_URL"))
 
 
@@ -149,10 +143,8 @@ def test_what_others_keep_in_secrets_stops_nothing(
     data = {str(number): text for number, text in enumerate(texts)}
     api.apply(secret("hostile", data, namespace))
     api.apply({**secret("empty", {}, namespace), "data": None})
-    timer = threading.Timer(4, partial(sync, one, api, namespace))
-    timer.start()
-    run = rotate(one, "--wait", "60s", "--output", "json")
-    timer.join()
+    with once_taken(one, partial(sync, one, api, namespace)):
+        run = rotate(one, "--wait", "60s", "--output", "json")
     assert phases(run) == ["push", "apply", "wait", "retire"]
 
 
@@ -166,8 +158,6 @@ def test_in_place_who_is_overtaken_takes_nothing_back(
         sync(one, api, namespace)
         one.postgres("apply")
 
-    timer = threading.Timer(4, other)
-    timer.start()
-    run = rotate(one, "--wait", "30s")
-    timer.join()
+    with once_taken(one, other):
+        run = rotate(one, "--wait", "30s")
     assert run.code == 6 and "db-locked" in run.codes and one.logs_in()

@@ -99,7 +99,7 @@ def test_a_kustomization_breaks_nothing(repo: Repo, line: str) -> None:
     repo.write("overlay/kustomization.yaml", f"generators: [recipe.yaml]\n{line}\n")
     began = time.monotonic()
     assert repo.cli("validate", "overlay").code in (0, 2)
-    assert time.monotonic() - began < 5  # some of these took minutes or the process
+    assert time.monotonic() - began < 30  # some of these took minutes or the process
 
 
 def test_a_small_recipe_can_not_fill_the_memory(repo: Repo) -> None:

@@ -265,4 +265,4 @@ def test_hundreds_of_commits_take_a_moment(shop: Repo) -> None:
     git(shop, "checkout", "-q", "long")
     begin = time.monotonic()
     assert len(versions(shop, "PASSWORD")) == 300
-    assert time.monotonic() - begin < 10  # 0.6 s where nothing else runs
+    assert time.monotonic() - begin < 30  # 0.6 s where nothing else runs

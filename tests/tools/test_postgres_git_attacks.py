@@ -6,12 +6,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from threading import Timer
 
 import psycopg
 import pytest
 
-from tests.database import Shop, published, remote, shop
+from tests.database import Shop, once_taken, published, remote, shop
 from tests.past import git
 from tests.programs import wait_until
 from tests.repository import Repo, Run
@@ -104,11 +103,13 @@ def test_of_two_who_rotate_at_once_both_end_with_what_git_says(make: Make) -> No
 def test_who_is_rolled_back_by_another_waits_no_longer(make: Make) -> None:
     one = make("alternating")
     back = ("rollback", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--yes")
-    with closing(psycopg.connect(one.value("DATABASE_URL"))):
-        timer = Timer(4, lambda: one.postgres(*back))
-        timer.start()
+    undone: list[Run] = []
+    with (
+        closing(psycopg.connect(one.value("DATABASE_URL"))),
+        once_taken(one, lambda: undone.append(one.postgres(*back))),
+    ):
         run = rotate(one)
-        timer.join()
+    assert undone[0].code == 0, undone[0].err
     assert run.code == 6 and "db-locked" in run.codes
     assert one.logs_in()
 

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.programs import wait_until
 from tests.proxy import (
     Fault,
     Proxy,
@@ -68,6 +69,8 @@ def test_no_answer_comes(counted: Server, deliver: bool) -> None:
         connection.autocommit = True
         waiting = Thread(target=execute, args=(connection, "INSERT INTO tally VALUES (1)"))
         waiting.start()
+        if deliver:
+            wait_until(lambda: rows(counted) == 1, "the row")
         sleep(0.3)
         assert waiting.is_alive()
         assert rows(counted) == deliver
