@@ -13,7 +13,6 @@ from sopsmith import __version__, completion, report, voice
 from sopsmith.arguments import changing, databases, delivering, guarding, looking_back, reading
 from sopsmith.arguments.options import Parser
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
 from sopsmith.voice import Session
 
 _COMPLETION = ("source <(sopsmith completion bash)",)
@@ -26,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     voice.end(voice.run(lambda: _run(arguments), lambda findings: None))
 
 
-def _say_json(findings: tuple[Finding, ...]) -> None:
+def _say_json(error: SopsmithError) -> None:
     """Who asked for JSON gets the findings as JSON too."""
     with contextlib.suppress(SopsmithError):  # stdout is gone; stderr and the exit code have told
-        tree = {"findings": report.findings_json(findings)}
+        tree = {**error.done, "findings": report.findings_json(error.findings)}
         voice.write_out(voice.encoded(report.as_json(tree)))
 
 
@@ -45,7 +44,7 @@ def _run(argv: Sequence[str]) -> int:
         return command(session, options)
     except SopsmithError as error:
         if getattr(options, "output", "text") == "json":
-            _say_json(error.findings)
+            _say_json(error)
         raise
 
 

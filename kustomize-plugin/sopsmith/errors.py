@@ -7,7 +7,7 @@ Interrupted        a signal asked us to stop; no handler of errors may take it f
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from sopsmith.findings import Finding
 
@@ -15,11 +15,15 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # what asks us to stop
 
 
 class SopsmithError(Exception):
-    """The work stops here, for the reasons in `findings`."""
+    """The work stops here, for the reasons in `findings`; `done` is what was done by then, for who
+    asked for JSON."""
 
-    def __init__(self, findings: Finding | Iterable[Finding]) -> None:
+    def __init__(
+        self, findings: Finding | Iterable[Finding], done: Mapping[str, object] | None = None
+    ) -> None:
         given = (findings,) if isinstance(findings, Finding) else findings
         self.findings: tuple[Finding, ...] = tuple(dict.fromkeys(given))
+        self.done = done or {}
         super().__init__("; ".join(finding.code for finding in self.findings))
 
 

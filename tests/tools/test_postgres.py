@@ -54,7 +54,7 @@ def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
     one = make()
     one.server.role(one.name + "_owner")
     run = one.postgres("bootstrap", "--via", one.via)
-    assert run.code == 5 and f"changed  {one.name}_rotator is made" in run.out
+    assert run.code == 5 and f"ensured  {one.name}_rotator is made" in run.out
 
 
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:

@@ -71,8 +71,10 @@ def test_the_readme_shows_what_is_printed(make: Make) -> None:
 def test_while_nobody_has_come_the_former_role_stays_open(make: Make) -> None:
     one = make()
     before = one.value("DATABASE_URL")
-    run = one.postgres("rotate", *NOW, "--wait", "1s")
+    run = one.postgres("rotate", *NOW, "--wait", "1s", "--output", "json")
     assert run.code == 6 and run.codes == {"db-waiting"}
+    assert [each["name"] for each in run.document["phases"]] == ["push", "apply"]
+    assert run.document["commit"] == head(remote(one))
     assert one.logs_in() and one.logs_in(before)
     with pods(one):  # the command that the hint names
         again = one.postgres("rotate", *NOW, "--output", "json")
@@ -93,6 +95,13 @@ def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> Non
     hook.unlink()
     with pods(one):
         assert one.postgres("rotate", *NOW).code == 0
+
+
+def test_what_else_is_pushed_is_told(make: Make) -> None:
+    one = make()
+    git(one.repo, "commit", "-q", "--allow-empty", "-m", "other")
+    run = one.postgres("rotate", *NOW, "--dry-run")
+    assert run.code == 0 and "1 commit that origin/master lacks will be pushed too" in run.err
 
 
 def test_who_is_behind_is_told_before_anything_changes(make: Make) -> None:

@@ -11,7 +11,7 @@ from sopsmith.voice import Session
 def bootstrap(
     session: Session, source: Source, *, superuser: str | None, via: str | None, output: str
 ) -> int:
-    """Make roles and rights of every password of a role; print what was done."""
+    """Make roles and rights of every password of a role; print what is so now."""
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env)
     done: dict[str, None] = {}
@@ -21,10 +21,10 @@ def bootstrap(
                    if each not in done]  # fmt: skip
             done |= dict.fromkeys(new)
             if output == "text":  # as it goes: the next one may fail
-                session.write("".join(f"changed  {words}\n" for words in new))
+                session.write("".join(f"ensured  {words}\n" for words in new))
         told = bootstrapping.warnings(found, channel)
     if output == "json":
-        session.write(report.as_json({"changes": list(done), "warnings": list(told)}))
+        session.write(report.as_json({"ensured": list(done), "warnings": list(told)}))
     else:
         session.say("".join(f"sopsmith: warning: {words}\n" for words in told))
     return 0

@@ -12,7 +12,7 @@ from sopsmith.database.applying import Way
 from sopsmith.database.consuming import Cluster
 from sopsmith.database.rollout import Phase, Terms
 from sopsmith.database.standing import standing
-from sopsmith.errors import SopsmithError
+from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.postgres import readiness, recovery
 from sopsmith.postgres.account import Account
@@ -56,7 +56,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
             raise SopsmithError(map(_unfinished, unfinished))
         done = _rotated(session, leaf, names, manner, found, commit=manner.is_committed)
         return _end(session, manner, done, [])
-    to = git_write.upstream(leaf.git) if manner.is_pushed else None
+    to = _upstream(session, leaf, manner)
     done = Done((), None, ())
     if unfinished:
         _check_committed(leaf)
@@ -69,7 +69,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
         terms.way.at("after promote")
         is_done = bool(done.changed)
     rest = _finished(leaf, names, terms, to, done.commit)
-    phases = _told(session, manner, rest) if is_done else []
+    phases = _told(session, leaf, names, manner, done, rest) if is_done else []
     return _end(session, manner, done, phases)
 
 
@@ -79,7 +79,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     found = _standings(leaf, names, terms)
     for each in found:
         readiness.check_rollback(each)
-    to = git_write.upstream(leaf.git) if manner.is_now and manner.is_pushed else None
+    to = _upstream(session, leaf, manner)
     what = ", ".join(names)
     if manner.output == "text":
         titles = (each.account.title for each in found)
@@ -95,7 +95,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     done, _ = carry_out(session, leaf.root, plan, commit=commit)
     _tell_change(session, manner, done)
     rest = _finished(leaf, names, terms, to, done.commit)
-    phases = _told(session, manner, rest) if manner.is_now else []
+    phases = _told(session, leaf, names, manner, done, rest) if manner.is_now else []
     return _end(session, manner, done, phases)
 
 
@@ -107,6 +107,17 @@ def _begun(session: Session, names: Sequence[str], manner: Manner) -> tuple[Leaf
     terms = Terms(way, cluster.live, cluster.users, manner.wait, manner.grace, time.monotonic,
                   session.say)  # fmt: skip
     return repository.leaf(manner.where, session.env, names), terms
+
+
+def _upstream(session: Session, leaf: Leaf, manner: Manner) -> git_write.Upstream | None:
+    """Where it will be pushed, and who hears what else goes there; raises what `upstream` does."""
+    if not (manner.is_now and manner.is_pushed):
+        return None
+    to = git_write.upstream(leaf.git)
+    if to.ahead:
+        what = "1 commit" if to.ahead == 1 else f"{to.ahead} commits"
+        session.say(f"sopsmith: {what} that {to.title} lacks will be pushed too\n")
+    return to
 
 
 def _accounts(leaf: Leaf, names: Sequence[str]) -> list[Account]:
@@ -188,8 +199,6 @@ def _finished(
 
     Raises SopsmithError: half done, whatever stops it, as git says what the rest does not know.
     """
-    command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
-    command += ", with the options of before"
     meant = made or git.commit_of(leaf.git, "HEAD")
     try:
         if to is not None:
@@ -202,7 +211,13 @@ def _finished(
         for account in found:
             yield from rollout.roll_out(account, terms)
     except SopsmithError as error:
-        raise SopsmithError(_half_done(error.findings, command)) from None
+        raise SopsmithError(_half_done(error.findings, _again(leaf, names))) from None
+
+
+def _again(leaf: Leaf, names: Sequence[str]) -> str:
+    """What goes on."""
+    command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
+    return f"{command}, with the options of before"
 
 
 def _half_done(found: Sequence[Finding], command: str) -> Iterator[Finding]:
@@ -224,13 +239,22 @@ def _pushed(leaf: Leaf, to: git_write.Upstream) -> str:
 # --- what is told ---------------------------------------------------------------------------------
 
 
-def _told(session: Session, manner: Manner, phases: Iterable[Phase]) -> list[Phase]:
-    """Each phase as it ends."""
-    ended = []
-    for phase in phases:
-        ended.append(phase)
-        if manner.output == "text":
-            session.write(f"{phase.name:<8} {phase.words}  ({phase.seconds:.1f} s)\n")
+def _told(
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, done: Done,
+    phases: Iterable[Phase],
+) -> list[Phase]:  # fmt: skip
+    """Each phase as it ends; and what was done by then where one does not, or somebody stops it."""
+    ended: list[Phase] = []
+    try:
+        for phase in phases:
+            ended.append(phase)
+            if manner.output == "text":
+                session.write(f"{phase.name:<8} {phase.words}  ({phase.seconds:.1f} s)\n")
+    except SopsmithError as error:
+        raise SopsmithError(error.findings, _tree(done, ended)) from None
+    except Interrupted:
+        session.say(f"sopsmith: half done; this goes on: {_again(leaf, names)}\n")
+        raise
     return ended
 
 
@@ -244,10 +268,13 @@ def _tell_change(session: Session, manner: Manner, done: Done) -> None:
 def _end(session: Session, manner: Manner, done: Done, phases: Sequence[Phase]) -> int:
     """What went well, for a machine; for people, where it was nothing."""
     if manner.output == "json":
-        tree = {"changed": list(done.changed), "commit": done.commit,
-                "phases": [each._asdict() for each in phases],
-                "findings": report.findings_json(done.findings)}  # fmt: skip
-        session.write(report.as_json(tree))
+        findings = report.findings_json(done.findings)
+        session.write(report.as_json({**_tree(done, phases), "findings": findings}))
     elif not done.changed and not phases:
         session.write("nothing was changed\n")
     return 0
+
+
+def _tree(done: Done, phases: Sequence[Phase]) -> dict[str, object]:
+    return {"changed": list(done.changed), "commit": done.commit,
+            "phases": [each._asdict() for each in phases]}  # fmt: skip

@@ -66,6 +66,7 @@ class Upstream(NamedTuple):
 
     remote: str
     ref: str  # its full name there
+    ahead: int = 0  # commits of the branch that it lacks
 
     @property
     def title(self) -> str:
@@ -97,7 +98,8 @@ def upstream(here: Repository) -> Upstream:
     if there is not None and git.merge_base(here, there, "HEAD") != there:
         message = f"{found.title} has commits that the branch lacks"
         raise SopsmithError(Finding("behind", message, hint="git pull --rebase, then run it again"))
-    return found
+    since = "HEAD" if there is None else f"{there}..HEAD"
+    return found._replace(ahead=int(git.output(here, "rev-list", "--count", since)))
 
 
 def push(here: Repository, to: Upstream) -> str:
