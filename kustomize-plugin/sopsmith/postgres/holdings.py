@@ -93,13 +93,16 @@ def question(old: str, owner: str, logins: Sequence[str]) -> str:
 
 
 def read(answer: str) -> Holdings:
-    """The answer; ValueError, KeyError or TypeError where it is none."""
+    """The answer; ValueError, KeyError or TypeError where it is none.
+
+    Sorted, as the server's order follows its statistics, and two looks are compared.
+    """
     tree = json.loads(answer)
     for field, kind in _RECORDS.items():
-        tree[field] = tuple(kind(**each) for each in tree[field])
-    tree["policies"] = tuple(e._replace(roles=tuple(e.roles)) for e in tree["policies"])
+        tree[field] = tuple(sorted((kind(**each) for each in tree[field]), key=repr))
+    tree["policies"] = tuple(e._replace(roles=tuple(sorted(e.roles))) for e in tree["policies"])
     for field in ("joined", "members", "mappings", "rules"):
-        tree[field] = tuple(tree[field])
+        tree[field] = tuple(sorted(tree[field]))
     return Holdings(**tree)
 
 

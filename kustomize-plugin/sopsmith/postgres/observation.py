@@ -93,11 +93,12 @@ SELECT json_build_object(
           (current_setting('server_version_num')::int < 160000
            OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')))
         FROM pg_roles m WHERE m.rolname = current_user),
-      'member_of', (SELECT coalesce(json_agg(o.rolname ORDER BY 1), '[]')
+      'member_of', (SELECT coalesce(json_agg(o.rolname ORDER BY o.rolname), '[]')
         FROM pg_auth_members a JOIN pg_roles o ON o.oid = a.roleid WHERE a.member = r.oid),
       'becomes', (SELECT substr(c, 6) FROM unnest(r.rolconfig) c WHERE c LIKE 'role=%'),
       'comment', shobj_description(r.oid, 'pg_authid'),
-      'sessions', (SELECT coalesce(json_agg(coalesce(s.application_name, '')), '[]')
+      'sessions', (SELECT coalesce(json_agg(coalesce(s.application_name, '')
+          ORDER BY s.application_name), '[]')
         FROM pg_stat_activity s WHERE s.usesysid = r.oid AND s.pid <> pg_backend_pid()),
       'has_things', EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid
         AND d.refclassid = 'pg_authid'::regclass AND d.classid <> 'pg_auth_members'::regclass)
