@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import psycopg
 
-from sopsmith.database.applying import Way, WayIn
+from sopsmith.database.connecting import Way, WayIn
 from sopsmith.postgres import scram
 from sopsmith.postgres.channel import Channel, SqlError
 from sopsmith.postgres.endpoint import Endpoint

@@ -23,7 +23,7 @@ from psycopg.sql import SQL, Identifier
 from psycopg.sql import Literal as Text
 
 from sopsmith.database import applying, bootstrapping, recovering, retiring
-from sopsmith.database.applying import Way
+from sopsmith.database.connecting import Way
 from sopsmith.database.standing import standing
 from sopsmith.errors import SopsmithError
 from sopsmith.model import Sensitive

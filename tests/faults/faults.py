@@ -11,7 +11,7 @@ from random import Random
 from threading import Thread
 from typing import NamedTuple
 
-from sopsmith.database import applying
+from sopsmith.database import looking
 from sopsmith.errors import Interrupted, SopsmithError
 from tests.faults.scenes import VERBS, Act, Hit, Scene
 from tests.faults.world import STARTS, Start, password
@@ -67,7 +67,7 @@ def _network(make: Callable[[bytes, bool], Fault]) -> Act:
         assert scene.network is not None
         is_done = hit.when == "after"
         pattern = _PROOF if is_done and hit.step in LOGINS else b""
-        times = applying.TRIES if hit.step == "login test" else 1
+        times = looking.TRIES if hit.step == "login test" else 1
         scene.network.faults.extend([make(pattern, is_done)] * times)
 
     return act
@@ -78,7 +78,7 @@ def _lie(scene: Scene, hit: Hit) -> None:
     assert scene.network is not None
     if hit.step in LOGINS:
         fault = lie_about(b"", _message(b"E", b"SFATAL\0VFATAL\0C28P01\0Mno\0\0"))
-        times = applying.TRIES if hit.step == "login test" else 1
+        times = looking.TRIES if hit.step == "login test" else 1
         scene.network.faults.extend([fault] * times)
     else:
         done = _message(b"C", b"DO\0") + _message(b"Z", b"I")

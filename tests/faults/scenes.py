@@ -12,8 +12,8 @@ from functools import partial
 from threading import Thread
 from typing import NamedTuple
 
-from sopsmith.database import applying, bootstrapping, recovering, standing
-from sopsmith.database.applying import Way
+from sopsmith.database import applying, bootstrapping, failures, recovering, standing
+from sopsmith.database.connecting import Way
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import text
 from sopsmith.postgres.account import Account
@@ -245,7 +245,7 @@ def _tell(writing: int, name: str, value: object) -> None:
 
 
 def _recover(account: Account, way: Way) -> None:
-    with applying.repeatable(account, "recover"):
+    with failures.repeatable(account, "recover"):
         found = standing.standing(account, way, None)
         recovering.recover(found, way, lambda role: (), grace=0, now=time.monotonic)
 

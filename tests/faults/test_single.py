@@ -12,7 +12,7 @@ from threading import Event, Thread
 
 import pytest
 
-from sopsmith.database import applying
+from sopsmith.database import connecting
 from sopsmith.postgres import statements
 from sopsmith.tools import postgres
 from tests.faults.faults import FAULTS, Case, points, singles, some
@@ -56,7 +56,7 @@ def test_a_lock_outlives_the_machine_of_who_holds_it_by_seconds(world: World) ->
     start = STARTS[TO_ROTATE]
     world.arrange(start)
     account = world.account(start)
-    with postgres.session(*applying.at_primary(account)) as session:
+    with postgres.session(*connecting.at_primary(account)) as session:
         session.ask(statements.lock(account.marked))
         asked = ("idle", "interval", "count")
         told = [session.ask(f"SHOW tcp_keepalives_{each}") or "" for each in asked]

@@ -18,7 +18,7 @@ from psycopg.sql import SQL, Composed, Identifier
 from psycopg.sql import Literal as Text
 
 from sopsmith.database import applying, bootstrapping, retiring, standing, ways
-from sopsmith.database.applying import Way
+from sopsmith.database.connecting import Way
 from sopsmith.model import Sensitive
 from sopsmith.postgres import endpoint, recovery, scram, statements
 from sopsmith.postgres.account import Account, Secret

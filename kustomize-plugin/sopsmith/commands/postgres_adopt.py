@@ -9,7 +9,7 @@ from sopsmith import report
 from sopsmith.database import accounts, administrator, adopting, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.adopting import Adoption, Meant
-from sopsmith.database.applying import repeatable
+from sopsmith.database.failures import repeatable
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
 from sopsmith.postgres.account import Account

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sopsmith import aftermath, report, repository
-from sopsmith.database import accounts, applying, rollout, ways
-from sopsmith.database.applying import Way
+from sopsmith.database import accounts, looking, rollout, ways
+from sopsmith.database.connecting import Way
 from sopsmith.database.consuming import Cluster
 from sopsmith.database.rollout import Phase, Terms
 from sopsmith.database.standing import standing
@@ -155,7 +155,7 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
         account = each.account
         if recovery.is_retired(each):
             continue  # it can't, and the rotation mends it
-        bad = applying.failed(account, applying.confirmed(account, way, 1))
+        bad = looking.failed(account, looking.confirmed(account, way, 1))
         if bad:
             raise SopsmithError(bad)
 

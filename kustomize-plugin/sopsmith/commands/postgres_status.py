@@ -9,8 +9,8 @@ from typing import Any
 from sopsmith import report
 from sopsmith.database import accounts, recovering, ways
 from sopsmith.database.accounts import Source
-from sopsmith.database.applying import repeatable
 from sopsmith.database.consuming import Cluster
+from sopsmith.database.failures import repeatable
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
 from sopsmith.postgres import recovery, versions

@@ -8,7 +8,7 @@ from sopsmith import repository
 from sopsmith.components import placement
 from sopsmith.database import accounts
 from sopsmith.database.accounts import Source
-from sopsmith.database.applying import Way, WayIn
+from sopsmith.database.connecting import Way, WayIn
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import endpoint

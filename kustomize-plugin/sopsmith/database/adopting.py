@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import NamedTuple
 
-from sopsmith.database import applying, bootstrapping
-from sopsmith.database.applying import Way, WayIn
+from sopsmith.database import bootstrapping, failures, looking
+from sopsmith.database.connecting import Way, WayIn
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import adoption, cautions, holdings, statements
@@ -42,13 +42,14 @@ class Adoption(NamedTuple):
 def foreseen(meant: Meant, way_in: WayIn) -> Adoption:
     """What adopting would do; nothing is changed.
 
-    Raises SopsmithError: db-adopt, db-privilege, and what `plan.check_server` and a way in raise.
+    Raises SopsmithError: db-adopt, db-privilege, and what `refusals.check_server` and a way in
+    raise.
     """
     account, role, databases, left = meant
     held = []
     seen: Observed | None = None
     for database in databases:
-        with way_in(database) as channel, applying.spoken(account):
+        with way_in(database) as channel, failures.spoken(account):
             if seen is None:
                 seen = _looked(account, role, channel)
             held.append(_held(account, role, channel))
@@ -63,7 +64,7 @@ def foreseen(meant: Meant, way_in: WayIn) -> Adoption:
 def _looked(account: Account, role: str, channel: Channel) -> Observed:
     """The roles of the account and the old one, none of them refused."""
     wide = account._replace(roles=tuple(dict.fromkeys((*account.roles, role))))
-    seen = applying.look(wide, channel)
+    seen = looking.look(wide, channel)
     adoption.check(account, role, seen)
     bootstrapping.check_superuser(seen, VERB)
     return seen
@@ -87,8 +88,8 @@ def adopt(shown: Adoption, way_in: WayIn, way: Way) -> None:
     """
     account, _, databases, _ = shown.meant
     with way_in(databases[0]) as first:
-        with applying.spoken(account):
-            applying.lock(account, first, way)
+        with failures.spoken(account):
+            looking.lock(account, first, way)
         now = foreseen(shown.meant, way_in)
         if (now.steps, now.refusals) != (shown.steps, shown.refusals):
             message = "what the role has is not what was shown"
@@ -104,7 +105,7 @@ def adopt(shown: Adoption, way_in: WayIn, way: Way) -> None:
 
 
 def _carry_out(account: Account, step: Step, channel: Channel, way: Way) -> None:
-    with applying.spoken(account):
+    with failures.spoken(account):
         channel.transact(statements.settings(account.marked), step.sql, way.at)
 
 

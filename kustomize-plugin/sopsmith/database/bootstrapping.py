@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sopsmith.database import applying
-from sopsmith.database.applying import Way
+from sopsmith.database import applying, failures, looking
+from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import first_time, plan
@@ -19,7 +19,7 @@ BEFORE_16 = 160000
 
 def planned(account: Account, channel: Channel, way: Way) -> Plan:
     """What has to be done, under the lock; raises SopsmithError (db-privilege, …)."""
-    seen = applying.looked(account, channel, way)
+    seen = looking.looked(account, channel, way)
     check_superuser(seen, "bootstrap")
     return first_time.bootstrap(account, seen, way.verifier)
 
@@ -41,7 +41,7 @@ def bootstrap(account: Account, channel: Channel, way: Way) -> tuple[str, ...]:
 
 def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:
     """What the server can't restrict."""
-    with applying.spoken(accounts[0]):
+    with failures.spoken(accounts[0]):
         version = int(channel.ask("SELECT current_setting('server_version_num')") or 0)
     if version >= BEFORE_16:
         return ()

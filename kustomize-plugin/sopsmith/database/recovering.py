@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from sopsmith.database import applying, retiring
-from sopsmith.database.applying import Applied, Way
+from sopsmith.database import applying, connecting, looking, retiring
+from sopsmith.database.applying import Applied
+from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import plan, recovery
@@ -53,12 +54,12 @@ def _reinstated(standing: Standing, way: Way) -> Applied:
     """The other role gets back the previous password, which pods hold."""
     account, earlier = standing.account, standing.account.as_of_before()
     assert earlier is not None  # noqa: S101 - else it was not decided
-    with applying.channel(account, way) as channel:
-        seen = applying.looked(account, channel, way)
+    with connecting.channel(account, way) as channel:
+        seen = looking.looked(account, channel, way)
         made = plan.reinstate(earlier, seen, standing.seen, way.verifier)
         applying.carry_out(account, made, channel, way, seen)
-    logins = applying.confirmed(earlier, way)
-    bad = applying.failed(earlier, logins)
+    logins = looking.confirmed(earlier, way)
+    bad = looking.failed(earlier, logins)
     if bad:
         raise SopsmithError(bad)
     return Applied(account, plan.words(made), logins)

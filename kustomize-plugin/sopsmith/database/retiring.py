@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from sopsmith.database import applying
-from sopsmith.database.applying import Applied, Way
+from sopsmith.database import applying, connecting, failures, looking
+from sopsmith.database.applying import Applied
+from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
-from sopsmith.postgres import plan
+from sopsmith.postgres import applied, plan
 from sopsmith.postgres.account import Account
 
 Consumers = Callable[[str], Sequence[str]]
@@ -20,18 +21,18 @@ def retire(
 ) -> Applied:
     """Close the other role after `grace` seconds in which nobody was seen with it.
 
-    The other one is that which the database was not last made to accept (`plan.served`). It first
-    logs in as the active one, where git knows its password. Raises SopsmithError: db-in-use (who
-    uses it), db-login and its kind, and what `plan.retire` raises.
+    The other one is that which the database was not last made to accept (`applied.served`). It
+    first logs in as the active one, where git knows its password. Raises SopsmithError: db-in-use
+    (who uses it), db-login and its kind, and what `plan.retire` raises.
     """
-    with applying.repeatable(account, "retire"):
+    with failures.repeatable(account, "retire"):
         account = _watched(account, way, consumers, grace=grace, now=now)
-        logins = applying.confirmed(account, way, tries=1)
-        bad = applying.failed(account, logins)
+        logins = looking.confirmed(account, way, tries=1)
+        bad = looking.failed(account, logins)
         if bad:
             raise SopsmithError(bad)
-        with applying.channel(account, way) as channel:
-            seen = applying.looked(account, channel, way)
+        with connecting.channel(account, way) as channel:
+            seen = looking.looked(account, channel, way)
             made = plan.retire(account, seen, _asked(account, consumers))
             applying.carry_out(account, made, channel, way, seen)
     return Applied(account, plan.words(made), logins)
@@ -46,9 +47,9 @@ def _watched(
     """
     until = now() + grace
     while True:
-        with applying.channel(account, way) as channel, applying.spoken(account):
-            seen = applying.look(account, channel)
-        serving = plan.served(account, seen.mark(account.marked))
+        with connecting.channel(account, way) as channel, failures.spoken(account):
+            seen = looking.look(account, channel)
+        serving = applied.served(account, seen.mark(account.marked))
         if not plan.retire(serving, seen, _asked(serving, consumers)) or now() >= until:
             return serving
         way.pause(min(GLANCE, max(until - now(), 0)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from sopsmith.database import applying, retiring
-from sopsmith.database.applying import Way
+from sopsmith.database import applying, connecting, failures, looking, retiring
+from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
 from sopsmith.postgres import readiness
@@ -80,11 +80,11 @@ def _followed(account: Account, terms: Terms) -> str:
     start, said = terms.now(), ""
     until = start + terms.wait
     while True:
-        with applying.channel(account, terms.way) as channel, applying.spoken(account):
-            seen = applying.look(account, channel)
+        with connecting.channel(account, terms.way) as channel, failures.spoken(account):
+            seen = looking.look(account, channel)
         live = terms.live()
         lag = readiness.lagging(account, seen, live)
-        if lag and not applying.accepts(account, seen, terms.way):
+        if lag and not looking.accepts(account, seen, terms.way):
             raise SopsmithError(_overtaken(account))
         if not lag:
             window = (
@@ -127,9 +127,9 @@ def _taken_back(account: Account, terms: Terms) -> Finding | None:
     is_stuck = account.strategy == "in-place" and not readiness.is_delivered(account, terms.live())
     if earlier is None or not is_stuck:
         return None
-    with applying.channel(account, terms.way) as channel, applying.spoken(account):
-        seen = applying.look(account, channel)
-    if not applying.accepts(account, seen, terms.way):
+    with connecting.channel(account, terms.way) as channel, failures.spoken(account):
+        seen = looking.look(account, channel)
+    if not looking.accepts(account, seen, terms.way):
         return None
     applying.apply(earlier, terms.way)
     message = f"no Secret got it in time, so {account.active} has the password of before again"

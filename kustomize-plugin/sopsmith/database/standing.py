@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sopsmith.database import applying, versions
-from sopsmith.database.applying import Way
+from sopsmith.database import connecting, failures, looking, versions
+from sopsmith.database.connecting import Way
 from sopsmith.model import Sensitive
 from sopsmith.postgres import consumers, scram
 from sopsmith.postgres.account import Account
@@ -22,8 +22,8 @@ def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) 
     logins find out which version it is. No password is tried twice: servers lock out who does.
     Raises SopsmithError where the server can't be asked.
     """
-    with applying.channel(account, way) as channel, applying.spoken(account):
-        seen = applying.look(account, channel)
+    with connecting.channel(account, way) as channel, failures.spoken(account):
+        seen = looking.look(account, channel)
     holds = {role: _held(account, role, seen, way) for role in account.roles}
     secrets = None if live is None else tuple(_secrets(account, seen, holds, live, way))
     who = {} if live is None else {role: consumers.of(live, role) for role in account.roles}
@@ -40,7 +40,7 @@ def _version(account: Account, role: str, seen: Observed, way: Way, probes: int)
         for each in candidates(account, seen.mark(account.marked))
         if each.role == role and each.secret.password not in tried
     ]
-    to = applying.at_primary(account)[0]
+    to = connecting.at_primary(account)[0]
     return versions.search(found, seen, to, way.login, probes).held
 
 
@@ -52,7 +52,7 @@ def _held(account: Account, role: str, seen: Observed, way: Way) -> Holds:
         if there.verifier is not None:
             is_it = scram.is_of(there.verifier, password.text() or "", role)
         else:
-            attempt = way.login(applying.at_primary(account)[0].of(role, password))
+            attempt = way.login(connecting.at_primary(account)[0].of(role, password))
             if not attempt.is_answer:
                 return "unknown"
             is_it = attempt.proven
@@ -84,6 +84,6 @@ def _secrets(
             elif there is not None and there.verifier is not None:
                 tried[password] = bool(scram.is_of(there.verifier, password, role))
             elif password not in tried:
-                to = applying.at_primary(account)[0].of(role, Sensitive(password))
+                to = connecting.at_primary(account)[0].of(role, Sensitive(password))
                 tried[password] = way.login(to).proven
             yield LiveSecret(secret, role, held, tried[password])

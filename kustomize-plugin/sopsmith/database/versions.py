@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from sopsmith.database import applying
-from sopsmith.database.applying import Way
+from sopsmith.database import connecting, looking
 from sopsmith.database.checking import Checked, Login
+from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.postgres import versions
 from sopsmith.postgres.account import Account
@@ -64,8 +64,8 @@ def _looked(account: Account, way: Way, found: Iterable[Checked]) -> Observed | 
     if rotator is None or any(not c.attempt.is_good and _is_same(c.to, rotator) for c in found):
         return None
     try:
-        with way.session(*applying.at_primary(account)) as channel:
-            return applying.look(account, channel)
+        with way.session(*connecting.at_primary(account)) as channel:
+            return looking.look(account, channel)
     except (SopsmithError, SqlError):  # logins have to tell then
         return None
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sopsmith.database.applying import Way
+from sopsmith.database.connecting import Way
 from sopsmith.postgres.channel import At, Channel
 from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.postgres.scram import SALT

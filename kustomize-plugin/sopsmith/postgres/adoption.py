@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import plan, statements
+from sopsmith.postgres import plan, refusals, statements
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.holdings import Default, Holdings, Right, Setting
 from sopsmith.postgres.observation import Observed
@@ -51,9 +51,9 @@ class Step(NamedTuple):
 def check(account: Account, old: str, seen: Observed) -> None:
     """Refuse what can't be adopted; `seen` has the old role too.
 
-    Raises SopsmithError: db-adopt, and what `plan.check_server` raises.
+    Raises SopsmithError: db-adopt, and what `refusals.check_server` raises.
     """
-    plan.check_server(account, seen)
+    refusals.check_server(account, seen)
     there, mark = seen.roles.get(old), seen.mark(old)
     message = hint = None
     if account.owner is None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from sopsmith.postgres import scram, statements
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.observation import Observed, nothing
-from sopsmith.postgres.plan import Change, Plan, Verifier, check_server, joined, marking, owned, sql
+from sopsmith.postgres.plan import Change, Plan, Verifier, joined, marking, owned, sql
+from sopsmith.postgres.refusals import check_server
 
 
 def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:

@@ -11,9 +11,11 @@ from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import owners, statements
+from sopsmith.postgres import statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.observation import Mark, Observed, Seen
+from sopsmith.postgres.applied import freeing, identity
+from sopsmith.postgres.observation import Mark, Observed
+from sopsmith.postgres.refusals import check_rights, check_server, in_use, still_used
 
 Verifier = Callable[[str, str], str]
 """Makes the verifier of a password for a role: (password, role) → text."""
@@ -59,46 +61,12 @@ def apply(
     return _alternating(account, seen, accepts=accepts, verifier=verifier, unused=unused)
 
 
-def check_server(account: Account, seen: Observed) -> None:
-    """Refuse a server, or a version of the password, that must not be touched.
-
-    Raises SopsmithError: db-standby, foreign-owner, db-other-app, db-retired.
-    """
-    if seen.in_recovery:
-        hint = "name the primary in the rotator's URL"
-        message = "the server is a standby or in recovery, which changes nothing"
-        raise SopsmithError(Finding("db-standby", message, field=account.value, hint=hint))
-    owner = owners.owner_of(seen.others, seen.settings)
-    if owner is not None:
-        raise SopsmithError(owners.refusal(owner))
-    mark = seen.mark(account.marked)
-    if mark is None:
-        return
-    if (mark.app, mark.environment, mark.value) != _identity(account):
-        message = f"{account.marked} belongs to {mark.value} of {mark.app} in {mark.environment}"
-        hint = "another database, or other names for the roles"
-        raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
-    if is_retired(account, mark):
-        message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
-        hint = f"sopsmith rotate {account.value} -e {account.environment}: forward, not back"
-        raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
-
-
-def is_retired(account: Account, mark: Mark | None) -> bool:
-    """Whether what git says is older than what may come back."""
-    return mark is not None and is_earlier(account.now.version, mark.lowest)
-
-
-def _identity(account: Account) -> tuple[str, str, str]:
-    return account.app, account.environment, account.value
-
-
 def marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan:
     """The comment that says what is applied now; nothing where it says so already."""
     old = seen.mark(account.marked)
     known = [each for each in (lowest, old.lowest if old else None) if each is not None]
     lowest = max(known, default=None)
-    new = Mark(*_identity(account), account.slot, account.now.version, lowest)
+    new = Mark(*identity(account), account.slot, account.now.version, lowest)
     return () if new == old else (Change("", (statements.mark(account.marked, new.text),)),)
 
 
@@ -112,12 +80,12 @@ def _alternating(
     if not accepts:
         active = seen.roles.get(account.active)
         if active is not None and active.can_log_in and not _is_as_it_was(account, seen, unused):
-            raise SopsmithError(_in_use(account, active, seen.mark(owner)))
+            raise SopsmithError(in_use(account, active, seen.mark(owner)))
         hashed = verifier(account.now.text, account.active)
         words = f"{account.active} gets the password of {account.title}"
         plan.append(Change(words, (statements.open_role(account.active, hashed),)))
     changes = (*plan, *marking(account, seen))
-    _check_rights(account, seen, changes)
+    check_rights(account, seen, changes)
     return changes
 
 
@@ -160,31 +128,6 @@ def joined(role: str, account: Account, seen: Observed) -> Plan:
     return (Change(words, (*create, *statements.join(role, owner))),)
 
 
-def _in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
-    """Why an open role with another password stays as it is."""
-    who = ""
-    if active.sessions:
-        names = ", ".join(sorted({each or "(no name)" for each in active.sessions})[:5])
-        who = f", {len(active.sessions)} sessions of {names}"
-    held = "another password"
-    is_served = mark is not None and mark.slot == account.slot
-    if mark is not None and is_served and mark.version not in (None, account.now.version):
-        held = f"version {mark.version}"
-    message = f"{account.active} is open with {held}, so pods may hold it{who}"
-    hint = f"{freeing(account, mark)}; then sopsmith postgres apply -e {account.environment} again"
-    return Finding("db-in-use", message, field=account.title, hint=hint)
-
-
-def freeing(account: Account, mark: Mark | None) -> str:
-    """What makes room for a password whose role is open with another one."""
-    where = f"-e {account.environment}"
-    if mark is not None and mark.slot == account.slot:
-        return f"sopsmith rotate {account.value} {where} takes the other role"
-    if served(account, mark) is not account:
-        return f"sopsmith postgres retire {where} closes it once nobody uses it"
-    return f"sopsmith postgres recover {where} looks who holds it"
-
-
 def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Verifier) -> Plan:
     role = account.active
     there = seen.roles.get(role)
@@ -201,18 +144,8 @@ def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Veri
         plan.append(Change(words, (change(role, hashed),)))
     changes = (*plan, *(marking(account, seen) if there and there.is_ours else ()))
     if not is_self:
-        _check_rights(account, seen, changes)
+        check_rights(account, seen, changes)
     return changes
-
-
-def _check_rights(account: Account, seen: Observed, plan: Plan) -> None:
-    """Before PostgreSQL says it in the middle of a plan."""
-    mine = [name for name in (*account.roles, account.owner) if name in seen.roles]
-    foreign = [name for name in mine if name and not seen.roles[name].is_ours]
-    if plan and foreign and not seen.is_superuser:
-        message = f"{seen.user} may not change {', '.join(foreign)}"
-        hint = f"sopsmith postgres bootstrap -e {account.environment} gives it the right"
-        raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
 
 
 # --- reinstating, undoing, retiring ---------------------------------------------------------------
@@ -228,10 +161,10 @@ def reinstate(earlier: Account, seen: Observed, then: Observed, verifier: Verifi
     check_server(earlier, seen)
     role, there = earlier.active, seen.roles.get(earlier.active)
     if there is not None and there.can_log_in and not _is_as_it_was(earlier, seen, then):
-        raise SopsmithError(_in_use(earlier, there, seen.mark(earlier.marked)))
+        raise SopsmithError(in_use(earlier, there, seen.mark(earlier.marked)))
     opened = statements.open_role(role, verifier(earlier.now.text, role))
     plan = (Change(f"{role} gets back the password of {earlier.title}", (opened,)),)
-    _check_rights(earlier, seen, plan)
+    check_rights(earlier, seen, plan)
     return plan
 
 
@@ -260,27 +193,6 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     return (Change(words, (back, *marks)),)
 
 
-def served(account: Account, mark: Mark | None) -> Account:
-    """The account as the database was last made to accept it: where git is rotations ahead, that
-    of before. Else the role in its way could never be closed, and it never applied.
-
-    Git knows no more of the password than of the one before; without it, there are no URLs.
-    """
-    earlier = account.as_of_before()
-    if mark is None or earlier is None or mark.slot == account.slot:
-        return account
-    if earlier.now.version == mark.version:
-        return earlier
-    if not is_earlier(mark.version, account.now.version):
-        return account
-    return earlier._replace(now=earlier.now._replace(version=mark.version), urls={})
-
-
-def is_earlier(version: int | None, than: int | None) -> bool:
-    """Whether both are known and one is the older."""
-    return version is not None and than is not None and version < than
-
-
 def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
     """Close the role that the application does not use any more; none where it is closed.
 
@@ -303,14 +215,6 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
             hint = freeing(account, mark)
         raise SopsmithError(Finding("db-in-use", message, field=account.value, hint=hint))
     if consumers or there.sessions:
-        raise SopsmithError(_still(account, other, there, consumers))
+        raise SopsmithError(still_used(account, other, there, consumers))
     close = Change(f"{other} is closed", (statements.close_role(other),))
     return (close, *marking(account, seen, lowest=account.now.version))
-
-
-def _still(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:
-    sessions = sorted({each or "(no name)" for each in there.sessions})
-    who = [*consumers, *(f"a session of {each}" for each in sessions)]
-    shown = ", ".join(who[:10]) + (", …" if len(who) > 10 else "")
-    hint = "restart or end them, then run it again; --grace says how long none may be seen"
-    return Finding("db-in-use", f"{other} is still used: {shown}", field=account.value, hint=hint)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import consumers, plan, recovery
+from sopsmith.postgres import applied, consumers, plan, recovery, refusals
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import Observed
@@ -18,14 +18,14 @@ def is_ready(standing: Standing) -> bool:
 
     Raises SopsmithError: db-in-use where git is rotations ahead of a role that somebody uses,
     db-adopt where the next role is none yet, db-unverified where the server does not tell, and what
-    `plan.check_server` raises.
+    `refusals.check_server` raises.
     """
     account = standing.account
     if account.other is not None:
         plan.joined(account.other, account, standing.seen)
     if recovery.is_retired(standing):
         return True  # forward is the only way
-    plan.check_server(account, standing.seen)
+    refusals.check_server(account, standing.seen)
     decision = recovery.decide(standing)
     if decision.action == "rotate":
         hint = recovery.freeing(standing)
@@ -41,16 +41,16 @@ def is_ready(standing: Standing) -> bool:
 def check_rollback(standing: Standing) -> None:
     """Raise SopsmithError where the previous password can't come back: db-retired where it was
     retired or is nobody's, usage where none is known or git has gone back already (of a stored one
-    nothing tells that), and what `plan.check_server` raises.
+    nothing tells that), and what `refusals.check_server` raises.
     """
     account = standing.account
     earlier = account.as_of_before()
-    plan.check_server(account, standing.seen)
+    refusals.check_server(account, standing.seen)
     forward = f"sopsmith postgres rotate {account.value} -e {account.environment}"
     if account.before is None:
         message = "has no previous password to go back to"
         raise SopsmithError(Finding("usage", message, field=account.value, hint=forward))
-    if plan.is_earlier(account.now.version, account.before.version):
+    if applied.is_earlier(account.now.version, account.before.version):
         message = f"was rolled back already, from version {account.before.version}"
         raise SopsmithError(Finding("usage", message, field=account.title, hint=f"{forward} --now"))
     if earlier is None or account.other is None:
@@ -59,7 +59,7 @@ def check_rollback(standing: Standing) -> None:
     if standing.holds[former] == "unknown":
         message = f"the server does not tell whether {former} has the password of before"
         raise SopsmithError(Finding("db-unverified", message, field=earlier.title))
-    lost = standing.holds[former] != "before" or plan.is_retired(earlier, standing.mark)
+    lost = standing.holds[former] != "before" or applied.is_retired(earlier, standing.mark)
     if lost:
         message = f"{former} has not the password of before any more"
         hint = f"forward, not back: {forward}"

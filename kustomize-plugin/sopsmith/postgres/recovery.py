@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from sopsmith.postgres import plan
+from sopsmith.postgres import applied
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed
 
@@ -71,7 +71,7 @@ def decide(standing: Standing) -> Decision:
 
 def is_retired(standing: Standing) -> bool:
     """Whether git says a version that may not come back."""
-    return plan.is_retired(standing.account, standing.mark)
+    return applied.is_retired(standing.account, standing.mark)
 
 
 def freeing(standing: Standing) -> str:
@@ -79,8 +79,8 @@ def freeing(standing: Standing) -> str:
     account = standing.account
     again = f"then sopsmith postgres recover -e {account.environment} again"
     is_needed = standing.consumers.get(account.active)
-    if plan.served(account, standing.mark) is not account and not is_needed:
-        return f"{plan.freeing(account, standing.mark)}; {again}"
+    if applied.served(account, standing.mark) is not account and not is_needed:
+        return f"{applied.freeing(account, standing.mark)}; {again}"
     return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
 
 
@@ -116,7 +116,7 @@ def _agreed(standing: Standing) -> Decision:
 def _is_reinstatable(standing: Standing) -> bool:
     """Whether the password of before may come back: what was retired never does."""
     earlier = standing.account.as_of_before()
-    return earlier is not None and not plan.is_retired(earlier, standing.mark)
+    return earlier is not None and not applied.is_retired(earlier, standing.mark)
 
 
 def _not_accepted(standing: Standing) -> Decision:
@@ -128,7 +128,7 @@ def _not_accepted(standing: Standing) -> Decision:
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
     if standing.secrets is None and standing.mark is not None:
-        if plan.served(account, standing.mark) is not account:
+        if applied.served(account, standing.mark) is not account:
             return Decision("retire", f"{active} was not closed when the other role took over")
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
     return Decision("replace", f"{active} has a password that nobody holds: replace it")

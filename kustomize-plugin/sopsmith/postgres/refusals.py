@@ -1,0 +1,71 @@
+"""What must not be touched, and why: said before any harm. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.postgres import owners
+from sopsmith.postgres.account import Account
+from sopsmith.postgres.applied import freeing, identity, is_retired
+from sopsmith.postgres.observation import Mark, Observed, Seen
+
+
+def check_server(account: Account, seen: Observed) -> None:
+    """Refuse a server, or a version of the password, that must not be touched.
+
+    Raises SopsmithError: db-standby, foreign-owner, db-other-app, db-retired.
+    """
+    if seen.in_recovery:
+        hint = "name the primary in the rotator's URL"
+        message = "the server is a standby or in recovery, which changes nothing"
+        raise SopsmithError(Finding("db-standby", message, field=account.value, hint=hint))
+    owner = owners.owner_of(seen.others, seen.settings)
+    if owner is not None:
+        raise SopsmithError(owners.refusal(owner))
+    mark = seen.mark(account.marked)
+    if mark is None:
+        return
+    if (mark.app, mark.environment, mark.value) != identity(account):
+        message = f"{account.marked} belongs to {mark.value} of {mark.app} in {mark.environment}"
+        hint = "another database, or other names for the roles"
+        raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
+    if is_retired(account, mark):
+        message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
+        hint = f"sopsmith rotate {account.value} -e {account.environment}: forward, not back"
+        raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
+
+
+def check_rights(account: Account, seen: Observed, changes: Sequence[object]) -> None:
+    """Before PostgreSQL says it in the middle of a plan; raises SopsmithError (db-privilege)."""
+    mine = [name for name in (*account.roles, account.owner) if name in seen.roles]
+    foreign = [name for name in mine if name and not seen.roles[name].is_ours]
+    if changes and foreign and not seen.is_superuser:
+        message = f"{seen.user} may not change {', '.join(foreign)}"
+        hint = f"sopsmith postgres bootstrap -e {account.environment} gives it the right"
+        raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
+
+
+def in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
+    """Why an open role with another password stays as it is."""
+    who = ""
+    if active.sessions:
+        names = ", ".join(sorted({each or "(no name)" for each in active.sessions})[:5])
+        who = f", {len(active.sessions)} sessions of {names}"
+    held = "another password"
+    is_served = mark is not None and mark.slot == account.slot
+    if mark is not None and is_served and mark.version not in (None, account.now.version):
+        held = f"version {mark.version}"
+    message = f"{account.active} is open with {held}, so pods may hold it{who}"
+    hint = f"{freeing(account, mark)}; then sopsmith postgres apply -e {account.environment} again"
+    return Finding("db-in-use", message, field=account.title, hint=hint)
+
+
+def still_used(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:
+    """Why a role that git does not name any more stays open."""
+    sessions = sorted({each or "(no name)" for each in there.sessions})
+    who = [*consumers, *(f"a session of {each}" for each in sessions)]
+    shown = ", ".join(who[:10]) + (", …" if len(who) > 10 else "")
+    hint = "restart or end them, then run it again; --grace says how long none may be seen"
+    return Finding("db-in-use", f"{other} is still used: {shown}", field=account.value, hint=hint)
