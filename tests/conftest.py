@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,3 +49,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("SOPS", "AGE_", "KUSTOMIZE", "XDG_", "PG")):
             monkeypatch.delenv(name)
+
+
+def pytest_configure() -> None:
+    """Who ends the tests with SIGTERM leaves no server behind, as with Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
