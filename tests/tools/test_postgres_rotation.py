@@ -104,6 +104,15 @@ def test_what_else_is_pushed_is_told(make: Make) -> None:
     assert run.code == 0 and "1 commit that origin/master lacks will be pushed too" in run.err
 
 
+@pytest.mark.parametrize("setting", ["remote.pushDefault", "branch.master.pushRemote"])
+def test_who_pushes_to_a_fork_is_told(make: Make, setting: str) -> None:
+    one = make()
+    git(one.repo, "config", setting, "fork")
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 2 and "follows origin/master and is pushed elsewhere" in run.err
+    assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
 def test_who_is_behind_is_told_before_anything_changes(make: Make) -> None:
     one = make()
     other = one.repo.path.parent / "other"

@@ -82,8 +82,8 @@ class Upstream(NamedTuple):
 def upstream(here: Repository) -> Upstream:
     """Where the current branch is pushed to.
 
-    Raises SopsmithError: usage where it has no upstream, behind where that has commits which the
-    branch lacks, program-failed where it can't be asked.
+    Raises SopsmithError: usage where it has no upstream or is set to be pushed elsewhere (a fork),
+    behind where that has commits which the branch lacks, program-failed where it can't be asked.
     """
     head = git.call(here, "symbolic-ref", "--quiet", "HEAD").stdout.rstrip(b"\n")
     branch = os.fsdecode(head).removeprefix("refs/heads/")
@@ -94,6 +94,13 @@ def upstream(here: Repository) -> Upstream:
         hint = f"git push --set-upstream origin {branch or 'BRANCH'}; or --no-push"
         raise SopsmithError(Finding("usage", message, hint=hint))
     found = Upstream(remote, ref)
+    own = git.setting(here, f"branch.{branch}.pushRemote") or git.setting(
+        here, "remote.pushDefault"
+    )
+    if own not in (None, remote):
+        message = f"the branch follows {found.title} and is pushed elsewhere"
+        hint = "sopsmith rotate --commit; once that is merged, --now --no-push does the rest"
+        raise SopsmithError(Finding("usage", message, hint=hint))
     there = _there(here, found)
     if there is not None and git.merge_base(here, there, "HEAD") != there:
         message = f"{found.title} has commits that the branch lacks"
