@@ -91,7 +91,11 @@ def is_scram(stored: str) -> bool:
 
 
 def prepared(password: str) -> bytes:
-    """The password as SCRAM hashes it: by SASLprep where that is possible, else as it is."""
+    """The password as SCRAM hashes it: by SASLprep where that is possible, else as it is.
+
+    As PostgreSQL does, and RFC 4013 does not: what is prohibited is looked for before NFKC, by
+    today's Unicode.
+    """
     if password.isascii():
         return password.encode()
     mapped = "".join(
@@ -99,9 +103,10 @@ def prepared(password: str) -> bytes:
         for char in password
         if not stringprep.in_table_b1(char)
     )
-    text = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    is_possible = text and not any(bad(char) for char in text for bad in _PROHIBITED)
-    return (text if is_possible and _is_one_way(text) else password).encode()
+    is_possible = mapped and not any(bad(char) for char in mapped for bad in _PROHIBITED)
+    if not is_possible or not _is_one_way(mapped):
+        return password.encode()
+    return unicodedata.normalize("NFKC", mapped).encode()
 
 
 def _is_one_way(text: str) -> bool:

@@ -29,6 +29,8 @@ def by_libpq(password: str) -> str:
 @example("Ⅸ")
 @example("I­X")
 @example("اbا")  # from both sides
+@example("\ufb2a")  # its last part has no direction
+@example("\U0002f868")  # another character since Unicode 4
 @example("‮")
 @example("𝟘")
 @example("\U000e0001")
