@@ -134,11 +134,17 @@ def compose(parts: Parts) -> str:
     if parts.password is not None:
         userinfo += ":" + encode(parts.password)
     authority = userinfo + "@" if userinfo else ""
-    authority += f"[{parts.host}]" if ":" in parts.host else encode(parts.host)
+    authority += _bracketed(parts.host) if ":" in parts.host else encode(parts.host)
     authority += "" if parts.port is None else ":" + encode(parts.port)
     path = "" if parts.path is None else "/" + "/".join(map(encode, parts.path))
     query = "&".join(f"{encode(name)}={encode(text)}" for name, text in parts.query)
     return f"{parts.scheme}://{authority}{path}" + (f"?{query}" if query else "")
+
+
+def _bracketed(address: str) -> str:
+    """An IPv6 address, with its zone if it has one (RFC 6874)."""
+    address, percent, zone = address.partition("%")
+    return f"[{address}%25{encode(zone)}]" if percent else f"[{address}]"
 
 
 def encode(text: str) -> str:

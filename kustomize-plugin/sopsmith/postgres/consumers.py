@@ -111,7 +111,7 @@ def _texts(secret: Object) -> Iterator[str]:
 
 def _parsed(text: str) -> endpoint.Endpoint | None:
     try:
-        return endpoint.parse(text)
+        return endpoint.parse(text.strip())  # a line's end stops few readers
     except ValueError:
         return None
 

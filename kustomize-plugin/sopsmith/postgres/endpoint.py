@@ -11,11 +11,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from sopsmith.model import Sensitive
 
 _POSTGRES = re.compile(r"postgres(ql)?(\+[a-z0-9_]+)?\Z")
+_URL = re.compile(
+    r"([A-Za-z][A-Za-z0-9+.-]*)://(?:([^:@/]*)(?::([^@/]*))?@)?([^/?]*)(?:/([^?]*))?(?:\?(.*))?\Z",
+    re.DOTALL,
+)
+_SPACE = re.compile(r"[ \t\n\r\f\v]")  # which each reader takes otherwise
+_SERVER = re.compile(r"(?:\[([^]]+)\]|((?!\[)[^:]*))(?::(.*))?\Z", re.DOTALL)
+_PORT = re.compile(r"[0-9]{1,9}\Z")
 _REDIS = ("redis", "rediss")
 _PORTS = {"postgresql": "5432", "redis": "6379", "rediss": "6379"}
 TAKEN = (  # what a URL's query may say to libpq; other drivers' words are passed over
@@ -51,41 +58,64 @@ class Endpoint(NamedTuple):
 
 
 def parse(url: str) -> Endpoint:
-    """The parts of a URL; raises ValueError, without its text, where it is no database's."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        raise ValueError("is no URL") from None
-    scheme = "postgresql" if _POSTGRES.match(parts.scheme) else parts.scheme
-    if scheme not in _PORTS:
+    """The parts of a URL; raises ValueError, without its text, where it is no database's.
+
+    Cut where libpq cuts it, and the query has the last word. What libpq would refuse and others
+    read is read: other drivers' words in the query, and a percent sign that encodes nothing.
+    """
+    found = None if _SPACE.search(url) else _URL.match(url)
+    scheme = found[1].lower() if found else ""
+    scheme = "postgresql" if _POSTGRES.match(scheme) else scheme
+    if not found or scheme not in _PORTS:
         raise ValueError("is no postgresql:// or redis:// URL")
-    said = dict(parse_qsl(parts.query, keep_blank_values=True))
-    user = unquote(parts.username or "") or said.get("user", "")
-    host = unquote(_host(parts.netloc)) or said.get("host", "")
+    written = dict(zip(("user", "password", "dbname"), found.group(2, 3, 5), strict=True))
+    written |= dict(zip(("host", "port"), _servers(found[4]), strict=True))
+    said = {name: _decoded(text or "") for name, text in written.items()} | _query(found[6] or "")
+    user, host, secret = said["user"], said["host"], said["password"]
     if not host or not (user or scheme in _REDIS):
         raise ValueError("names no user" if host else "names no host")
-    secret = said.get("password") if parts.password is None else unquote(parts.password)
-    if secret is not None and "\0" in secret:
+    if "\0" in secret:
         raise ValueError("has a password that a database would cut off")
-    default = "0" if scheme in _REDIS else user
-    found = Endpoint(
+    endpoint = Endpoint(
         host=host,
-        port=str(port or said.get("port") or _PORTS[scheme]),
-        database=unquote(parts.path[1:]) or said.get("dbname", "") or default,
+        port=_port(said["port"], _PORTS[scheme]),
+        database=said["dbname"] or ("0" if scheme in _REDIS else user),
         user=user,
         password=Sensitive(secret) if secret else None,
         options={name: text for name, text in said.items() if name in TAKEN},
         scheme=scheme,
     )
-    if any("\0" in each for each in (host, user, found.database, *found.options.values())):
+    if any("\0" in each for each in (host, user, endpoint.database, *endpoint.options.values())):
         raise ValueError("has a part that a database would cut off")
-    return found
+    return endpoint
 
 
-def _host(netloc: str) -> str:
-    """The host as it is written: urlsplit lowers it, and a socket's folder has capitals."""
-    host = netloc.rpartition("@")[2]
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+def _servers(written: str) -> tuple[str, str]:
+    """The hosts and the ports, each with commas; of one without a port, it is empty."""
+    each = [_SERVER.match(server) for server in written.split(",")]
+    found = [server.group(1, 2, 3) for server in each if server]
+    if len(found) < len(each):
+        raise ValueError("is no URL")
+    return (",".join(address or name for address, name, _ in found),
+            ",".join(port or "" for _, _, port in found))  # fmt: skip
+
+
+def _port(said: str, default: str) -> str:
+    ports = [each or default for each in said.split(",")]
+    if not all(_PORT.match(each) and 0 < int(each) < 1 << 16 for each in ports):
+        raise ValueError("has a port that is none")
+    return ",".join(ports)
+
+
+def _query(written: str) -> dict[str, str]:
+    pairs = [pair.partition("=")[::2] for pair in written.split("&")]
+    said = [(_decoded(name), _decoded(text)) for name, text in pairs]
+    return dict(("sslmode", "require") if pair == ("ssl", "true") else pair for pair in said)
+
+
+def _decoded(text: str) -> str:
+    """Without percent-encoding; a plus is a plus."""
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeError:
+        raise ValueError("has a part that is not UTF-8") from None

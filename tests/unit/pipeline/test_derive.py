@@ -76,6 +76,7 @@ def url(given: Given | None = None, **parts: Any) -> str:
         ({"query": {}}, "postgresql://db"),
         ({"host": "::1"}, "postgresql://[::1]"),
         ({"host": "2001:db8::7", "port": 1}, "postgresql://[2001:db8::7]:1"),
+        ({"host": "fe80::1%eth0"}, "postgresql://[fe80::1%25eth0]"),
         ({"scheme": "redis+ssl"}, "redis+ssl://db"),
     ],
 )
