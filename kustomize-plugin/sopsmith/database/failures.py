@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.postgres import refusals
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import SqlError
 
@@ -56,6 +57,8 @@ def sql_finding(account: Account, error: SqlError) -> Finding:
         message = "the server does not let this login do that"
         hint = f"sopsmith postgres bootstrap -e {account.environment} gives the right"
         return Finding("db-privilege", message, field=account.value, hint=hint)
+    if error.state in ("22021", "22P05"):
+        return refusals.foreign_characters(account)
     if error.state in ("55P03", "57014", "XX000", "40001", "40P01"):
         message = "somebody else changes the same roles"
         return Finding("db-locked", message, field=account.value)

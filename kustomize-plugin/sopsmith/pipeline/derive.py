@@ -104,12 +104,14 @@ def _for_database(
     recipe: Recipe, derivation: DatabaseRoles, known: Values, previous: Values
 ) -> Sensitive | None:
     """What a database needs; None where a value of it is absent. Raises ValueError."""
-    from sopsmith.postgres import account, first_time  # which few recipes need
+    from sopsmith.postgres import account, distinct, first_time  # which few recipes need
 
     try:
         accounts = [account.of(recipe, e, known, previous) for e in derivation.passwords]
     except KeyError:
         return None
+    for each, words in distinct.problems(accounts):
+        raise ValueError(f"{each.value}: {words}")
     if derivation.form == "roles":
         return Sensitive(account.document(accounts))
     return Sensitive(first_time.first_start(accounts))

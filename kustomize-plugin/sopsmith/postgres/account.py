@@ -58,6 +58,12 @@ class Account(NamedTuple):
         return self.roles[0 if self.slot == "b" else 1] if len(self.roles) == 2 else None
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """All roles that belong to it: those that log in, their owner and the rotator."""
+        rotator = self.rotator.user if self.rotator else None
+        return (*self.roles, *filter(None, (self.owner, rotator)))
+
+    @property
     def marked(self) -> str:
         """The role whose comment says which version was applied last."""
         return self.owner or self.active

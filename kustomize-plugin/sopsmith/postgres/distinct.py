@@ -6,8 +6,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from sopsmith.postgres.account import Account
+from sopsmith.postgres.endpoint import Endpoint
 
 MOST = 63  # bytes of a name: PostgreSQL cuts off the rest, and two names become one
+_RESERVED = ("public", "none")
 
 
 def problems(accounts: Sequence[Account]) -> Iterator[tuple[Account, str]]:
@@ -21,12 +23,14 @@ def problems(accounts: Sequence[Account]) -> Iterator[tuple[Account, str]]:
 
 
 def _of_one(account: Account) -> Iterator[str]:
-    rotator = account.rotator.user if account.rotator else None
-    owners = [] if account.owner is None else [account.owner]
-    names = [*account.roles, *owners, *([] if rotator is None else [rotator])]
+    names = account.names
     for name in names:
-        if not name.isprintable() or not 1 <= len(name.encode()) <= MOST:
+        if not _is_name(name):
             yield f"a role's name has to be 1 to {MOST} bytes that can be printed"
+        elif name in _RESERVED or name.startswith("pg_"):
+            yield f"PostgreSQL keeps {name} for itself, so no role can have this name"
+    if not all(_is_name(each.database) for each in _logins(account)):
+        yield f"a database's name has to be 1 to {MOST} bytes that can be printed"
     if account.strategy == "alternating":
         if len(account.roles) != 2:
             yield "has to have two roles that take turns"
@@ -39,5 +43,12 @@ def _taken(account: Account) -> set[str]:
 
 
 def _servers(account: Account) -> set[tuple[str, str]]:
-    logins = [*account.urls.values(), *([account.rotator] if account.rotator else [])]
-    return {(each.host, each.port) for each in logins}
+    return {(each.host, each.port) for each in _logins(account)}
+
+
+def _logins(account: Account) -> list[Endpoint]:
+    return [*account.urls.values(), *filter(None, (account.rotator,))]
+
+
+def _is_name(text: str) -> bool:
+    return text.isprintable() and 1 <= len(text.encode()) <= MOST

@@ -109,6 +109,7 @@ def read(answer: str) -> Holdings:
 _RECORDS = {"owned": Thing, "kept": Thing, "mentions": Thing, "rights": Right,
             "defaults": Default, "policies": Policy, "settings": Setting}  # fmt: skip
 
+# No backslash stands in it: what one means is a setting of the database.
 # REASSIGN OWNED moves what pg_shdepend has. It never takes what the first superuser owns, nor
 # should it: so of a superuser only what was made after initdb and is no extension's.
 _QUESTION = """\
@@ -193,7 +194,7 @@ texts(classid, objid, part, text) AS (
 ),
 mentions AS (SELECT i.type AS kind, i.identity
   FROM texts t, pg_identify_object(t.classid, t.objid, t.part) i
-  WHERE t.text ~* '\\m(current_user|session_user|current_role|pg_has_role)\\M'
+  WHERE t.text ~* '[[:<:]](current_user|session_user|current_role|pg_has_role)[[:>:]]'
     AND NOT EXISTS (SELECT FROM pg_depend d
       WHERE d.classid = t.classid AND d.objid = t.objid AND d.deptype = 'e')),
 settings AS (SELECT r.rolname AS role, s.setdatabase <> 0 AS is_here,

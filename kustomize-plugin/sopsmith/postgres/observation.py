@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.owners import SETTINGS
-from sopsmith.postgres.statements import literal
-
-PREFIX = "sopsmith "  # begins the comment of a role that is ours
+from sopsmith.postgres.statements import PREFIX, literal
 
 
 class Mark(NamedTuple):
@@ -47,6 +45,7 @@ class Observed(NamedTuple):
     """A server, as far as the roles are concerned."""
 
     version: int  # such as 160004
+    encoding: str  # of the database, such as UTF8
     in_recovery: bool
     user: str
     is_superuser: bool
@@ -67,7 +66,7 @@ class Observed(NamedTuple):
 
 def nothing() -> Observed:
     """A server that has none of the roles, before its first start."""
-    return Observed(0, False, "", True, False, {}, (), {})
+    return Observed(0, "UTF8", False, "", True, False, {}, (), {})
 
 
 def question(account: Account) -> str:
@@ -82,6 +81,7 @@ def question(account: Account) -> str:
 _QUESTION = """\
 SELECT json_build_object(
   'version', current_setting('server_version_num')::int,
+  'encoding', current_setting('server_encoding'),
   'in_recovery', pg_is_in_recovery(),
   'user', current_user,
   'is_superuser', (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
@@ -105,7 +105,7 @@ SELECT json_build_object(
     )), '{{}}') FROM pg_roles r WHERE r.rolname IN ({names})),
   'others', (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
     WHERE rolname IN ('streaming_replica', 'robot_zmon', 'zalandos', 'cron_admin',
-      'ccp_monitoring') OR rolname LIKE '\\_crunchy%' OR rolname LIKE 'v-%'),
+      'ccp_monitoring') OR starts_with(rolname::text, '_crunchy') OR rolname LIKE 'v-%'),
   'settings', (SELECT json_object_agg('cnpg.config_sha256',
         coalesce(current_setting('cnpg.config_sha256', true), ''))::jsonb ||
       coalesce(json_object_agg(name, setting), '{{}}')::jsonb FROM pg_settings

@@ -11,16 +11,22 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.applied import freeing, identity, is_retired
 from sopsmith.postgres.observation import Mark, Observed, Seen
 
+# A role's name is the bytes that it was made with, and a login's are UTF-8.
+_AS_SENT = ("UTF8", "SQL_ASCII")
+
 
 def check_server(account: Account, seen: Observed) -> None:
     """Refuse a server, or a version of the password, that must not be touched.
 
-    Raises SopsmithError: db-standby, foreign-owner, db-other-app, db-retired.
+    Raises SopsmithError: db-standby, db-failed (no such characters there), foreign-owner,
+    db-other-app, db-retired.
     """
     if seen.in_recovery:
         hint = "name the primary in the rotator's URL"
         message = "the server is a standby or in recovery, which changes nothing"
         raise SopsmithError(Finding("db-standby", message, field=account.value, hint=hint))
+    if seen.encoding not in _AS_SENT and not all(map(str.isascii, account.names)):
+        raise SopsmithError(foreign_characters(account))
     owner = owners.owner_of(seen.others, seen.settings)
     if owner is not None:
         raise SopsmithError(owners.refusal(owner))
@@ -35,6 +41,13 @@ def check_server(account: Account, seen: Observed) -> None:
         message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
         hint = f"sopsmith rotate {account.value} -e {account.environment}: forward, not back"
         raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
+
+
+def foreign_characters(account: Account) -> Finding:
+    """Why a database is none to name these roles in."""
+    message = "the database's encoding makes other names of those of the roles"
+    hint = "name the roles in ASCII, or a database in UTF8"
+    return Finding("db-failed", message, field=account.value, hint=hint)
 
 
 def check_rights(account: Account, seen: Observed, changes: Sequence[object]) -> None:

@@ -8,6 +8,7 @@ LOCK_TIMEOUT = 10  # seconds to wait for another operator
 STATEMENT_TIMEOUT = 20  # seconds
 # Nobody who changes passwords runs what the owner of a database made or set for who logs in.
 PATH = "search_path TO pg_catalog, pg_temp"
+PREFIX = "sopsmith "  # begins the comment of a role that is ours
 IDLE, INTERVAL, COUNT = 10, 5, 3  # seconds until a server asks who is silent, and how often
 
 # PostgreSQL 16 asks for more and gives less: without INHERIT and SET a rotator changes passwords
@@ -44,14 +45,16 @@ def settings(key: str) -> str:
 
 
 def unchanged(role: str, comment: str | None) -> str:
-    """Fail, as one of two transactions that conflict, where the comment is not this one any more.
+    """Fail, as one of two transactions that conflict, where the comment is not this one any more;
+    all that are not ours are one, as they may be no text.
 
     The lock keeps out nobody who is in another database, and psql does not hold it while we think.
     """
     there = (
-        f"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = {literal(role)}"
+        "SELECT c FROM pg_roles, shobj_description(oid, 'pg_authid') c"
+        f" WHERE rolname = {literal(role)} AND starts_with(c, {literal(PREFIX)})"
     )
-    expected = "NULL" if comment is None else literal(comment)
+    expected = literal(comment) if comment and comment.startswith(PREFIX) else "NULL"
     return _do(
         f"BEGIN IF ({there}) IS DISTINCT FROM {expected} THEN RAISE serialization_failure;"
         " END IF; END"

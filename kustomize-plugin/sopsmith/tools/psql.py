@@ -20,7 +20,9 @@ from sopsmith.tools import process
 
 TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
 _FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
-_STATE = re.compile(rb"ERROR:\s+([0-9A-Z]{5})\b")
+_FIRST = f"SET client_encoding TO 'UTF8';\nSET {statements.PATH};\n"
+# Whatever the server's language calls an error.
+_STATE = re.compile(rb":  ([0-9A-Z]{5})\r?$", re.MULTILINE)
 
 
 class Psql(NamedTuple):
@@ -58,13 +60,13 @@ class Psql(NamedTuple):
         at("after commit")
 
     def _run(self, sql: str) -> bytes:
-        text = f"{_connect(self.database)}SET {statements.PATH};\n{sql}"
+        text = f"{_connect(self.database)}{_FIRST}{sql}"
         result = process.run(process.Call(self.argv, text.encode(), self.env), TIMEOUT)
         if isinstance(result, process.Failed):
             raise SqlError(None)
         if result.status:
-            state = _STATE.search(result.stderr)
-            raise SqlError(state[1].decode() if state else None)
+            states = _STATE.findall(result.stderr)  # of notices too, and the error's is the last
+            raise SqlError(states[-1].decode() if states else None)
         return result.stdout
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sopsmith.postgres.observation import PREFIX, Mark, read_mark
+from sopsmith.postgres.observation import Mark, read_mark
+from sopsmith.postgres.statements import PREFIX
 
 MARK = Mark("shop", "production", "PASSWORD", "a", 3, None)
 
