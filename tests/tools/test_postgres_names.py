@@ -117,3 +117,13 @@ def test_psqls_answer_is_understood_in_every_language(make: Make) -> None:
     via = "sh -c 'cat >/dev/null; echo \"FEHLER:  55P03\" >&2; exit 3'"
     run = make().postgres("bootstrap", "--via", via)
     assert (run.code, run.codes) == (3, {"db-locked"})
+
+
+@pytest.mark.parametrize("rest", ["CREATE ROLE planted; --", "'\"\\\r`\\"])
+def test_a_databases_name_is_no_command_of_psqls(make: Make, rest: str) -> None:
+    one = make()
+    one.server.role(one.roles[0])
+    one.server.database(f"a\n{rest}")
+    run = one.postgres("adopt", "--via", one.via, "--database", f"a\n{rest}")
+    assert one.server.owner_ask("SELECT FROM pg_roles WHERE rolname = 'planted'") == []
+    assert run.code == 0, run.err

@@ -20,6 +20,7 @@ from sopsmith.tools import process
 
 TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
 _FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
+_ESCAPED = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r"})  # as psql reads it
 _FIRST = f"SET client_encoding TO 'UTF8';\nSET {statements.PATH};\n"
 # Whatever the server's language calls an error.
 _STATE = re.compile(rb":  ([0-9A-Z]{5})\r?$", re.MULTILINE)
@@ -71,12 +72,13 @@ class Psql(NamedTuple):
 
 
 def _connect(database: str | None) -> str:
-    """What makes psql change to a database, with all else as it was."""
+    """What makes psql change to a database, with all else as it was: one line, whatever its name
+    is, as psql would run what stands on the next one."""
     if database is None:
         return ""
     value = database.replace("\\", r"\\").replace("'", r"\'")
-    named = statements.name(f"dbname='{value}'")
-    return f"\\connect -reuse-previous=on {named}\n"
+    named = statements.name(f"dbname='{value}'").translate(_ESCAPED)
+    return f"\\connect -reuse-previous=on '{named}'\n"
 
 
 def psql(command: str, env: Mapping[str, str]) -> Psql:
