@@ -101,7 +101,7 @@ def prepared(password: str) -> bytes:
     mapped = "".join(
         " " if stringprep.in_table_c12(char) else char
         for char in password
-        if not stringprep.in_table_b1(char)
+        if stringprep.in_table_c12(char) or not stringprep.in_table_b1(char)  # U+200B is in both
     )
     is_possible = mapped and not any(bad(char) for char in mapped for bad in _PROHIBITED)
     if not is_possible or not _is_one_way(mapped):

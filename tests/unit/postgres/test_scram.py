@@ -29,6 +29,7 @@ def by_libpq(password: str) -> str:
 @example("Ⅸ")
 @example("I­X")
 @example("اbا")  # from both sides
+@example("a\u200bb")  # a space, and one that is mapped to nothing
 @example("\ufb2a")  # its last part has no direction
 @example("\U0002f868")  # another character since Unicode 4
 @example("‮")
