@@ -88,6 +88,8 @@ def _accepted(standing: Standing) -> Decision:
     """The database has what git says; what is left is the role of before."""
     account = standing.account
     other = account.other or ""
+    if applied.served(account, standing.mark) is not account:  # an apply of former commits
+        return Decision("apply", f"{account.active} is open, and {other} was applied after it")
     if _holding(standing, account.active, "another"):
         return Decision("wait", f"a Secret has another password of {account.active}: sync it")
     if _lags(standing, other):

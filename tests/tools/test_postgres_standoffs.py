@@ -1,0 +1,65 @@
+"""What git, the database, the cluster and other operators disagree about, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sopsmith.database import applying, ways
+from sopsmith.postgres import account
+from sopsmith.postgres.account import Account
+from tests.database import Shop, shop
+from tests.repository import Repo
+from tests.servers import Server, heard
+
+Make = Callable[..., Shop]
+
+
+@pytest.fixture
+def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
+    """Makes the application and applies it; in the end the server has heard no password."""
+    made: list[Shop] = []
+
+    def one(strategy: str = "alternating") -> Shop:
+        new = shop(repo, postgres18, strategy)
+        made.append(new)
+        new.bootstrap()
+        assert new.postgres("apply").code == 0
+        return new
+
+    yield one
+    for each in made:
+        assert heard(each.server, repo.canaries) == []
+
+
+def said(one: Shop) -> Account:
+    """What git says now of the application's password."""
+    found = account.read(one.value("ROLES").encode())
+    return next(each for each in found if each.value == "POSTGRES_PASSWORD")
+
+
+def outrun(one: Shop) -> str:
+    """Rotated and applied, and a late Job of the former commit after that; the former URL."""
+    before, late = one.value("DATABASE_URL"), said(one)
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    applying.apply(late, ways.real({}))
+    return before
+
+
+def test_after_a_late_job_what_git_says_stays_open(make: Make) -> None:
+    one = make()
+    before = outrun(one)
+    assert one.postgres("recover", "--no-cluster").code == 0
+    assert one.logs_in() and one.logs_in(before)
+    assert f"{one.roles[0]} is closed" in one.postgres("recover", "--no-cluster").out
+    assert one.logs_in() and one.logs_in(before) is None
+
+
+def test_after_a_late_job_retire_asks_for_an_apply(make: Make) -> None:
+    one = make()
+    before = outrun(one)
+    run = one.postgres("retire", "--no-cluster")
+    assert run.code == 5 and "sopsmith postgres apply" in run.err
+    assert one.logs_in() and one.logs_in(before)
