@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import time
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 
 import pytest
 
-from sopsmith.database import applying, ways
-from sopsmith.postgres import account
+from sopsmith.database import applying, recovering, ways
+from sopsmith.database.recovering import Recovered
+from sopsmith.database.standing import standing
+from sopsmith.errors import SopsmithError
+from sopsmith.postgres import account, consumers
 from sopsmith.postgres.account import Account
+from sopsmith.postgres.consumers import Live, Object
 from tests.database import Shop, shop
 from tests.repository import Repo
 from tests.servers import Server, heard
@@ -39,6 +46,26 @@ def said(one: Shop) -> Account:
     return next(each for each in found if each.value == "POSTGRES_PASSWORD")
 
 
+def secret(name: str, **data: str) -> Object:
+    """A Secret of the cluster."""
+    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    return {"metadata": {"name": name}, "data": encoded}
+
+
+def cluster(*secrets: Object, read: str) -> Live:
+    """A cluster with these, one of which a pod reads."""
+    spec = {"containers": [{"envFrom": [{"secretRef": {"name": read}}]}]}
+    pod = {"metadata": {"name": "web-1"}, "status": {"phase": "Running"}, "spec": spec}
+    return Live(secrets, (pod,), (), {})
+
+
+def recover(one: Account, live: Live) -> Recovered:
+    """As `sopsmith postgres recover` does where this is the cluster."""
+    way = ways.real({})
+    return recovering.recover(standing(one, way, live), way, lambda role: consumers.of(live, role),
+                              grace=0, now=time.monotonic)  # fmt: skip
+
+
 def outrun(one: Shop) -> str:
     """Rotated and applied, and a late Job of the former commit after that; the former URL."""
     before, late = one.value("DATABASE_URL"), said(one)
@@ -63,3 +90,14 @@ def test_after_a_late_job_retire_asks_for_an_apply(make: Make) -> None:
     run = one.postgres("retire", "--no-cluster")
     assert run.code == 5 and "sopsmith postgres apply" in run.err
     assert one.logs_in() and one.logs_in(before)
+
+
+def test_what_pods_hold_without_a_url_is_not_replaced(make: Make) -> None:
+    one = make()
+    one.rotate()
+    one.rotate()
+    mine, held = said(one), one.repo.canary(token_hex(16))
+    one.server.change(mine.active, held)  # by hand
+    with pytest.raises(SopsmithError, match="db-in-use"):
+        recover(mine, cluster(secret("db", username=mine.active, password=held), read="db"))
+    assert one.logs_in(one.server.url(mine.active, held, one.name))

@@ -30,7 +30,8 @@ def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) 
     found = {role: _version(account, role, seen, way, probes) for role in account.roles
              if holds[role] == "another"}  # fmt: skip
     others = {role: each.secret for role, each in found.items() if each}
-    return Standing(account, seen, holds, others, secrets, who)
+    hidden = frozenset(each for each in account.roles if live and consumers.hidden(live, each))
+    return Standing(account, seen, holds, others, secrets, who, hidden)
 
 
 def _version(account: Account, role: str, seen: Observed, way: Way, probes: int) -> Held | None:

@@ -35,6 +35,7 @@ class Standing(NamedTuple):
     others: Mapping[str, Secret]  # by role: which one `another` is, where that is known
     secrets: tuple[LiveSecret, ...] | None  # None: nobody looked into the cluster
     consumers: Mapping[str, tuple[str, ...]]  # by role: pods and what starts them
+    hidden: frozenset[str] = frozenset()  # roles that some hold in a Secret that shows no URL
 
     @property
     def mark(self) -> Mark | None:
@@ -129,6 +130,10 @@ def _not_accepted(standing: Standing) -> Decision:
         return Decision("apply", f"{active} has no password yet, or is closed")
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
+    if active in standing.hidden:
+        return Decision(
+            "rotate", f"{active} has another password, which pods may hold without a URL"
+        )
     if standing.secrets is None and standing.mark is not None:
         if applied.served(account, standing.mark) is not account:
             return Decision("retire", f"{active} was not closed when the other role took over")

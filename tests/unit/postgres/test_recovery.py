@@ -77,3 +77,9 @@ def test_else_only_the_other_role_helps() -> None:
     here = standing(account(3, "a"), served("owner", "b", 2), holds={}, consumers=needed)
     assert "sopsmith rotate" in recovery.freeing(here)
     assert "sopsmith rotate" in recovery.freeing(here._replace(seen=served("owner", "a", 1)))
+
+
+def test_what_pods_may_hold_in_another_form_than_a_url_is_not_replaced() -> None:
+    here = standing(account(3, "a"), nothing(), holds={"shop_a": "another", "shop_b": "nothing"})
+    assert recovery.decide(here).action == "replace"
+    assert recovery.decide(here._replace(hidden=frozenset({"shop_a"}))).action == "rotate"
