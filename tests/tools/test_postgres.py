@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from threading import Timer
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
+from sopsmith.postgres.observation import Mark
 from tests.database import Shop, mounted, published, shop
 from tests.repository import Repo
 from tests.servers import RULES, Server, heard
@@ -55,6 +58,29 @@ def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
     one.server.role(one.name + "_owner")
     run = one.postgres("bootstrap", "--via", one.via)
     assert run.code == 5 and f"ensured  {one.name}_rotator is made" in run.out
+
+
+def test_a_superuser_is_made_no_rotator(make: Make) -> None:
+    one = make()
+    name, held = f"{one.name}_rotator", one.repo.canary(token_hex(16))
+    one.server.role(name, held, "LOGIN SUPERUSER")
+    run = one.postgres("bootstrap", "--via", one.via)
+    assert run.code == 3 and run.codes == {"db-privilege"}
+    assert one.logs_in(one.server.url(name, held, one.name))
+
+
+def test_a_role_of_another_application_is_made_no_rotator(make: Make) -> None:
+    one = make(
+        ROTATOR_PASSWORD={"generate": {"password": {}}},
+        ROLES={"derive": {"rolesOf": ["POSTGRES_PASSWORD"]}},
+    )
+    name, held = f"{one.name}_rotator", one.repo.canary(token_hex(16))
+    one.server.role(name, held)
+    mark = Mark("blog", "production", "PASSWORD", "a", 1, None)
+    one.server.owner_run(SQL("COMMENT ON ROLE {} IS {}").format(Identifier(name), mark.text))
+    run = one.postgres("bootstrap", "--via", one.via)
+    assert run.code == 5 and run.codes == {"db-other-app"}
+    assert one.logs_in(one.server.url(name, held, one.name))
 
 
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:

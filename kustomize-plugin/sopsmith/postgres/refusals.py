@@ -37,6 +37,21 @@ def check_server(account: Account, seen: Observed) -> None:
         raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
 
 
+def check_rotator(account: Account, name: str, seen: Observed) -> None:
+    """Refuse a role of this name that is there for something else, whose password stays its own.
+
+    Raises SopsmithError: db-privilege (a superuser), db-other-app.
+    """
+    there, mark = seen.roles.get(name), seen.mark(name)
+    hint = "another database, or another name in the rotator's URL"
+    if there is not None and there.is_superuser:
+        message = f"{name} is a superuser, which no rotator needs to be"
+        raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
+    if mark is not None and (mark.app, mark.environment) != identity(account)[:2]:
+        message = f"{name} belongs to {mark.value} of {mark.app} in {mark.environment}"
+        raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
+
+
 def check_rights(account: Account, seen: Observed, changes: Sequence[object]) -> None:
     """Before PostgreSQL says it in the middle of a plan; raises SopsmithError (db-privilege)."""
     mine = [name for name in (*account.roles, account.owner) if name in seen.roles]
