@@ -522,6 +522,13 @@ CATALOGUE: dict[str, Entry] = {
         "Mend what the other message names, then the same command again does the rest.",
         "a lock in the second database",
     ),
+    "apply-halfway": Entry(
+        6, "a password was changed in place, and not every login works",
+        "The role had another password than git knows, or one that had expired. Nobody could read "
+        "it, so it can't be put back.",
+        "Mend what the other message names, then `sopsmith postgres apply` again.",
+        "a first `apply`, and a second URL whose database does not exist",
+    ),
     "recreate-halfway": Entry(
         6, "the old data directory waits beside its place",
         "It was renamed to make room for the new one, and could be put back neither by that run "

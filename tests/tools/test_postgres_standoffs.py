@@ -101,3 +101,39 @@ def test_what_pods_hold_without_a_url_is_not_replaced(make: Make) -> None:
     with pytest.raises(SopsmithError, match="db-in-use"):
         recover(mine, cluster(secret("db", username=mine.active, password=held), read="db"))
     assert one.logs_in(one.server.url(mine.active, held, one.name))
+
+
+def nowhere(one: Account) -> Account:
+    """The account with a second URL, whose database does not exist."""
+    (to,) = one.urls.values()
+    return one._replace(urls={**one.urls, "REPORT_URL": to._replace(database="nowhere")})
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_in_place_what_nobody_could_put_back_is_told(make: Make, is_first: bool) -> None:
+    one = make("in-place")
+    if not is_first:
+        one.rotate()
+    mine = said(one)
+    one.server.change(mine.active, one.repo.canary(token_hex(16)))  # by hand
+    with pytest.raises(SopsmithError, match="apply-halfway"):
+        applying.apply(nowhere(mine), ways.real({}))
+    assert one.logs_in()
+
+
+def test_in_place_what_expired_is_not_closed(make: Make) -> None:
+    one = make("in-place")
+    mine = said(one)
+    one.server.owner_run(f"ALTER ROLE {mine.active} VALID UNTIL '2020-01-01'")
+    with pytest.raises(SopsmithError, match="apply-halfway"):
+        applying.apply(nowhere(mine), ways.real({}))
+    assert one.logs_in()
+
+
+def test_in_place_the_password_of_before_comes_back(make: Make) -> None:
+    one = make("in-place")
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    with pytest.raises(SopsmithError, match="^db-login$"):
+        applying.apply(nowhere(said(one)), ways.real({}))
+    assert one.logs_in(before) and one.logs_in() is None

@@ -171,10 +171,13 @@ def reinstate(earlier: Account, seen: Observed, then: Observed, verifier: Verifi
 def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """Put the active role back to what it was when it was looked at, after a change that no login
     confirms; an in-place password whose verifier nobody could read goes back to the previous one.
+    None where nobody knows what it was, or where it had expired.
     """
     role = account.active
     was = seen.roles.get(role)
     words = f"{role} is as it was"
+    if account.strategy == "in-place" and was and was.has_login and not was.can_log_in:
+        return ()
     if was is None or not was.can_log_in:
         back = statements.close_role(role)
     elif account.strategy == "alternating":
