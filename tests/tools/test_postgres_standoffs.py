@@ -137,3 +137,19 @@ def test_in_place_the_password_of_before_comes_back(make: Make) -> None:
     with pytest.raises(SopsmithError, match="^db-login$"):
         applying.apply(nowhere(said(one)), ways.real({}))
     assert one.logs_in(before) and one.logs_in() is None
+
+
+def test_what_somebody_else_applied_meanwhile_is_not_undone(make: Make) -> None:
+    one = make("in-place")
+    one.rotate()
+    second = said(one)
+    one.rotate()
+    others = [said(one)]
+
+    def at(point: str) -> None:
+        if point == "before login test" and others:
+            applying.apply(others.pop(), ways.real({}))
+
+    with pytest.raises(SopsmithError, match="db-login; db-locked"):
+        applying.apply(second, ways.real(one.repo.env, one.via, at))
+    assert one.logs_in()

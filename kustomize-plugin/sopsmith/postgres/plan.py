@@ -63,11 +63,16 @@ def apply(
 
 def marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan:
     """The comment that says what is applied now; nothing where it says so already."""
+    new = _mark(account, seen, lowest)
+    is_there = new == seen.mark(account.marked)
+    return () if is_there else (Change("", (statements.mark(account.marked, new.text),)),)
+
+
+def _mark(account: Account, seen: Observed, lowest: int | None = None) -> Mark:
     old = seen.mark(account.marked)
     known = [each for each in (lowest, old.lowest if old else None) if each is not None]
     lowest = max(known, default=None)
-    new = Mark(*identity(account), account.slot, account.now.version, lowest)
-    return () if new == old else (Change("", (statements.mark(account.marked, new.text),)),)
+    return Mark(*identity(account), account.slot, account.now.version, lowest)
 
 
 def _alternating(
@@ -171,7 +176,8 @@ def reinstate(earlier: Account, seen: Observed, then: Observed, verifier: Verifi
 def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """Put the active role back to what it was when it was looked at, after a change that no login
     confirms; an in-place password whose verifier nobody could read goes back to the previous one.
-    None where nobody knows what it was, or where it had expired.
+    None where nobody knows what it was, or where it had expired. It fails where somebody applied
+    something else since then.
     """
     role = account.active
     was = seen.roles.get(role)
@@ -192,8 +198,10 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         return ()
     old = seen.comment(account.marked)
     is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
-    marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
-    return (Change(words, (back, *marks)),)
+    if not is_markable:
+        return (Change(words, (back,)),)
+    guard = statements.unchanged(account.marked, _mark(account, seen).text)
+    return (Change(words, (guard, back, statements.mark(account.marked, old or ""))),)
 
 
 def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
