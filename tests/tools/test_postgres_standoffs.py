@@ -153,3 +153,16 @@ def test_what_somebody_else_applied_meanwhile_is_not_undone(make: Make) -> None:
     with pytest.raises(SopsmithError, match="db-login; db-locked"):
         applying.apply(second, ways.real(one.repo.env, one.via, at))
     assert one.logs_in()
+
+
+def test_a_secret_that_nothing_reads_opens_no_role(make: Make) -> None:
+    one = make()
+    former, before = said(one), one.value("DATABASE_URL")
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    one.server.owner_run(f"ALTER ROLE {former.active} NOLOGIN PASSWORD NULL")
+    mine = said(one)
+    new = secret("db", username=mine.active, password=mine.now.text)
+    with pytest.raises(SopsmithError, match="db-waiting"):
+        recover(mine, cluster(new, secret("old", URL=before), read="db"))
+    assert one.logs_in() and one.logs_in(before) is None

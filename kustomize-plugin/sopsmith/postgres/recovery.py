@@ -96,7 +96,8 @@ def _accepted(standing: Standing) -> Decision:
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
-        if _is_reinstatable(standing) and _holding(standing, other, "before"):
+        is_held = standing.consumers.get(other) and _holding(standing, other, "before")
+        if is_held and _is_reinstatable(standing):
             return Decision("reinstate", f"pods hold {other}, which the database does not let in")
         return Decision("wait", f"a Secret names {other}, which is closed: sync it")
     if standing.holds[other] == "nothing":

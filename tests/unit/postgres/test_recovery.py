@@ -61,8 +61,11 @@ def test_a_closed_role_that_pods_refer_to_is_no_agreement() -> None:
 def test_what_pods_hold_comes_back_unless_it_was_retired() -> None:
     held = (LiveSecret("shop-1", "shop_a", "before", logs_in=False),)
     holds = {"shop_a": "nothing", "shop_b": "now"}
-    here = standing(account(2, "b"), served("owner", "b", 2), holds=holds, secrets=held)
+    pods = {"shop_a": ("pod one (shop-1)",)}
+    here = standing(account(2, "b"), served("owner", "b", 2), holds=holds, secrets=held,
+                    consumers=pods)  # fmt: skip
     assert recovery.decide(here).action == "reinstate"
+    assert recovery.decide(here._replace(consumers={})).action == "wait"  # an old Secret
     retired = here._replace(seen=served("owner", "b", 2, lowest=2))
     assert recovery.decide(retired).action == "wait"
 
