@@ -53,6 +53,19 @@ def test_what_git_could_lose_is_named(make: Make) -> None:
     assert run.code == 0 and "not committed, so it could be lost: overlay/recipe.yaml" in run.err
 
 
+@pytest.mark.parametrize("strategy", ["alternating", "in-place"])
+def test_who_applies_an_older_version_is_told(make: Make, strategy: str) -> None:
+    one = make(strategy)
+    one.bootstrap()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    one.rotate()
+    assert "takes the place" not in one.postgres("apply").err
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)  # as in an old clone
+    run = one.postgres("apply")
+    assert run.code == 0
+    assert "POSTGRES_PASSWORD version 1 takes the place of version 2" in run.err
+
+
 def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
     one = make()
     one.server.role(one.name + "_owner")

@@ -23,6 +23,7 @@ def apply(
     done = []
     for account in found:
         done.append(applying.apply(account, way))
+        session.say(_gone_back(done[-1]))
         if output == "text":
             session.write(_lines(done[-1]))
     if output == "json":
@@ -37,6 +38,14 @@ def _at_risk(session: Session, source: Source, names: Sequence[str]) -> str:
     files = repository.uncommitted(repository.leaf(source.where, session.env, names))
     shown = ", ".join(map(one_line, files))
     return f"sopsmith: warning: not committed, so it could be lost: {shown}\n" if files else ""
+
+
+def _gone_back(done: Applied) -> str:
+    """A warning where a newer version was there: a rollback means it, an old checkout does not."""
+    if done.newer is None:
+        return ""
+    words = f"{one_line(done.account.title)} takes the place of version {done.newer}"
+    return f"sopsmith: warning: {words}; where that is no rollback, git pull and apply again\n"
 
 
 def _lines(done: Applied) -> str:

@@ -16,6 +16,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import plan, statements
 from sopsmith.postgres.account import Account
+from sopsmith.postgres.applied import is_earlier
 from sopsmith.postgres.channel import Channel
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.plan import Plan
@@ -28,6 +29,7 @@ class Applied(NamedTuple):
     account: Account
     changes: tuple[str, ...]  # in words; none where all was right
     logins: Mapping[str, Attempt]  # by the URLs' names
+    newer: int | None = None  # the version that had been applied, where it is newer than this one
 
 
 def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Applied:
@@ -49,7 +51,11 @@ def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Appl
             bad += _undone(known, seen, server, way)
         if bad:
             raise SopsmithError(bad)
-    return Applied(account, plan.words(made), logins)
+    last = seen.mark(account.marked)
+    newer = (
+        last.version if made and last and is_earlier(account.now.version, last.version) else None
+    )
+    return Applied(account, plan.words(made), logins, newer)
 
 
 def _known(account: Account, seen: Observed, way: Way) -> Account:
