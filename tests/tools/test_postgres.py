@@ -129,6 +129,16 @@ def test_the_former_role_is_closed_and_stays_so(make: Make) -> None:
     assert again.code == 0 and "as it is" in again.out
 
 
+@pytest.mark.parametrize("verb", ["retire", "recover"])
+def test_a_former_role_that_has_expired_is_closed_too(make: Make, verb: str) -> None:
+    one = make()
+    before = rotated(one)
+    one.server.owner_run(f"ALTER ROLE {one.roles[0]} VALID UNTIL '2020-01-01'")
+    assert f"{one.roles[0]} is closed" in one.postgres(verb, "--no-cluster").out
+    one.server.owner_run(f"ALTER ROLE {one.roles[0]} LOGIN VALID UNTIL 'infinity'")
+    assert one.logs_in() and one.logs_in(before) is None
+
+
 def test_a_role_with_a_session_is_not_closed(make: Make) -> None:
     one = make()
     before = rotated(one)

@@ -216,7 +216,7 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
         message = "has one role, which stays in use"
         raise SopsmithError(Finding("usage", message, field=account.value))
     there = seen.roles.get(other)
-    if there is None or not there.can_log_in:
+    if there is None or not there.has_login:
         return ()
     mark = seen.mark(account.marked)
     if mark is None or (mark.slot, mark.version) != (account.slot, account.now.version):

@@ -103,7 +103,9 @@ def _accepted(standing: Standing) -> Decision:
     if standing.holds[other] == "nothing":
         if standing.consumers.get(other):
             return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")
-        return _agreed(standing)
+        there = standing.seen.roles.get(other)
+        if there is None or not there.has_login:  # it has not only expired
+            return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
     return Decision("retire", f"nobody uses {other} any more")

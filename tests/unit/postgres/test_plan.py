@@ -27,3 +27,12 @@ def test_what_is_taken_back_is_what_was_applied() -> None:
 def test_what_had_expired_is_not_made_anew() -> None:
     assert undone(OPEN._replace(can_log_in=False)) == ""
     assert "NOLOGIN" in undone(OPEN._replace(can_log_in=False, has_login=False))
+
+
+def test_who_has_only_expired_is_closed() -> None:
+    former = OPEN._replace(can_log_in=False, comment=None)
+    owner = Seen(False, False, True, (), None, Mark(*IDENTITY, "b", 2, None).text, ())
+    made = plan.retire(account(2, "b"), server(shop_a=former, owner=owner), ())
+    assert plan.words(made) == ("shop_a is closed",)
+    closed = former._replace(has_login=False)
+    assert plan.retire(account(2, "b"), server(shop_a=closed, owner=owner), ()) == ()
