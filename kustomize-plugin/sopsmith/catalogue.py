@@ -265,7 +265,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "db-locked": Entry(
         3, "somebody else changes the same roles",
-        "Another operator, or a migration, holds the lock for longer than we wait.",
+        "Another operator, or a migration, holds the lock for longer than we wait, or was faster; "
+        "or the server is too busy.",
         "Run it again.",
         "two syncs at once",
     ),

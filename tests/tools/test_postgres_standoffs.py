@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from secrets import token_hex
 
 import pytest
+from psycopg.sql import SQL
 
-from sopsmith.database import applying, recovering, ways
+from sopsmith.database import applying, bootstrapping, recovering, ways
+from sopsmith.database.connecting import Way
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
 from sopsmith.errors import SopsmithError
+from sopsmith.findings import text
 from sopsmith.postgres import account, consumers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live, Object
@@ -48,7 +51,7 @@ def said(one: Shop) -> Account:
 
 def secret(name: str, **data: str) -> Object:
     """A Secret of the cluster."""
-    encoded = {key: base64.b64encode(text.encode()).decode() for key, text in data.items()}
+    encoded = {key: base64.b64encode(data[key].encode()).decode() for key in data}
     return {"metadata": {"name": name}, "data": encoded}
 
 
@@ -166,3 +169,36 @@ def test_a_secret_that_nothing_reads_opens_no_role(make: Make) -> None:
     with pytest.raises(SopsmithError, match="db-waiting"):
         recover(mine, cluster(new, secret("old", URL=before), read="db"))
     assert one.logs_in() and one.logs_in(before) is None
+
+
+def test_where_nothing_was_sent_nothing_is_unknown(make: Make) -> None:
+    one = make()
+    rotator = f"{one.name}_rotator"
+
+    def at(point: str) -> None:
+        if point == "before lock":
+            end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {}"
+            one.server.owner_run(SQL(end).format(rotator))
+
+    with pytest.raises(SopsmithError, match="db-unreachable"):
+        applying.apply(said(one), ways.real({}, at=at))
+
+
+def test_of_two_bootstraps_at_once_the_later_one_is_told_what_to_run(
+    repo: Repo, postgres18: Server
+) -> None:
+    one = shop(repo, postgres18, "alternating")
+    others = [said(one)]
+
+    def bootstrap(account: Account, way: Way) -> None:
+        assert way.via is not None
+        with way.via(None) as channel:
+            bootstrapping.bootstrap(account, channel, way)
+
+    def at(point: str) -> None:
+        if point == "before commit" and others:
+            bootstrap(others.pop(), ways.real(one.repo.env, one.via))
+
+    with pytest.raises(SopsmithError, match="db-locked") as failed:
+        bootstrap(said(one), ways.real(one.repo.env, one.via, at))
+    assert "sopsmith postgres bootstrap -e production" in text(failed.value.findings)

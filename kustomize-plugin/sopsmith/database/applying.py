@@ -95,5 +95,5 @@ def carry_out(
         before = statements.settings(account.marked)
         if seen is not None:
             before += f"; {statements.unchanged(account.marked, seen.comment(account.marked))}"
-        with spoken(account):
+        with spoken(account, is_change=True):
             channel.transact(before, plan.sql(made), way.at)
