@@ -66,11 +66,14 @@ def test_who_applies_an_older_version_is_told(make: Make, strategy: str) -> None
     assert "POSTGRES_PASSWORD version 1 takes the place of version 2" in run.err
 
 
-def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_stops_halfway_tells_what_is_done(make: Make, output: str) -> None:
     one = make()
     one.server.role(one.name + "_owner")
-    run = one.postgres("bootstrap", "--via", one.via)
-    assert run.code == 5 and f"ensured  {one.name}_rotator is made" in run.out
+    run = one.postgres("bootstrap", "--via", one.via, "--output", output)
+    made = f"{one.name}_rotator is made"
+    told = run.document["ensured"] if output == "json" else run.out.split("ensured  ")
+    assert run.code == 5 and made in map(str.strip, told)
 
 
 def test_a_superuser_is_made_no_rotator(make: Make) -> None:
@@ -94,6 +97,20 @@ def test_a_role_of_another_application_is_made_no_rotator(make: Make) -> None:
     run = one.postgres("bootstrap", "--via", one.via)
     assert run.code == 5 and run.codes == {"db-other-app"}
     assert one.logs_in(one.server.url(name, held, one.name))
+
+
+@pytest.mark.parametrize("verb", ["apply", "recover"])
+def test_as_json_too(make: Make, verb: str) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate("ROTATOR_PASSWORD")
+    with psycopg.connect(one.value("DATABASE_URL")):
+        one.server.change(one.roles[0], one.repo.canary(token_hex(16)))  # which stops the second
+        flags = () if verb == "apply" else ("--no-cluster",)
+        run = one.postgres(verb, *flags, "--output", "json")
+    assert run.code == 5 and run.codes == {"db-in-use"}
+    (done,) = run.document["done"]
+    assert "gets the password of ROTATOR_PASSWORD version 2" in done["changes"][0]
 
 
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:

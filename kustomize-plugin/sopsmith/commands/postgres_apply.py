@@ -9,6 +9,7 @@ from sopsmith import report, repository
 from sopsmith.database import accounts, applying, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.applying import Applied
+from sopsmith.database.failures import telling
 from sopsmith.findings import one_line
 from sopsmith.voice import Session
 
@@ -20,12 +21,13 @@ def apply(
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env, names)
     session.say(_at_risk(session, source, names))
-    done = []
-    for account in found:
-        done.append(applying.apply(account, way))
-        session.say(_gone_back(done[-1]))
-        if output == "text":
-            session.write(_lines(done[-1]))
+    done: list[Applied] = []
+    with telling(lambda: {"done": [_tree(each) for each in done]}):
+        for account in found:
+            done.append(applying.apply(account, way))
+            session.say(_gone_back(done[-1]))
+            if output == "text":  # as it goes: the next one may fail
+                session.write(_lines(done[-1]))
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sopsmith.errors import SopsmithError
@@ -45,6 +45,15 @@ def _again(finding: Finding, command: str) -> Finding:
         return finding
     before = f"{finding.hint}; then run" if finding.hint else "run"
     return finding._replace(hint=f"{before} it again: {command}")
+
+
+@contextmanager
+def telling(done: Callable[[], Mapping[str, object]]) -> Iterator[None]:
+    """Where one of several accounts stops us, tell who asked for JSON what was done by then."""
+    try:
+        yield
+    except SopsmithError as error:
+        raise SopsmithError(error.findings, done()) from None
 
 
 @contextmanager
