@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from secrets import token_hex
+from typing import ClassVar
 
 import pytest
 from psycopg.sql import SQL
 
+from sopsmith.commands.postgres_status import recover as recover_all
 from sopsmith.database import applying, bootstrapping, recovering, ways
+from sopsmith.database.accounts import Source
 from sopsmith.database.connecting import Way
+from sopsmith.database.consuming import Cluster
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
 from sopsmith.errors import SopsmithError
@@ -19,7 +25,8 @@ from sopsmith.findings import text
 from sopsmith.postgres import account, consumers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live, Object
-from tests.database import Shop, shop
+from sopsmith.voice import Session
+from tests.database import Shop, mounted, shop
 from tests.repository import Repo
 from tests.servers import Server, heard
 
@@ -169,6 +176,31 @@ def test_a_secret_that_nothing_reads_opens_no_role(make: Make) -> None:
     with pytest.raises(SopsmithError, match="db-waiting"):
         recover(mine, cluster(new, secret("old", URL=before), read="db"))
     assert one.logs_in() and one.logs_in(before) is None
+
+
+class Moving(Cluster):
+    """A cluster that is synced while `recover` is at the first password."""
+
+    looks: ClassVar[list[Live]] = []
+
+    def live(self) -> Live:
+        """What runs there."""
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+
+def test_each_password_is_looked_at_in_the_cluster_of_its_time(make: Make) -> None:
+    one = make()
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    urls = before, one.value("DATABASE_URL")
+    Moving.looks[:] = [cluster(secret("db", URL=url), read="db") for url in urls]
+    folder, told = mounted(one), list[bytes]()
+    session = Session(one.repo.env, told.append, colour=False, today=date(2026, 1, 1))
+    recover_all(session, Source(None, str(folder)), Moving(None, is_asked=True), grace=0.0,
+                via=None, output="text")  # fmt: skip
+    shutil.rmtree(folder)
+    assert f"{one.roles[0]} is closed" in b"".join(told).decode()
 
 
 def test_where_nothing_was_sent_nothing_is_unknown(make: Make) -> None:

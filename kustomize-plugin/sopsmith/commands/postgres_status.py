@@ -44,11 +44,12 @@ def recover(
     output: str,
 ) -> int:  # fmt: skip
     """Do the one right thing for each password; print what was found and done."""
-    way, live, users = ways.real(session.env, via), cluster.live(), cluster.users
+    way, users = ways.real(session.env, via), cluster.users
     done: list[Recovered] = []
     with telling(lambda: {"done": [_done(each) for each in done]}):
         for account in accounts.accounts(source, session.env):
             with repeatable(account, "recover"):
+                live = cluster.live()  # each time, as the one before may have taken its grace
                 found = standing(account, way, live)
             if output == "text":
                 session.write(_table([found], session.colour))
