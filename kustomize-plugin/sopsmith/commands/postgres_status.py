@@ -66,7 +66,7 @@ def _verdict(found: Standing, decision: Decision) -> str:
     """What it means, and the command that puts it right, where one does."""
     words = f"{found.account.value}: {decision.words}\n"
     if decision.action == "rotate":
-        return f"{words}hint: {recovery.freeing(found)}\n"
+        return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
         return words
     return f"{words}hint: sopsmith postgres recover -e {found.account.environment}\n"

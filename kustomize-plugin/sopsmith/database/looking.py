@@ -1,4 +1,5 @@
-"""What a server has of one account, and whether the application can log in with what git says."""
+"""What a server has of one account, with the lock on it or without, and whether the application can
+log in with what git says."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What has to change on a server so that it accepts what git says, or why nothing may. Pure.
 
-Of two alternating roles one is changed only while nobody can be using it: it is new, or `retire`
-has closed it. Whatever else is asked is refused before any harm.
+Of two alternating roles one is changed while nobody can be using it: it is new or closed; or open
+and just as it was when `recover` saw that nobody holds what it has. Whatever else is asked is
+refused before any harm.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.applied import freeing, identity
+from sopsmith.postgres.applied import identity
 from sopsmith.postgres.observation import Mark, Observed
-from sopsmith.postgres.refusals import check_rights, check_server, in_use, still_used
+from sopsmith.postgres.refusals import check_rights, check_server, freeing, in_use, still_used
 
 Verifier = Callable[[str, str], str]
 """Makes the verifier of a password for a role: (password, role) → text."""

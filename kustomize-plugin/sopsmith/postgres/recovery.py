@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from sopsmith.postgres import applied
+from sopsmith.findings import Finding
+from sopsmith.postgres import applied, refusals
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed
 
@@ -75,13 +76,19 @@ def is_retired(standing: Standing) -> bool:
     return applied.is_retired(standing.account, standing.mark)
 
 
-def freeing(standing: Standing) -> str:
+def in_use(standing: Standing, decision: Decision) -> Finding:
+    """Why nothing is done where only a rotation helps."""
+    title, hint = standing.account.title, advice(standing)
+    return Finding("db-in-use", decision.words, field=title, hint=hint)
+
+
+def advice(standing: Standing) -> str:
     """What a person does where only a rotation helps: the role in its way may be one to retire."""
     account = standing.account
     again = f"then sopsmith postgres recover -e {account.environment} again"
     is_needed = standing.consumers.get(account.active)
     if applied.served(account, standing.mark) is not account and not is_needed:
-        return f"{applied.freeing(account, standing.mark)}; {again}"
+        return f"{refusals.freeing(account, standing.mark)}; {again}"
     return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
 
 

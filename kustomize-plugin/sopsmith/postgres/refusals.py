@@ -8,7 +8,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import owners
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.applied import freeing, identity, is_retired
+from sopsmith.postgres.applied import identity, is_retired, served
 from sopsmith.postgres.observation import Mark, Observed, Seen
 
 
@@ -75,6 +75,16 @@ def in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
     message = f"{account.active} is open with {held}, so pods may hold it{who}"
     hint = f"{freeing(account, mark)}; then sopsmith postgres apply -e {account.environment} again"
     return Finding("db-in-use", message, field=account.title, hint=hint)
+
+
+def freeing(account: Account, mark: Mark | None) -> str:
+    """What makes room for a password whose role is open with another one."""
+    where = f"-e {account.environment}"
+    if mark is not None and mark.slot == account.slot:
+        return f"sopsmith rotate {account.value} {where} takes the other role"
+    if served(account, mark) is not account:
+        return f"sopsmith postgres retire {where} closes it once nobody uses it"
+    return f"sopsmith postgres recover {where} looks who holds it"
 
 
 def still_used(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:

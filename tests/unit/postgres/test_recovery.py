@@ -72,14 +72,14 @@ def test_what_pods_hold_comes_back_unless_it_was_retired() -> None:
 
 def test_a_role_in_the_way_is_retired_where_nobody_needs_it() -> None:
     here = standing(account(3, "a"), served("owner", "b", 2), holds={})
-    assert "postgres retire" in recovery.freeing(here)
+    assert "postgres retire" in recovery.advice(here)
 
 
 def test_else_only_the_other_role_helps() -> None:
     needed = {"shop_a": ("Deployment shop (shop-1)",)}
     here = standing(account(3, "a"), served("owner", "b", 2), holds={}, consumers=needed)
-    assert "sopsmith rotate" in recovery.freeing(here)
-    assert "sopsmith rotate" in recovery.freeing(here._replace(seen=served("owner", "a", 1)))
+    assert "sopsmith rotate" in recovery.advice(here)
+    assert "sopsmith rotate" in recovery.advice(here._replace(seen=served("owner", "a", 1)))
 
 
 def test_what_pods_may_hold_in_another_form_than_a_url_is_not_replaced() -> None:
