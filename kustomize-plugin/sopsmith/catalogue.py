@@ -265,7 +265,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "db-locked": Entry(
         3, "somebody else changes the same roles",
-        "Another operator, or a migration, holds the lock for longer than we wait.",
+        "Another operator, or a migration, holds the lock for longer than we wait, or was faster; "
+        "or the server is too busy.",
         "Run it again.",
         "two syncs at once",
     ),
@@ -521,6 +522,13 @@ CATALOGUE: dict[str, Entry] = {
         "had gone through. The role goes on in either.",
         "Mend what the other message names, then the same command again does the rest.",
         "a lock in the second database",
+    ),
+    "apply-halfway": Entry(
+        6, "a password was changed in place, and not every login works",
+        "The role had another password than git knows, or one that had expired. Nobody could read "
+        "it, so it can't be put back.",
+        "Mend what the other message names, then `sopsmith postgres apply` again.",
+        "a first `apply`, and a second URL whose database does not exist",
     ),
     "recreate-halfway": Entry(
         6, "the old data directory waits beside its place",

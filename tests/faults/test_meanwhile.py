@@ -26,13 +26,15 @@ def recover(found: Standing, world: World) -> str:
 
 
 def holding_former(account: Account) -> Live:
-    """A cluster whose one Secret has the URL of before."""
+    """A cluster whose one Secret has the URL of before, which a pod reads."""
     earlier = account.as_of_before()
     assert earlier is not None
     to = earlier.urls["DATABASE_URL"]
     url = f"postgresql://{to.user}:{earlier.now.text}@{to.host}:{to.port}/{to.database}"
     data = {"URL": base64.b64encode(url.encode()).decode()}
-    return NOBODY._replace(secrets=({"metadata": {"name": "shop-1"}, "data": data},))
+    spec = {"containers": [{"envFrom": [{"secretRef": {"name": "shop-1"}}]}]}
+    secret = {"metadata": {"name": "shop-1"}, "data": data}
+    return NOBODY._replace(secrets=(secret,), pods=({"metadata": {"name": "web"}, "spec": spec},))
 
 
 def test_a_role_that_nobody_held_is_replaced_unless_somebody_comes(world: World) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from secrets import token_hex
 from threading import Timer
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
+from sopsmith.postgres.observation import Mark
 from tests.database import Shop, mounted, published, shop
 from tests.repository import Repo
 from tests.servers import RULES, Server, heard
@@ -50,11 +53,64 @@ def test_what_git_could_lose_is_named(make: Make) -> None:
     assert run.code == 0 and "not committed, so it could be lost: overlay/recipe.yaml" in run.err
 
 
-def test_what_stops_halfway_tells_what_is_done(make: Make) -> None:
+@pytest.mark.parametrize("strategy", ["alternating", "in-place"])
+def test_who_applies_an_older_version_is_told(make: Make, strategy: str) -> None:
+    one = make(strategy)
+    one.bootstrap()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    one.rotate()
+    assert "takes the place" not in one.postgres("apply").err
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)  # as in an old clone
+    run = one.postgres("apply")
+    assert run.code == 0
+    assert "POSTGRES_PASSWORD version 1 takes the place of version 2" in run.err
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_stops_halfway_tells_what_is_done(make: Make, output: str) -> None:
     one = make()
     one.server.role(one.name + "_owner")
+    run = one.postgres("bootstrap", "--via", one.via, "--output", output)
+    made = f"{one.name}_rotator is made"
+    told = run.document["ensured"] if output == "json" else run.out.split("ensured  ")
+    assert run.code == 5 and made in map(str.strip, told)
+
+
+def test_a_superuser_is_made_no_rotator(make: Make) -> None:
+    one = make()
+    name, held = f"{one.name}_rotator", one.repo.canary(token_hex(16))
+    one.server.role(name, held, "LOGIN SUPERUSER")
     run = one.postgres("bootstrap", "--via", one.via)
-    assert run.code == 5 and f"ensured  {one.name}_rotator is made" in run.out
+    assert run.code == 3 and run.codes == {"db-privilege"}
+    assert one.logs_in(one.server.url(name, held, one.name))
+
+
+def test_a_role_of_another_application_is_made_no_rotator(make: Make) -> None:
+    one = make(
+        ROTATOR_PASSWORD={"generate": {"password": {}}},
+        ROLES={"derive": {"rolesOf": ["POSTGRES_PASSWORD"]}},
+    )
+    name, held = f"{one.name}_rotator", one.repo.canary(token_hex(16))
+    one.server.role(name, held)
+    mark = Mark("blog", "production", "PASSWORD", "a", 1, None)
+    one.server.owner_run(SQL("COMMENT ON ROLE {} IS {}").format(Identifier(name), mark.text))
+    run = one.postgres("bootstrap", "--via", one.via)
+    assert run.code == 5 and run.codes == {"db-other-app"}
+    assert one.logs_in(one.server.url(name, held, one.name))
+
+
+@pytest.mark.parametrize("verb", ["apply", "recover"])
+def test_as_json_too(make: Make, verb: str) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate("ROTATOR_PASSWORD")
+    with psycopg.connect(one.value("DATABASE_URL")):
+        one.server.change(one.roles[0], one.repo.canary(token_hex(16)))  # which stops the second
+        flags = () if verb == "apply" else ("--no-cluster",)
+        run = one.postgres(verb, *flags, "--output", "json")
+    assert run.code == 5 and run.codes == {"db-in-use"}
+    (done,) = run.document["done"]
+    assert "gets the password of ROTATOR_PASSWORD version 2" in done["changes"][0]
 
 
 def test_a_rotation_takes_the_other_role_and_the_former_stays(make: Make) -> None:
@@ -88,6 +144,16 @@ def test_the_former_role_is_closed_and_stays_so(make: Make) -> None:
     assert one.logs_in() and one.logs_in(before) is None
     again = one.postgres("retire", "--no-cluster")
     assert again.code == 0 and "as it is" in again.out
+
+
+@pytest.mark.parametrize("verb", ["retire", "recover"])
+def test_a_former_role_that_has_expired_is_closed_too(make: Make, verb: str) -> None:
+    one = make()
+    before = rotated(one)
+    one.server.owner_run(f"ALTER ROLE {one.roles[0]} VALID UNTIL '2020-01-01'")
+    assert f"{one.roles[0]} is closed" in one.postgres(verb, "--no-cluster").out
+    one.server.owner_run(f"ALTER ROLE {one.roles[0]} LOGIN VALID UNTIL 'infinity'")
+    assert one.logs_in() and one.logs_in(before) is None
 
 
 def test_a_role_with_a_session_is_not_closed(make: Make) -> None:

@@ -9,6 +9,7 @@ from sopsmith import report, repository
 from sopsmith.database import accounts, applying, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.applying import Applied
+from sopsmith.database.failures import telling
 from sopsmith.findings import one_line
 from sopsmith.voice import Session
 
@@ -20,11 +21,13 @@ def apply(
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env, names)
     session.say(_at_risk(session, source, names))
-    done = []
-    for account in found:
-        done.append(applying.apply(account, way))
-        if output == "text":
-            session.write(_lines(done[-1]))
+    done: list[Applied] = []
+    with telling(lambda: {"done": [_tree(each) for each in done]}):
+        for account in found:
+            done.append(applying.apply(account, way))
+            session.say(_gone_back(done[-1]))
+            if output == "text":  # as it goes: the next one may fail
+                session.write(_lines(done[-1]))
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
     return 0
@@ -37,6 +40,14 @@ def _at_risk(session: Session, source: Source, names: Sequence[str]) -> str:
     files = repository.uncommitted(repository.leaf(source.where, session.env, names))
     shown = ", ".join(map(one_line, files))
     return f"sopsmith: warning: not committed, so it could be lost: {shown}\n" if files else ""
+
+
+def _gone_back(done: Applied) -> str:
+    """A warning where a newer version was there: a rollback means it, an old checkout does not."""
+    if done.newer is None:
+        return ""
+    words = f"{one_line(done.account.title)} takes the place of version {done.newer}"
+    return f"sopsmith: warning: {words}; where that is no rollback, git pull and apply again\n"
 
 
 def _lines(done: Applied) -> str:

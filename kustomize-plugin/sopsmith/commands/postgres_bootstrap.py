@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sopsmith import report
-from sopsmith.database import accounts, administrator, bootstrapping, ways
+from sopsmith.database import accounts, administrator, bootstrapping, failures, ways
 from sopsmith.database.accounts import Source
 from sopsmith.voice import Session
 
@@ -15,7 +15,8 @@ def bootstrap(
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env)
     done: dict[str, None] = {}
-    with administrator.way_in(session.env, source, way, superuser)(None) as channel:
+    telling = failures.telling(lambda: {"ensured": list(done)})
+    with telling, administrator.way_in(session.env, source, way, superuser)(None) as channel:
         for account in found:
             new = [each for each in bootstrapping.bootstrap(account, channel, way)
                    if each not in done]  # fmt: skip

@@ -11,6 +11,7 @@ from sopsmith.database import accounts, retiring, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.applying import Applied
 from sopsmith.database.consuming import Cluster
+from sopsmith.database.failures import telling
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.voice import Session
@@ -28,11 +29,12 @@ def retire(
     if not found:
         raise SopsmithError(Finding("db-roles", "there are no alternating roles to retire"))
     way, users = ways.real(session.env, via), cluster.users
-    done = []
-    for each in found:
-        done.append(retiring.retire(each, way, users, grace=grace, now=time.monotonic))
-        if output == "text":  # as it goes: the next one may fail
-            session.write(_line(done[-1]))
+    done: list[Applied] = []
+    with telling(lambda: {"done": [_tree(each) for each in done]}):
+        for each in found:
+            done.append(retiring.retire(each, way, users, grace=grace, now=time.monotonic))
+            if output == "text":  # as it goes: the next one may fail
+                session.write(_line(done[-1]))
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
     return 0

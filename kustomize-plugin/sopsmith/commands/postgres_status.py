@@ -10,7 +10,7 @@ from sopsmith import report
 from sopsmith.database import accounts, recovering, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.consuming import Cluster
-from sopsmith.database.failures import repeatable
+from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
 from sopsmith.postgres import recovery, versions
@@ -44,19 +44,21 @@ def recover(
     output: str,
 ) -> int:  # fmt: skip
     """Do the one right thing for each password; print what was found and done."""
-    way, live, users = ways.real(session.env, via), cluster.live(), cluster.users
+    way, users = ways.real(session.env, via), cluster.users
     done: list[Recovered] = []
-    for account in accounts.accounts(source, session.env):
-        with repeatable(account, "recover"):
-            found = standing(account, way, live)
-        if output == "text":
-            session.write(_table([found], session.colour))
-        with repeatable(account, "recover"):
-            done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
-        if output == "text":
-            session.write("".join(_lines(done[-1])))
+    with telling(lambda: {"done": [_done(each) for each in done]}):
+        for account in accounts.accounts(source, session.env):
+            with repeatable(account, "recover"):
+                live = cluster.live()  # each time, as the one before may have taken its grace
+                found = standing(account, way, live)
+            if output == "text":
+                session.write(_table([found], session.colour))
+            with repeatable(account, "recover"):
+                done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
+            if output == "text":
+                session.write("".join(_lines(done[-1])))
     if output == "json":
-        session.write(report.as_json([_tree(e.standing, e.decision) for e in done]))
+        session.write(report.as_json([_done(each) for each in done]))
     return 0
 
 
@@ -64,7 +66,7 @@ def _verdict(found: Standing, decision: Decision) -> str:
     """What it means, and the command that puts it right, where one does."""
     words = f"{found.account.value}: {decision.words}\n"
     if decision.action == "rotate":
-        return f"{words}hint: {recovery.freeing(found)}\n"
+        return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
         return words
     return f"{words}hint: sopsmith postgres recover -e {found.account.environment}\n"
@@ -74,6 +76,12 @@ def _lines(done: Recovered) -> Iterator[str]:
     yield f"found    {done.decision.words}\n"
     for words in done.applied.changes if done.applied else ():
         yield f"changed  {words}\n"
+
+
+def _done(each: Recovered) -> dict[str, Any]:
+    """What was found, and what has changed since."""
+    changes = each.applied.changes if each.applied else ()
+    return {**_tree(each.standing, each.decision), "changes": list(changes)}
 
 
 def _table(found: Sequence[Standing], colour: bool) -> str:

@@ -105,7 +105,7 @@ def adopt(shown: Adoption, way_in: WayIn, way: Way) -> None:
 
 
 def _carry_out(account: Account, step: Step, channel: Channel, way: Way) -> None:
-    with failures.spoken(account):
+    with failures.spoken(account, is_change=True):
         channel.transact(statements.settings(account.marked), step.sql, way.at)
 
 

@@ -34,8 +34,9 @@ def check_superuser(seen: Observed, verb: str) -> None:
 
 def bootstrap(account: Account, channel: Channel, way: Way) -> tuple[str, ...]:
     """Do it; what was done, in words. Raises what `planned` and `applying.carry_out` raise."""
-    made = planned(account, channel, way)
-    applying.carry_out(account, made, channel, way)
+    with failures.repeatable(account, "bootstrap"):
+        made = planned(account, channel, way)
+        applying.carry_out(account, made, channel, way)
     return plan.words(made)
 
 

@@ -1,10 +1,11 @@
-"""What a server has of one account, and whether the application can log in with what git says."""
+"""What a server has of one account, with the lock on it or without, and whether the application can
+log in with what git says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sopsmith.database.connecting import Way, at_primary
+from sopsmith.database.connecting import Way, at_primary, channel
 from sopsmith.database.failures import spoken
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -19,36 +20,45 @@ TRIES = 4  # of a login that has to be good: a pooler or a replica may need a mo
 PAUSE = 0.5  # seconds between them
 
 
-def looked(account: Account, channel: Channel, way: Way) -> Observed:
+def glance(account: Account, way: Way) -> Observed:
+    """Look at the roles without the lock.
+
+    Raises SopsmithError: db-failed, db-unreachable, and what the way in raises.
+    """
+    with channel(account, way) as server, spoken(account):
+        return look(account, server)
+
+
+def looked(account: Account, server: Channel, way: Way) -> Observed:
     """Take the lock, which the session holds, and look at the roles.
 
     Raises SopsmithError: db-locked, db-failed, db-pooler, db-unreachable.
     """
     way.at("after connect")
     with spoken(account):
-        lock(account, channel, way)
-        return look(account, channel)
+        lock(account, server, way)
+        return look(account, server)
 
 
-def lock(account: Account, channel: Channel, way: Way) -> None:
+def lock(account: Account, server: Channel, way: Way) -> None:
     """Keep other operators out; raises SqlError, and SopsmithError (db-pooler)."""
     way.at("before lock")
-    if channel.is_pooled():
+    if server.is_pooled():
         message = "a pooler stands before the server, where a lock would stay with others"
         hint = "let role.rotator name a URL of the server itself"
         raise SopsmithError(Finding("db-pooler", message, field=account.value, hint=hint))
-    channel.ask(statements.lock(account.marked))
+    server.ask(statements.lock(account.marked))
     way.at("after lock")
 
 
-def look(account: Account, channel: Channel) -> Observed:
+def look(account: Account, server: Channel) -> Observed:
     """What the server shows of the account's roles; raises SqlError."""
-    answer = channel.ask(observation.question(account))
+    answer = server.ask(observation.question(account))
     try:
         seen = observation.read(answer or "")
         if not seen.roles or not seen.can_read_verifiers:
             return seen
-        return observation.read(answer or "", channel.ask(observation.verifiers(seen.roles)))
+        return observation.read(answer or "", server.ask(observation.verifiers(seen.roles)))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SqlError(None) from None
 

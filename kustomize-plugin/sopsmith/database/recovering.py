@@ -42,8 +42,7 @@ def recover(
     elif decision.action == "retire":
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
     elif decision.action == "rotate":
-        hint = recovery.freeing(standing)
-        raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
+        raise SopsmithError(recovery.in_use(standing, decision))
     elif decision.action == "wait":
         hint = f"then run it again: sopsmith postgres recover -e {account.environment}"
         raise SopsmithError(Finding("db-waiting", decision.words, field=account.title, hint=hint))

@@ -21,12 +21,13 @@ def retire(
 ) -> Applied:
     """Close the other role after `grace` seconds in which nobody was seen with it.
 
-    The other one is that which the database was not last made to accept (`applied.served`). It
-    first logs in as the active one, where git knows its password. Raises SopsmithError: db-in-use
-    (who uses it), db-login and its kind, and what `plan.retire` raises.
+    The other one is that which the database was not made to accept (`_served`). It first logs in as
+    the active one, where git knows its password. Raises SopsmithError: db-in-use (who uses it),
+    db-login and its kind, and what `plan.retire` raises.
     """
     with failures.repeatable(account, "retire"):
-        account = _watched(account, way, consumers, grace=grace, now=now)
+        account = _served(account, way)
+        _watch(account, way, consumers, grace=grace, now=now)
         logins = looking.confirmed(account, way, tries=1)
         bad = looking.failed(account, logins)
         if bad:
@@ -38,21 +39,24 @@ def retire(
     return Applied(account, plan.words(made), logins)
 
 
-def _watched(
-    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
-) -> Account:
-    """Look again and again; whoever is seen ends it. The lock stays free meanwhile.
+def _served(account: Account, way: Way) -> Account:
+    """The account as the database has it: what git says where that logs in, whatever the mark says
+    after an apply of former commits; else nobody would ever close the role in its way."""
+    seen = looking.glance(account, way)
+    marked = applied.served(account, seen.mark(account.marked))
+    return account if marked is account or looking.accepts(account, seen, way) else marked
 
-    Gives the account as it is served, which only the database tells.
-    """
+
+def _watch(
+    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
+) -> None:
+    """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
     until = now() + grace
-    while True:
-        with connecting.channel(account, way) as channel, failures.spoken(account):
-            seen = looking.look(account, channel)
-        serving = applied.served(account, seen.mark(account.marked))
-        if not plan.retire(serving, seen, _asked(serving, consumers)) or now() >= until:
-            return serving
-        way.pause(min(GLANCE, max(until - now(), 0)))
+    while plan.retire(account, looking.glance(account, way), _asked(account, consumers)):
+        left = until - now()
+        if left <= 0:
+            return
+        way.pause(min(GLANCE, left))
 
 
 def _asked(account: Account, consumers: Consumers) -> Sequence[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sopsmith.database import connecting, failures, looking, versions
+from sopsmith.database import connecting, looking, versions
 from sopsmith.database.connecting import Way
 from sopsmith.model import Sensitive
 from sopsmith.postgres import consumers, scram
@@ -22,15 +22,15 @@ def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) 
     logins find out which version it is. No password is tried twice: servers lock out who does.
     Raises SopsmithError where the server can't be asked.
     """
-    with connecting.channel(account, way) as channel, failures.spoken(account):
-        seen = looking.look(account, channel)
+    seen = looking.glance(account, way)
     holds = {role: _held(account, role, seen, way) for role in account.roles}
     secrets = None if live is None else tuple(_secrets(account, seen, holds, live, way))
     who = {} if live is None else {role: consumers.of(live, role) for role in account.roles}
     found = {role: _version(account, role, seen, way, probes) for role in account.roles
              if holds[role] == "another"}  # fmt: skip
     others = {role: each.secret for role, each in found.items() if each}
-    return Standing(account, seen, holds, others, secrets, who)
+    hidden = frozenset(each for each in account.roles if live and consumers.hidden(live, each))
+    return Standing(account, seen, holds, others, secrets, who, hidden)
 
 
 def _version(account: Account, role: str, seen: Observed, way: Way, probes: int) -> Held | None:

@@ -35,13 +35,3 @@ def is_retired(account: Account, mark: Mark | None) -> bool:
 def is_earlier(version: int | None, than: int | None) -> bool:
     """Whether both are known and one is the older."""
     return version is not None and than is not None and version < than
-
-
-def freeing(account: Account, mark: Mark | None) -> str:
-    """What makes room for a password whose role is open with another one."""
-    where = f"-e {account.environment}"
-    if mark is not None and mark.slot == account.slot:
-        return f"sopsmith rotate {account.value} {where} takes the other role"
-    if served(account, mark) is not account:
-        return f"sopsmith postgres retire {where} closes it once nobody uses it"
-    return f"sopsmith postgres recover {where} looks who holds it"

@@ -32,6 +32,12 @@ def of(live: Live, role: str) -> tuple[str, ...]:
     return reading(live, {name for name, roles in named(live).items() if role in roles})
 
 
+def hidden(live: Live, role: str) -> tuple[str, ...]:
+    """Those of them whose Secret shows no URL, so that nobody knows which password they hold."""
+    shown = {name for name, _ in passwords(live, role)}
+    return reading(live, {name for name, roles in named(live).items() if role in roles} - shown)
+
+
 def reading(live: Live, naming: Set[str]) -> tuple[str, ...]:
     """The pods that have not ended, and what starts pods, that read one of these Secrets."""
     found: list[str] = []

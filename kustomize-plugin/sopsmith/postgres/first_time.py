@@ -8,22 +8,21 @@ from sopsmith.postgres import scram, statements
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.observation import Observed, nothing
 from sopsmith.postgres.plan import Change, Plan, Verifier, joined, marking, owned, sql
-from sopsmith.postgres.refusals import check_server
+from sopsmith.postgres.refusals import check_rotator, check_server
 
 
 def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """All that only a superuser can do: the rotator, the roles, its right to change them.
 
-    Idempotent; a role that has a password keeps it. Raises SopsmithError: db-adopt, and what
-    `check_server` raises.
+    Idempotent; a role that has a password keeps it, but for the rotator, which is the way in.
+    Raises SopsmithError: db-adopt, and what `check_server` and `check_rotator` raise.
     """
     check_server(account, seen)
     plan: list[Change] = []
     rotator = account.rotator
     if rotator is not None and rotator.password is not None:
-        hashed = verifier(rotator.password.text() or "", rotator.user)
-        made = statements.create_rotator(rotator.user, hashed)
-        plan.append(Change(f"{rotator.user} may change passwords", made))
+        check_rotator(account, rotator.user, seen)
+        plan += _rotator(rotator.user, rotator.password.text() or "", seen, verifier)
     if account.owner is not None:
         plan += owned(account.owner, seen)
         for role in account.roles:
@@ -47,6 +46,20 @@ def first_start(accounts: Sequence[Account]) -> str:
     plans = [bootstrap(each, nothing(), scram.steady_verifier) for each in accounts]
     lines = dict.fromkeys(line for made in plans for line in sql(made))
     return statements.script(lines)
+
+
+def _rotator(name: str, password: str, seen: Observed, verifier: Verifier) -> Plan:
+    """The role that changes passwords, with the password of its URL."""
+    there = seen.roles.get(name)
+    if there is None:
+        made = statements.create_rotator(name, verifier(password, name))
+        return (Change(f"{name} is made, and may change passwords", made),)
+    may = Change(f"{name} may change passwords", (statements.let_change(name),))
+    known = there.verifier or ""
+    if scram.is_scram(known) and scram.is_of(known, password, name):
+        return (may,)
+    given = (statements.set_password(name, verifier(password, name)),)
+    return (may, Change(f"{name} was there, and gets the password of its URL", given))
 
 
 def _opened(account: Account, seen: Observed, verifier: Verifier) -> Plan:

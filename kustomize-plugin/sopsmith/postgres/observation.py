@@ -39,6 +39,7 @@ class Seen(NamedTuple):
     sessions: tuple[str, ...]  # application names
     has_things: bool = False  # objects or rights by name, in whichever database
     verifier: str | None = None  # where it may be read
+    has_login: bool = False  # LOGIN, also where its password has expired
 
 
 class Observed(NamedTuple):
@@ -88,6 +89,7 @@ SELECT json_build_object(
   'can_read_verifiers', has_column_privilege('pg_catalog.pg_authid', 'rolpassword', 'SELECT'),
   'roles', (SELECT coalesce(json_object_agg(r.rolname, json_build_object(
       'can_log_in', r.rolcanlogin AND coalesce(r.rolvaliduntil > now(), true),
+      'has_login', r.rolcanlogin,
       'is_superuser', r.rolsuper,
       'is_ours', (SELECT m.rolsuper OR (m.rolcreaterole AND NOT r.rolsuper AND
           (current_setting('server_version_num')::int < 160000

@@ -1,7 +1,8 @@
 """What has to change on a server so that it accepts what git says, or why nothing may. Pure.
 
-Of two alternating roles one is changed only while nobody can be using it: it is new, or `retire`
-has closed it. Whatever else is asked is refused before any harm.
+Of two alternating roles one is changed while nobody can be using it: it is new or closed; or open
+and just as it was when `recover` saw that nobody holds what it has. Whatever else is asked is
+refused before any harm.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.applied import freeing, identity
+from sopsmith.postgres.applied import identity
 from sopsmith.postgres.observation import Mark, Observed
-from sopsmith.postgres.refusals import check_rights, check_server, in_use, still_used
+from sopsmith.postgres.refusals import check_rights, check_server, freeing, in_use, still_used
 
 Verifier = Callable[[str, str], str]
 """Makes the verifier of a password for a role: (password, role) → text."""
@@ -63,11 +64,16 @@ def apply(
 
 def marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan:
     """The comment that says what is applied now; nothing where it says so already."""
+    new = _mark(account, seen, lowest)
+    is_there = new == seen.mark(account.marked)
+    return () if is_there else (Change("", (statements.mark(account.marked, new.text),)),)
+
+
+def _mark(account: Account, seen: Observed, lowest: int | None = None) -> Mark:
     old = seen.mark(account.marked)
     known = [each for each in (lowest, old.lowest if old else None) if each is not None]
     lowest = max(known, default=None)
-    new = Mark(*identity(account), account.slot, account.now.version, lowest)
-    return () if new == old else (Change("", (statements.mark(account.marked, new.text),)),)
+    return Mark(*identity(account), account.slot, account.now.version, lowest)
 
 
 def _alternating(
@@ -171,10 +177,14 @@ def reinstate(earlier: Account, seen: Observed, then: Observed, verifier: Verifi
 def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """Put the active role back to what it was when it was looked at, after a change that no login
     confirms; an in-place password whose verifier nobody could read goes back to the previous one.
+    None where nobody knows what it was, or where it had expired. It fails where somebody applied
+    something else since then.
     """
     role = account.active
     was = seen.roles.get(role)
     words = f"{role} is as it was"
+    if account.strategy == "in-place" and was and was.has_login and not was.can_log_in:
+        return ()
     if was is None or not was.can_log_in:
         back = statements.close_role(role)
     elif account.strategy == "alternating":
@@ -189,8 +199,10 @@ def undo(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         return ()
     old = seen.comment(account.marked)
     is_markable = account.strategy == "alternating" or (was is not None and was.is_ours)
-    marks = (statements.mark(account.marked, old or ""),) if is_markable else ()
-    return (Change(words, (back, *marks)),)
+    if not is_markable:
+        return (Change(words, (back,)),)
+    guard = statements.unchanged(account.marked, _mark(account, seen).text)
+    return (Change(words, (guard, back, statements.mark(account.marked, old or ""))),)
 
 
 def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
@@ -205,7 +217,7 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
         message = "has one role, which stays in use"
         raise SopsmithError(Finding("usage", message, field=account.value))
     there = seen.roles.get(other)
-    if there is None or not there.can_log_in:
+    if there is None or not there.has_login:
         return ()
     mark = seen.mark(account.marked)
     if mark is None or (mark.slot, mark.version) != (account.slot, account.now.version):

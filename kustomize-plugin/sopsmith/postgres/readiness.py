@@ -28,8 +28,7 @@ def is_ready(standing: Standing) -> bool:
     refusals.check_server(account, standing.seen)
     decision = recovery.decide(standing)
     if decision.action == "rotate":
-        hint = recovery.freeing(standing)
-        raise SopsmithError(Finding("db-in-use", decision.words, field=account.title, hint=hint))
+        raise SopsmithError(recovery.in_use(standing, decision))
     if standing.holds[account.active] == "unknown":
         hint = f"sopsmith postgres check -e {account.environment}"
         raise SopsmithError(

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from sopsmith.postgres import applied
+from sopsmith.findings import Finding
+from sopsmith.postgres import applied, refusals
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed
 
@@ -35,6 +36,7 @@ class Standing(NamedTuple):
     others: Mapping[str, Secret]  # by role: which one `another` is, where that is known
     secrets: tuple[LiveSecret, ...] | None  # None: nobody looked into the cluster
     consumers: Mapping[str, tuple[str, ...]]  # by role: pods and what starts them
+    hidden: frozenset[str] = frozenset()  # roles that some hold in a Secret that shows no URL
 
     @property
     def mark(self) -> Mark | None:
@@ -74,13 +76,19 @@ def is_retired(standing: Standing) -> bool:
     return applied.is_retired(standing.account, standing.mark)
 
 
-def freeing(standing: Standing) -> str:
+def in_use(standing: Standing, decision: Decision) -> Finding:
+    """Why nothing is done where only a rotation helps."""
+    title, hint = standing.account.title, advice(standing)
+    return Finding("db-in-use", decision.words, field=title, hint=hint)
+
+
+def advice(standing: Standing) -> str:
     """What a person does where only a rotation helps: the role in its way may be one to retire."""
     account = standing.account
     again = f"then sopsmith postgres recover -e {account.environment} again"
     is_needed = standing.consumers.get(account.active)
     if applied.served(account, standing.mark) is not account and not is_needed:
-        return f"{applied.freeing(account, standing.mark)}; {again}"
+        return f"{refusals.freeing(account, standing.mark)}; {again}"
     return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
 
 
@@ -88,18 +96,23 @@ def _accepted(standing: Standing) -> Decision:
     """The database has what git says; what is left is the role of before."""
     account = standing.account
     other = account.other or ""
+    if applied.served(account, standing.mark) is not account:  # an apply of former commits
+        return Decision("apply", f"{account.active} is open, and {other} was applied after it")
     if _holding(standing, account.active, "another"):
         return Decision("wait", f"a Secret has another password of {account.active}: sync it")
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
-        if _is_reinstatable(standing) and _holding(standing, other, "before"):
+        is_held = standing.consumers.get(other) and _holding(standing, other, "before")
+        if is_held and _is_reinstatable(standing):
             return Decision("reinstate", f"pods hold {other}, which the database does not let in")
         return Decision("wait", f"a Secret names {other}, which is closed: sync it")
     if standing.holds[other] == "nothing":
         if standing.consumers.get(other):
             return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")
-        return _agreed(standing)
+        there = standing.seen.roles.get(other)
+        if there is None or not there.has_login:  # it has not only expired
+            return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
     return Decision("retire", f"nobody uses {other} any more")
@@ -127,6 +140,10 @@ def _not_accepted(standing: Standing) -> Decision:
         return Decision("apply", f"{active} has no password yet, or is closed")
     if standing.sessions(active) or _lets_in(standing, active):
         return Decision("rotate", f"{active} is in use with another password")
+    if active in standing.hidden:
+        return Decision(
+            "rotate", f"{active} has another password, which pods may hold without a URL"
+        )
     if standing.secrets is None and standing.mark is not None:
         if applied.served(account, standing.mark) is not account:
             return Decision("retire", f"{active} was not closed when the other role took over")

@@ -8,7 +8,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import owners
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.applied import freeing, identity, is_retired
+from sopsmith.postgres.applied import identity, is_retired, served
 from sopsmith.postgres.observation import Mark, Observed, Seen
 
 # A role's name is the bytes that it was made with, and a login's are UTF-8.
@@ -50,6 +50,21 @@ def foreign_characters(account: Account) -> Finding:
     return Finding("db-failed", message, field=account.value, hint=hint)
 
 
+def check_rotator(account: Account, name: str, seen: Observed) -> None:
+    """Refuse a role of this name that is there for something else, whose password stays its own.
+
+    Raises SopsmithError: db-privilege (a superuser), db-other-app.
+    """
+    there, mark = seen.roles.get(name), seen.mark(name)
+    hint = "another database, or another name in the rotator's URL"
+    if there is not None and there.is_superuser:
+        message = f"{name} is a superuser, which no rotator needs to be"
+        raise SopsmithError(Finding("db-privilege", message, field=account.value, hint=hint))
+    if mark is not None and (mark.app, mark.environment) != identity(account)[:2]:
+        message = f"{name} belongs to {mark.value} of {mark.app} in {mark.environment}"
+        raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
+
+
 def check_rights(account: Account, seen: Observed, changes: Sequence[object]) -> None:
     """Before PostgreSQL says it in the middle of a plan; raises SopsmithError (db-privilege)."""
     mine = [name for name in (*account.roles, account.owner) if name in seen.roles]
@@ -73,6 +88,16 @@ def in_use(account: Account, active: Seen, mark: Mark | None) -> Finding:
     message = f"{account.active} is open with {held}, so pods may hold it{who}"
     hint = f"{freeing(account, mark)}; then sopsmith postgres apply -e {account.environment} again"
     return Finding("db-in-use", message, field=account.title, hint=hint)
+
+
+def freeing(account: Account, mark: Mark | None) -> str:
+    """What makes room for a password whose role is open with another one."""
+    where = f"-e {account.environment}"
+    if mark is not None and mark.slot == account.slot:
+        return f"sopsmith rotate {account.value} {where} takes the other role"
+    if served(account, mark) is not account:
+        return f"sopsmith postgres retire {where} closes it once nobody uses it"
+    return f"sopsmith postgres recover {where} looks who holds it"
 
 
 def still_used(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:

@@ -124,14 +124,19 @@ def mark(role: str, text: str) -> str:
 
 def create_rotator(role: str, verifier: str) -> tuple[str, ...]:
     """The role that changes passwords, and no other right."""
-    quoted = name(role)
     return (
         _do(
             f"BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal(role)})"
-            f" THEN CREATE ROLE {quoted} NOINHERIT; END IF; END"
+            f" THEN CREATE ROLE {name(role)} NOINHERIT; END IF; END"
         ),
-        f"ALTER ROLE {quoted} LOGIN CREATEROLE PASSWORD {literal(verifier)} VALID UNTIL 'infinity'",
+        let_change(role, verifier),
     )
+
+
+def let_change(role: str, verifier: str | None = None) -> str:
+    """Let a role change passwords; it keeps its own where no verifier is given."""
+    password = "" if verifier is None else f" PASSWORD {literal(verifier)}"
+    return f"ALTER ROLE {name(role)} LOGIN CREATEROLE{password} VALID UNTIL 'infinity'"
 
 
 def administer(role: str, rotator: str) -> str:

@@ -36,3 +36,10 @@ def test_so_does_what_is_scaled_to_nothing() -> None:
 
 def test_a_secret_that_nothing_reads_does_not() -> None:
     assert consumers.of(live(), "shop_a") == ()
+
+
+def test_who_has_no_url_may_hold_any_password() -> None:
+    pods = (named("one", spec=POD),)
+    bare = named("shop-1", data={"username": base64.b64encode(b"shop_a").decode()})
+    assert consumers.hidden(live(pods=pods), "shop_a") == ()
+    assert consumers.hidden(live(pods=pods, secrets=(bare,)), "shop_a") == ("pod one (shop-1)",)

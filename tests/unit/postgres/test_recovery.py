@@ -61,19 +61,28 @@ def test_a_closed_role_that_pods_refer_to_is_no_agreement() -> None:
 def test_what_pods_hold_comes_back_unless_it_was_retired() -> None:
     held = (LiveSecret("shop-1", "shop_a", "before", logs_in=False),)
     holds = {"shop_a": "nothing", "shop_b": "now"}
-    here = standing(account(2, "b"), served("owner", "b", 2), holds=holds, secrets=held)
+    pods = {"shop_a": ("pod one (shop-1)",)}
+    here = standing(account(2, "b"), served("owner", "b", 2), holds=holds, secrets=held,
+                    consumers=pods)  # fmt: skip
     assert recovery.decide(here).action == "reinstate"
+    assert recovery.decide(here._replace(consumers={})).action == "wait"  # an old Secret
     retired = here._replace(seen=served("owner", "b", 2, lowest=2))
     assert recovery.decide(retired).action == "wait"
 
 
 def test_a_role_in_the_way_is_retired_where_nobody_needs_it() -> None:
     here = standing(account(3, "a"), served("owner", "b", 2), holds={})
-    assert "postgres retire" in recovery.freeing(here)
+    assert "postgres retire" in recovery.advice(here)
 
 
 def test_else_only_the_other_role_helps() -> None:
     needed = {"shop_a": ("Deployment shop (shop-1)",)}
     here = standing(account(3, "a"), served("owner", "b", 2), holds={}, consumers=needed)
-    assert "sopsmith rotate" in recovery.freeing(here)
-    assert "sopsmith rotate" in recovery.freeing(here._replace(seen=served("owner", "a", 1)))
+    assert "sopsmith rotate" in recovery.advice(here)
+    assert "sopsmith rotate" in recovery.advice(here._replace(seen=served("owner", "a", 1)))
+
+
+def test_what_pods_may_hold_in_another_form_than_a_url_is_not_replaced() -> None:
+    here = standing(account(3, "a"), nothing(), holds={"shop_a": "another", "shop_b": "nothing"})
+    assert recovery.decide(here).action == "replace"
+    assert recovery.decide(here._replace(hidden=frozenset({"shop_a"}))).action == "rotate"
