@@ -8,11 +8,13 @@ import base64
 import contextlib
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from sopsmith.postgres import account, endpoint
 
 Object = Mapping[str, Any]
 _ENDED = ("Succeeded", "Failed")
+_VERIFIER = "SCRAM-SHA-256$"
 
 
 class Live(NamedTuple):
@@ -63,6 +65,32 @@ def passwords(live: Live, role: str) -> Iterator[tuple[str, str]]:
             for found in _logins(text):
                 if found.user == role and found.password is not None:
                     yield _name(secret), found.password.text() or ""
+
+
+def holding(live: Live, password: str) -> set[str]:
+    """The Secrets with a password as a text, or within one: as keys of their own, as
+    `application.properties` or JSON."""
+    return {
+        _name(each)
+        for each in live.secrets
+        for text in _prose(each)
+        if password and (password in text or password in unquote(text))
+    }
+
+
+def _prose(secret: Object) -> Iterator[str]:
+    """The texts that may hold a login in a form that nobody knows: neither URLs nor what `rolesOf`
+    and `bootstrapOf` derived, which name every role and log nobody in as one."""
+    for text in _texts(secret):
+        if _parsed(text) is None and not _is_document(text) and _VERIFIER not in text:
+            yield text
+
+
+def _is_document(text: str) -> bool:
+    try:
+        return bool(account.read(text.encode()))
+    except ValueError:
+        return False
 
 
 def _logins(text: str) -> Iterator[endpoint.Endpoint]:
