@@ -11,8 +11,8 @@ from sopsmith.errors import SopsmithError
 from sopsmith.postgres import applied, plan
 from sopsmith.postgres.account import Account
 
-Consumers = Callable[[str], Sequence[str]]
-"""Who refers to a role, in words."""
+Consumers = Callable[[Account], Sequence[str]]
+"""Who refers to the other one of its roles, in words."""
 GLANCE = 1.0  # seconds between two looks
 
 
@@ -33,7 +33,7 @@ def retire(
             raise SopsmithError(bad)
         with connecting.channel(account, way) as channel:
             seen = looking.looked(account, channel, way)
-            made = plan.retire(account, seen, _asked(account, consumers))
+            made = plan.retire(account, seen, consumers(account))
             applying.carry_out(account, made, channel, way, seen)
     return Applied(account, plan.words(made), logins)
 
@@ -50,10 +50,6 @@ def _watched(
         with connecting.channel(account, way) as channel, failures.spoken(account):
             seen = looking.look(account, channel)
         serving = applied.served(account, seen.mark(account.marked))
-        if not plan.retire(serving, seen, _asked(serving, consumers)) or now() >= until:
+        if not plan.retire(serving, seen, consumers(serving)) or now() >= until:
             return serving
         way.pause(min(GLANCE, max(until - now(), 0)))
-
-
-def _asked(account: Account, consumers: Consumers) -> Sequence[str]:
-    return consumers(account.other) if account.other is not None else ()

@@ -26,11 +26,16 @@ def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) 
         seen = looking.look(account, channel)
     holds = {role: _held(account, role, seen, way) for role in account.roles}
     secrets = None if live is None else tuple(_secrets(account, seen, holds, live, way))
-    who = {} if live is None else {role: consumers.of(live, role) for role in account.roles}
+    who = {} if live is None else {role: _users(account, role, live) for role in account.roles}
     found = {role: _version(account, role, seen, way, probes) for role in account.roles
              if holds[role] == "another"}  # fmt: skip
     others = {role: each.secret for role, each in found.items() if each}
     return Standing(account, seen, holds, others, secrets, who)
+
+
+def _users(account: Account, role: str, live: Live) -> tuple[str, ...]:
+    password = next((each.text() for _, each in _candidates(account, role)), None)
+    return consumers.of(live, role, password)
 
 
 def _version(account: Account, role: str, seen: Observed, way: Way, probes: int) -> Held | None:

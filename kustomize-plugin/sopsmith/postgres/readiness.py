@@ -92,7 +92,7 @@ def _in_cluster(account: Account, live: Live) -> Iterator[str]:
     if not has:
         yield f"no Secret has {account.title} yet"
     if account.other is not None:
-        yield from consumers.of(live, account.other)
+        yield from consumers.former(live, account)
     else:
         others = {name for name, _ in consumers.passwords(live, account.active)}
         if account.before is not None:
