@@ -6,8 +6,11 @@ from __future__ import annotations
 import base64
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
+import psycopg
 import pytest
 
 from sopsmith.database import rollout, ways
@@ -17,7 +20,7 @@ from sopsmith.findings import Finding
 from sopsmith.postgres import account
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
-from tests.database import Shop, published, shop
+from tests.database import Shop, pods, published, shop
 from tests.repository import Repo
 from tests.servers import Server
 
@@ -60,6 +63,23 @@ def answer(given: Live | SopsmithError) -> Live:
     if isinstance(given, SopsmithError):
         raise given
     return given
+
+
+def test_who_only_connects_now_and_then_keeps_its_role(repo: Repo, postgres18: Server) -> None:
+    one = shop(repo, postgres18)
+    published(one)
+    before, ended = one.value("DATABASE_URL"), Event()
+
+    def work() -> None:
+        while not ended.wait(0.4) and one.logs_in(before):
+            with psycopg.connect(before):
+                ended.wait(0.4)
+
+    with ThreadPoolExecutor() as pool, pods(one):
+        pool.submit(work)
+        run = repo.cli("postgres", "rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster")
+        ended.set()
+    assert "db-in-use" in run.codes and one.logs_in(before), run.err
 
 
 def test_what_goes_by_does_not_end_the_wait(one: Shop) -> None:

@@ -87,18 +87,20 @@ def _followed(account: Account, terms: Terms) -> str:
     while True:
         late, live = _late(account, terms)
         if not late:
-            window = (
-                ""
-                if account.other or live is None
-                else f"; in place, {terms.now() - start:.1f} s of refusals"
-            )
-            return f"everybody who was seen uses {account.title}{window}"
+            return _agreed(account, live, terms.now() - start)
         if terms.now() >= until:
             raise SopsmithError(late)
         if late[0].message != said:
             said = late[0].message
             terms.say(f"sopsmith: waiting: {one_line(said)}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
+
+
+def _agreed(account: Account, live: Live | None, seconds: float) -> str:
+    if account.other is None and live is None:  # sessions of one role do not tell the password
+        return f"{account.active} has {account.title}; nobody looked who still has the one before"
+    window = "" if account.other else f"; in place, {seconds:.1f} s of refusals"
+    return f"everybody who was seen uses {account.title}{window}"
 
 
 def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | None]:
