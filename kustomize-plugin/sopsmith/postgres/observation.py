@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.owners import SETTINGS
 from sopsmith.postgres.statements import literal
 
+_NAME = re.compile(r"[\w ./:-]*")
 PREFIX = "sopsmith "  # begins the comment of a role that is ours
 
 
@@ -137,8 +139,10 @@ def _seen(tree: Mapping[str, Any], verifier: str | None) -> Seen:
 
 
 def _said(application: str) -> str:
-    """Who a session says it is; applications that say their URL say a password."""
-    return "(a URL)" if "://" in application or "password=" in application else application
+    """Who a session says it is, as far as that is a name: some say how they log in."""
+    if "://" in application:
+        return "(a URL)"
+    return application if _NAME.fullmatch(application) else "(a name that may hold a secret)"
 
 
 def read_mark(comment: str) -> Mark | None:
