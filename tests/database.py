@@ -42,8 +42,11 @@ class Shop(NamedTuple):
         return f"{programs}/psql -h {folder} -p {port} -U owner -d {self.name}"
 
     def postgres(self, verb: str, *argv: str, **env: str | None) -> Run:
-        """Run `sopsmith postgres VERB`."""
-        return self.repo.cli("postgres", verb, *argv, **env)
+        """Run `sopsmith postgres VERB`; who has closed its sessions needs no minute of grace."""
+        is_long = verb in ("retire", "recover", "rotate", "rollback") and "--grace" not in argv
+        return self.repo.cli(
+            "postgres", verb, *argv, *(("--grace", "0s") if is_long else ()), **env
+        )
 
     def bootstrap(self) -> None:
         """Make the roles by break-glass."""

@@ -343,8 +343,8 @@ class Operators(RuleBasedStateMachine):
         spec = {"containers": [{"envFrom": [{"secretRef": {"name": self.current}}]}]}
         return _object("shop", spec={"replicas": len(self.pods), "template": {"spec": spec}})
 
-    def _users(self, role: str) -> tuple[str, ...]:
-        return consumers.of(self._live(), role)
+    def _users(self, account: Account) -> tuple[str, ...]:
+        return consumers.former(self._live(), account)
 
     def _recovered(self, account: Account, way: Way) -> recovering.Recovered:
         found = standing(account, way, self._live())

@@ -217,7 +217,9 @@ def _retired(life: Our) -> bool:
     other = f"SELECT 1 FROM pg_stat_activity WHERE usename = '{account.other}'"  # noqa: S608 - ours
     wait_until(lambda: not life.server.owner_ask(other), "the end of the former role's sessions")
     way = ways.real(life.repo.env)
-    return bool(retiring.retire(account, way, lambda role: (), grace=0, now=time.monotonic).changes)
+    return bool(
+        retiring.retire(account, way, lambda account: (), grace=0, now=time.monotonic).changes
+    )
 
 
 def _environment(emitted: bytes) -> dict[str, str]:

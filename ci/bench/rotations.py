@@ -198,7 +198,7 @@ def _users(held: dict[int, Account], live: Account) -> retiring.Consumers:
     """Who refers to a role: pods, and the Deployment that names the Secret of now."""
     roles = {f"pod {number}": account.active for number, account in held.items()}
     roles["Deployment"] = live.active
-    return lambda role: [name for name, used in roles.items() if used == role]
+    return lambda account: [name for name, used in roles.items() if used == account.other]
 
 
 def _retired(live: Account, counts: Counter[str]) -> None:

@@ -247,7 +247,7 @@ def _tell(writing: int, name: str, value: object) -> None:
 def _recover(account: Account, way: Way) -> None:
     with failures.repeatable(account, "recover"):
         found = standing.standing(account, way, None)
-        recovering.recover(found, way, lambda role: (), grace=0, now=time.monotonic)
+        recovering.recover(found, way, lambda account: (), grace=0, now=time.monotonic)
 
 
 def _apply(account: Account, way: Way) -> None:

@@ -10,6 +10,7 @@ from sopsmith.database.standing import standing
 from sopsmith.postgres.consumers import Live, Object
 from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.postgres.verdict import Attempt
+from sopsmith.postgres.versions import PROBES
 from tests.faults.world import DATABASE, STARTS, Start, World, password
 
 
@@ -37,3 +38,22 @@ def test_secrets_that_nobody_pruned_are_not_tried(world: World, name: str) -> No
     found = standing(world.account(start, 2), way._replace(login=login), live)
     good = {each.name for each in found.secrets or () if each.logs_in}
     assert good == {f"shop-{each}" for each in world.accepted(start)} and refused == []
+
+
+def test_of_many_old_secrets_a_few_are_tried_and_first_what_pods_read(world: World) -> None:
+    start = STARTS["alternating rotated once"]
+    world.arrange(start)
+    role = start.roles[1]
+    world.server.change(role, password(start, 24))
+    tried: list[str] = []
+
+    def login(to: Endpoint) -> Attempt:
+        tried.extend([to.password.text() or ""] if to.user == role and to.password else [])
+        return way.login(to)
+
+    way = world.way()
+    pod = {"spec": {"containers": [{"envFrom": [{"secretRef": {"name": "shop-24"}}]}]}}
+    live = Live(tuple(secret(world, start, each) for each in range(4, 26, 2)), (pod,), (), {})
+    found = standing(world.account(start, 2), way._replace(login=login), live, probes=PROBES)
+    assert {each.name for each in found.secrets or () if each.logs_in} == {"shop-24"}
+    assert len(set(tried)) == len(tried) == 1 + PROBES  # what git says, and these

@@ -21,7 +21,7 @@ NOBODY = Live((), (), (), {})
 
 def recover(found: Standing, world: World) -> str:
     """Do what is decided now; how it is called."""
-    done = recovering.recover(found, world.way(), lambda role: (), grace=0, now=time.monotonic)
+    done = recovering.recover(found, world.way(), lambda account: (), grace=0, now=time.monotonic)
     return done.decision.action
 
 

@@ -14,7 +14,7 @@ from tests.past import git
 from tests.repository import Repo, Run
 from tests.servers import heard
 
-COMMAND = ("postgres", "rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster")
+COMMAND = ("postgres", "rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--grace", "0s")
 STEPS = ("promote", "push", "apply", "wait", "retire")
 KINDS = {
     "killed": "os.kill(os.getpid(), signal.SIGKILL)",

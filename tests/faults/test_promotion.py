@@ -33,7 +33,7 @@ SCRIPTS = {
     "stopped": f"kill -TERM {OURS}",
     "refused": "exit 1",
     "second apply": "sopsmith postgres apply -e production >&2",
-    "second recover": "sopsmith postgres recover -e production --no-cluster >&2",
+    "second recover": "sopsmith postgres recover -e production --no-cluster --grace 0s >&2",
 }
 PROMOTIONS = [
     Promotion(hook, script, strategy)

@@ -236,7 +236,7 @@ class World:
 
 def retire(account: Account, way: Way) -> None:
     """`sopsmith postgres retire --no-cluster --grace 0`."""
-    retiring.retire(account, way, lambda role: (), grace=0, now=time.monotonic)
+    retiring.retire(account, way, lambda account: (), grace=0, now=time.monotonic)
 
 
 def _secret(start: Start, version: int) -> Secret:

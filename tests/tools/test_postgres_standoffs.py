@@ -72,8 +72,12 @@ def cluster(*secrets: Object, read: str) -> Live:
 def recover(one: Account, live: Live) -> Recovered:
     """As `sopsmith postgres recover` does where this is the cluster."""
     way = ways.real({})
-    return recovering.recover(standing(one, way, live), way, lambda role: consumers.of(live, role),
-                              grace=0, now=time.monotonic)  # fmt: skip
+    found = standing(one, way, live)
+
+    def users(account: Account) -> tuple[str, ...]:
+        return consumers.former(live, account)
+
+    return recovering.recover(found, way, users, grace=0, now=time.monotonic)
 
 
 def outrun(one: Shop) -> str:

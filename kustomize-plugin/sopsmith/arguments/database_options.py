@@ -34,11 +34,17 @@ def keys(one: Parser) -> None:
 def grace(one: Parser) -> None:
     """How long nobody may be seen."""
     one.add_argument(
-        "--grace",
-        default="0s",
-        metavar="TIME",
-        help="look for so long that nobody comes, such as 10m; default 0s",
-    )
+        "--grace", metavar="TIME",
+        help="look for so long that nobody comes, such as 10m; default 0s, and 60s with"
+        " --no-cluster, where one look misses who comes and goes",
+    )  # fmt: skip
+
+
+def patience(given: argparse.Namespace) -> float:
+    """What the options of `grace` and `cluster` say: seconds."""
+    if given.grace is not None:
+        return seconds(given.grace)
+    return 60 if given.no_cluster else 0
 
 
 def cluster(one: Parser) -> None:

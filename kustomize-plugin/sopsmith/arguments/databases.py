@@ -126,7 +126,7 @@ def _retire(verb: Add) -> None:
     one = verb(
         "retire", "Close the role that nobody uses any more, after a rotation.",
         lambda s, o: postgres_retire.retire(
-            s, of.meant(o), o.key, of.asked(o), grace=of.seconds(o.grace), via=o.via,
+            s, of.meant(o), o.key, of.asked(o), grace=of.patience(o), via=o.via,
             output=o.output,
         ),
     )  # fmt: skip
@@ -148,7 +148,7 @@ def _status(verb: Add) -> None:
     one = verb(
         "recover", "Look at what is there, and do the one right thing.",
         lambda s, o: postgres_status.recover(
-            s, of.meant(o), of.asked(o), grace=of.seconds(o.grace), via=o.via, output=o.output
+            s, of.meant(o), of.asked(o), grace=of.patience(o), via=o.via, output=o.output
         ),
     )  # fmt: skip
     of.grace(one)
@@ -230,7 +230,7 @@ def _manner(given: argparse.Namespace) -> Manner:
     return Manner(
         where=given.environment, cluster=of.asked(given), via=given.via, is_now=given.now,
         is_pushed=not given.no_push, is_committed=given.commit, wait=of.seconds(given.wait),
-        grace=of.seconds(given.grace), is_dry=given.dry_run, yes=given.yes, output=given.output,
+        grace=of.patience(given), is_dry=given.dry_run, yes=given.yes, output=given.output,
     )  # fmt: skip
 
 

@@ -7,11 +7,13 @@ from typing import NamedTuple
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import consumers
+from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 from sopsmith.tools import cluster
 
 _WORKLOADS: tuple[tuple[str, cluster.Kind], ...] = (
     ("Deployment", "deployments"), ("StatefulSet", "statefulsets"), ("DaemonSet", "daemonsets"),
+    ("Job", "jobs"),
 )  # fmt: skip
 
 
@@ -25,10 +27,10 @@ class Cluster(NamedTuple):
         """What runs there; None where nobody asks."""
         return _live(self.namespace) if self.is_asked else None
 
-    def users(self, role: str) -> tuple[str, ...]:
-        """Who refers to the role now, in words."""
+    def users(self, account: Account) -> tuple[str, ...]:
+        """Who refers to the role that git has left, in words."""
         found = self.live()
-        return () if found is None else consumers.of(found, role)
+        return () if found is None else consumers.former(found, account)
 
 
 def _live(namespace: str | None) -> Live:

@@ -11,8 +11,8 @@ from sopsmith.errors import SopsmithError
 from sopsmith.postgres import applied, plan
 from sopsmith.postgres.account import Account
 
-Consumers = Callable[[str], Sequence[str]]
-"""Who refers to a role, in words."""
+Consumers = Callable[[Account], Sequence[str]]
+"""Who refers to the other one of its roles, in words."""
 GLANCE = 1.0  # seconds between two looks
 
 
@@ -34,7 +34,7 @@ def retire(
             raise SopsmithError(bad)
         with connecting.channel(account, way) as channel:
             seen = looking.looked(account, channel, way)
-            made = plan.retire(account, seen, _asked(account, consumers))
+            made = plan.retire(account, seen, consumers(account))
             applying.carry_out(account, made, channel, way, seen)
     return Applied(account, plan.words(made), logins)
 
@@ -52,12 +52,8 @@ def _watch(
 ) -> None:
     """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
     until = now() + grace
-    while plan.retire(account, looking.glance(account, way), _asked(account, consumers)):
+    while plan.retire(account, looking.glance(account, way), consumers(account)):
         left = until - now()
         if left <= 0:
             return
         way.pause(min(GLANCE, left))
-
-
-def _asked(account: Account, consumers: Consumers) -> Sequence[str]:
-    return consumers(account.other) if account.other is not None else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from sopsmith.database import applying, connecting, failures, looking, retiring
@@ -14,6 +14,9 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 
 GLANCE = 2.0  # seconds between two looks at the cluster
+_PASSING = (  # what may stop a look, which changes nothing, and not the next one
+    "cluster-failed", "db-failed", "db-locked", "db-standby", "db-unknown", "db-unreachable",
+)  # fmt: skip
 
 
 class Terms(NamedTuple):
@@ -51,14 +54,16 @@ def roll_out(account: Account, terms: Terms) -> Iterator[Phase]:
 
     A password in place that the cluster does not take in time is taken back, as nobody could log in
     newly until then; of two roles the former goes on working. Run again, it goes on.
-    Raises SopsmithError: db-waiting, db-locked where somebody overtakes it, and what
-    `applying.apply` and `retiring.retire` raise.
+    Raises SopsmithError: db-waiting, db-locked where somebody overtakes it, what stops every look
+    until the time is over, and what `applying.apply` and `retiring.retire` raise.
     """
     yield timed("apply", lambda: _applied(account, terms), terms)
     try:
         yield timed("wait", lambda: _followed(account, terms), terms)
     except SopsmithError as error:
-        raise SopsmithError(_taken_back(account, terms) or error.findings) from None
+        back = _taken_back(account, terms)
+        rest = [each for each in error.findings if back is None or each.code != back.code]
+        raise SopsmithError([back, *rest] if back else rest) from None
     if account.other is not None:
         yield timed("retire", lambda: _retired(account, terms), terms)
 
@@ -75,30 +80,44 @@ def _retired(account: Account, terms: Terms) -> str:
 
 
 def _followed(account: Account, terms: Terms) -> str:
-    """Look until nobody lags; raises SopsmithError: db-waiting, and db-locked where the database
-    has another password by now."""
+    """Look until nobody lags; raises SopsmithError: db-waiting, db-locked where the database has
+    another password by now, and why nobody could look, where that does not go by."""
     start, said = terms.now(), ""
     until = start + terms.wait
     while True:
+        late, live = _late(account, terms)
+        if not late:
+            return _agreed(account, live, terms.now() - start)
+        if terms.now() >= until:
+            raise SopsmithError(late)
+        if late[0].message != said:
+            said = late[0].message
+            terms.say(f"sopsmith: waiting: {one_line(said)}\n")
+        terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
+
+
+def _agreed(account: Account, live: Live | None, seconds: float) -> str:
+    if account.other is None and live is None:  # sessions of one role do not tell the password
+        return f"{account.active} has {account.title}; nobody looked who still has the one before"
+    window = "" if account.other else f"; in place, {seconds:.1f} s of refusals"
+    return f"everybody who was seen uses {account.title}{window}"
+
+
+def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | None]:
+    """Who has not followed, or why nobody could look this time; and what runs in the cluster."""
+    try:
         with connecting.channel(account, terms.way) as channel, failures.spoken(account):
             seen = looking.look(account, channel)
         live = terms.live()
         lag = readiness.lagging(account, seen, live)
-        if lag and not looking.accepts(account, seen, terms.way):
-            raise SopsmithError(_overtaken(account))
-        if not lag:
-            window = (
-                ""
-                if account.other or live is None
-                else f"; in place, {terms.now() - start:.1f} s of refusals"
-            )
-            return f"everybody who was seen uses {account.title}{window}"
-        if terms.now() >= until:
-            raise SopsmithError(_waiting(account, lag, live is not None))
-        if lag[0] != said:
-            said = lag[0]
-            terms.say(f"sopsmith: waiting: {one_line(said)}\n")
-        terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
+        is_overtaken = bool(lag) and not looking.accepts(account, seen, terms.way)
+    except SopsmithError as error:
+        if any(each.code not in _PASSING for each in error.findings):
+            raise
+        return error.findings, None
+    if is_overtaken:
+        raise SopsmithError(_overtaken(account))
+    return [_waiting(account, lag, live is not None)] if lag else [], live
 
 
 def _overtaken(account: Account) -> Finding:

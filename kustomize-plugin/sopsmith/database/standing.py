@@ -12,36 +12,49 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.recovery import Holds, LiveSecret, Standing
-from sopsmith.postgres.versions import Held, candidates
+from sopsmith.postgres.versions import PROBES, Held, candidates
 
 
 def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) -> Standing:
     """All that is known of the account; without `live` nobody looks into the cluster.
 
-    Where a role has another password than git says and no verifier can be read, at most `probes`
-    logins find out which version it is. No password is tried twice: servers lock out who does.
+    Where a role has another password than git says and no verifier can be read, logins find out
+    which Secrets get in, at most PROBES, and then which version it is, at most `probes` of both
+    together. No password is tried twice: servers lock out who does.
     Raises SopsmithError where the server can't be asked.
     """
     seen = looking.glance(account, way)
     holds = {role: _held(account, role, seen, way) for role in account.roles}
-    secrets = None if live is None else tuple(_secrets(account, seen, holds, live, way))
-    who = {} if live is None else {role: consumers.of(live, role) for role in account.roles}
-    found = {role: _version(account, role, seen, way, probes) for role in account.roles
-             if holds[role] == "another"}  # fmt: skip
+    tried: dict[str, dict[str, bool]] = {role: {} for role in account.roles}
+    secrets = None if live is None else tuple(_secrets(account, seen, holds, live, way, tried))
+    who = {} if live is None else {role: _users(account, role, live) for role in account.roles}
+    found = {role: _version(account, role, seen, way, tried[role], probes)
+             for role in account.roles if holds[role] == "another"}  # fmt: skip
     others = {role: each.secret for role, each in found.items() if each}
-    hidden = frozenset(each for each in account.roles if live and consumers.hidden(live, each))
+    hidden = frozenset(each for each in account.roles
+                       if live and consumers.hidden(live, each, account.now.text))  # fmt: skip
     return Standing(account, seen, holds, others, secrets, who, hidden)
 
 
-def _version(account: Account, role: str, seen: Observed, way: Way, probes: int) -> Held | None:
-    tried = [password for _, password in _candidates(account, role)]
+def _users(account: Account, role: str, live: Live) -> tuple[str, ...]:
+    password = next((each.text() for _, each in _candidates(account, role)), None)
+    return consumers.of(live, role, password)
+
+
+def _version(
+    account: Account, role: str, seen: Observed, way: Way, tried: dict[str, bool], probes: int
+) -> Held | None:
+    wrong = [password for _, password in _candidates(account, role)]
     found = [
         each
         for each in candidates(account, seen.mark(account.marked))
-        if each.role == role and each.secret.password not in tried
+        if each.role == role and each.secret.password not in wrong
     ]
+    if any(tried.values()):
+        return next((each for each in found if tried.get(each.secret.text)), None)
+    rest = [each for each in found if each.secret.text not in tried]
     to = connecting.at_primary(account)[0]
-    return versions.search(found, seen, to, way.login, probes).held
+    return versions.search(rest, seen, to, way.login, max(probes - len(tried), 0)).held
 
 
 def _held(account: Account, role: str, seen: Observed, way: Way) -> Holds:
@@ -70,20 +83,28 @@ def _candidates(account: Account, role: str) -> Iterator[tuple[Holds, Sensitive]
 
 
 def _secrets(
-    account: Account, seen: Observed, holds: dict[str, Holds], live: Live, way: Way
-) -> Iterator[LiveSecret]:
-    """Old Secrets stay where nobody prunes, so a login is tried only where nothing else tells."""
+    account: Account, seen: Observed, holds: dict[str, Holds], live: Live, way: Way,
+    tried: dict[str, dict[str, bool]],
+) -> Iterator[LiveSecret]:  # fmt: skip
+    """Old Secrets stay where nobody prunes, so a login is tried only where nothing else tells, and
+    first what is read; of what is read and was not tried, it is not known that it does not work."""
+
+    def is_read(each: tuple[str, str]) -> bool:
+        return bool(consumers.reading(live, {each[0]}))
+
     for role in account.roles:
-        tried: dict[str, bool] = {}
         known = {each.text() or "": name for name, each in _candidates(account, role)}
         there, has = seen.roles.get(role), holds[role]
-        for secret, password in consumers.passwords(live, role):
+        for each in sorted(consumers.passwords(live, role), key=is_read, reverse=True):
+            secret, password = each
             held = known.get(password, "another")
             if has != "unknown" and (has != "another" or held != "another"):
-                tried[password] = has == held
+                logs_in = has == held
             elif there is not None and there.verifier is not None:
-                tried[password] = bool(scram.is_of(there.verifier, password, role))
-            elif password not in tried:
-                to = connecting.at_primary(account)[0].of(role, Sensitive(password))
-                tried[password] = way.login(to).proven
-            yield LiveSecret(secret, role, held, tried[password])
+                logs_in = bool(scram.is_of(there.verifier, password, role))
+            else:
+                if password not in tried[role] and len(tried[role]) < PROBES:
+                    to = connecting.at_primary(account)[0].of(role, Sensitive(password))
+                    tried[role][password] = way.login(to).proven
+                logs_in = tried[role].get(password, is_read(each))
+            yield LiveSecret(secret, role, held, logs_in)

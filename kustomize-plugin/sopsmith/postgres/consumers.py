@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from sopsmith.postgres import account, endpoint
+from sopsmith.postgres.account import Account
 
 Object = Mapping[str, Any]
 _ENDED = ("Succeeded", "Failed")
+_OVER = ("Complete", "Failed")  # conditions of a Job
+_NO_DATABASE = r"(?<!\w/)(?<!dbname=)(?i:(?<!database=))"  # which is often named like its role
+_VERIFIER = "SCRAM-SHA-256$"
 
 
 class Live(NamedTuple):
@@ -21,44 +27,67 @@ class Live(NamedTuple):
     secrets: tuple[Object, ...]
     pods: tuple[Object, ...]
     cronjobs: tuple[Object, ...]
-    workloads: Mapping[str, tuple[Object, ...]]  # by kind, also of those that have no pod now
+    workloads: Mapping[str, tuple[Object, ...]]  # by kind, Jobs too, and what has no pod now
 
 
-def of(live: Live, role: str) -> tuple[str, ...]:
-    """Who would log in as the role when it starts next: `pod NAME (Secret)`, `CronJob NAME …`.
+def former(live: Live, account: Account) -> tuple[str, ...]:
+    """Who would log in as the role that git has left when it starts next; nobody where none is."""
+    before = account.before.text if account.before else None
+    return of(live, account.other, before) if account.other is not None else ()
+
+
+def of(live: Live, role: str, password: str | None) -> tuple[str, ...]:
+    """Who would log in as the role when it starts next: `pod NAME (Secret)`, `CronJob NAME …`; as
+    what it reads names the role, or has its password, as far as that is known.
 
     A Secret that nothing reads is no consumer: hashed ones of before stay where nobody prunes.
     """
-    return reading(live, {name for name, roles in named(live).items() if role in roles})
+    return reading(live, naming(live, role) | holding(live, password or ""))
 
 
-def hidden(live: Live, role: str) -> tuple[str, ...]:
-    """Those of them whose Secret shows no URL, so that nobody knows which password they hold."""
-    shown = {name for name, _ in passwords(live, role)}
-    return reading(live, {name for name, roles in named(live).items() if role in roles} - shown)
+def hidden(live: Live, role: str, password: str) -> tuple[str, ...]:
+    """Those of them whose Secret shows no URL, nor this password: nobody knows which they hold."""
+    shown = {name for name, _ in passwords(live, role)} | holding(live, password)
+    return reading(live, naming(live, role) - shown)
 
 
 def reading(live: Live, naming: Set[str]) -> tuple[str, ...]:
-    """The pods that have not ended, and what starts pods, that read one of these Secrets."""
+    """The pods that have not ended, and what starts pods, that read one of these Secrets; what is
+    suspended or scaled to nothing may start them tomorrow."""
     found: list[str] = []
     for pod in live.pods:
         if (pod.get("status") or {}).get("phase") not in _ENDED:
             found += _reading("pod", pod, pod.get("spec") or {}, naming)
     for job in live.cronjobs:
-        spec = job.get("spec") or {}
-        template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
-        if not spec.get("suspend"):
-            found += _reading("CronJob", job, template.get("spec") or {}, naming)
+        found += _starting("CronJob", job, (job.get("spec") or {}).get("jobTemplate") or {}, naming)
     for kind, those in live.workloads.items():
         for each in those:
-            template = (each.get("spec") or {}).get("template") or {}
-            found += _reading(kind, each, template.get("spec") or {}, naming)
+            if not _is_over(each):
+                found += _starting(kind, each, each, naming)
     return tuple(found)
 
 
-def named(live: Live) -> dict[str, set[str]]:
-    """The roles that Secrets name, by the Secrets' names: a URL's user, or a value that is one."""
-    return {_name(each): set(_roles(each)) for each in live.secrets}
+def _starting(kind: str, owner: Object, job: Object, naming: Set[str]) -> Iterator[str]:
+    template = (job.get("spec") or {}).get("template") or {}
+    return _reading(kind, owner, template.get("spec") or {}, naming)
+
+
+def _is_over(workload: Object) -> bool:
+    """Whether it is a Job that starts no pod any more; between two tries it has none, and will."""
+    conditions = (workload.get("status") or {}).get("conditions") or ()
+    return any(each.get("type") in _OVER and each.get("status") == "True" for each in conditions)
+
+
+def naming(live: Live, role: str) -> set[str]:
+    """The Secrets that name a role: a URL's user, or a word of another text."""
+    return {_name(each) for each in live.secrets if _is_named(each, role)}
+
+
+def _is_named(secret: Object, role: str) -> bool:
+    if any((url := _parsed(text)) and url.user == role for text in _texts(secret)):
+        return True
+    word = re.compile(_NO_DATABASE + rf"(?<![\w.-]){re.escape(role)}(?![\w.-])")
+    return any(word.search(each) for text in _prose(secret) for each in (text, unquote(text)))
 
 
 def passwords(live: Live, role: str) -> Iterator[tuple[str, str]]:
@@ -69,6 +98,32 @@ def passwords(live: Live, role: str) -> Iterator[tuple[str, str]]:
             for found in _logins(text):
                 if found.user == role and found.password is not None:
                     yield _name(secret), found.password.text() or ""
+
+
+def holding(live: Live, password: str) -> set[str]:
+    """The Secrets with a password as a text, or within one: as keys of their own, as
+    `application.properties` or JSON."""
+    return {
+        _name(each)
+        for each in live.secrets
+        for text in _prose(each)
+        if password and (password in text or password in unquote(text))
+    }
+
+
+def _prose(secret: Object) -> Iterator[str]:
+    """The texts that may hold a login in a form that nobody knows: neither URLs nor what `rolesOf`
+    and `bootstrapOf` derived, which name every role and log nobody in as one."""
+    for text in _texts(secret):
+        if _parsed(text) is None and not _is_document(text) and _VERIFIER not in text:
+            yield text
+
+
+def _is_document(text: str) -> bool:
+    try:
+        return bool(account.read(text.encode()))
+    except ValueError:
+        return False
 
 
 def _logins(text: str) -> Iterator[endpoint.Endpoint]:
@@ -101,23 +156,18 @@ def secrets_of(pod: Object) -> Iterator[str]:
                 yield (source.get("secretKeyRef") or {}).get("name", "")
 
 
-def _roles(secret: Object) -> Iterator[str]:
-    for text in _texts(secret):
-        found = _parsed(text)
-        yield text if found is None else found.user
-
-
 def _texts(secret: Object) -> Iterator[str]:
     for encoded in (secret.get("data") or {}).values():
         try:
             yield base64.b64decode(encoded or "").decode()
         except ValueError:
-            continue  # no text names a role
+            continue  # no text logs anybody in
 
 
 def _parsed(text: str) -> endpoint.Endpoint | None:
+    """A database's URL, also as JDBC has it."""
     try:
-        return endpoint.parse(text.strip())  # a line's end stops few readers
+        return endpoint.parse(text.strip().removeprefix("jdbc:"))  # a line's end stops few readers
     except ValueError:
         return None
 

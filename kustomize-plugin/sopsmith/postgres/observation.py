@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.owners import SETTINGS
 from sopsmith.postgres.statements import PREFIX, literal
+
+_NAME = re.compile(r"[\w ./:-]*")
 
 
 class Mark(NamedTuple):
@@ -139,8 +142,10 @@ def _seen(tree: Mapping[str, Any], verifier: str | None) -> Seen:
 
 
 def _said(application: str) -> str:
-    """Who a session says it is; applications that say their URL say a password."""
-    return "(a URL)" if "://" in application or "password=" in application else application
+    """Who a session says it is, as far as that is a name: some say how they log in."""
+    if "://" in application:
+        return "(a URL)"
+    return application if _NAME.fullmatch(application) else "(a name that may hold a secret)"
 
 
 def read_mark(comment: str) -> Mark | None:

@@ -91,10 +91,12 @@ def _in_cluster(account: Account, live: Live) -> Iterator[str]:
     if not has:
         yield f"no Secret has {account.title} yet"
     if account.other is not None:
-        yield from consumers.of(live, account.other)
+        yield from consumers.former(live, account)
     else:
-        others = {name for name, _ in consumers.passwords(live, account.active)} - has
-        yield from consumers.reading(live, others)
+        others = {name for name, _ in consumers.passwords(live, account.active)}
+        if account.before is not None:
+            others |= consumers.holding(live, account.before.text)
+        yield from consumers.reading(live, others - has)
 
 
 def is_delivered(account: Account, live: Live | None) -> bool:
@@ -103,6 +105,7 @@ def is_delivered(account: Account, live: Live | None) -> bool:
 
 
 def _delivered(account: Account, live: Live) -> set[str]:
-    """The Secrets that have what git says."""
+    """The Secrets that have what git says, in a URL or as it is."""
     found = consumers.passwords(live, account.active)
-    return {name for name, text in found if text == account.now.text}
+    in_urls = {name for name, text in found if text == account.now.text}
+    return in_urls | consumers.holding(live, account.now.text)

@@ -19,7 +19,7 @@ Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rot
 
 
 class LiveSecret(NamedTuple):
-    """A Secret of the cluster that names a role, and whether the database lets it in."""
+    """A Secret of the cluster that names a role, and whether the database lets it in, or may."""
 
     name: str
     role: str

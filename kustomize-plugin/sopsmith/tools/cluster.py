@@ -15,7 +15,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 
 TIMEOUT = 30  # seconds
-Kind = Literal["secrets", "pods", "cronjobs", "deployments", "statefulsets", "daemonsets"]
+Kind = Literal["secrets", "pods", "jobs", "cronjobs", "deployments", "statefulsets", "daemonsets"]
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
@@ -59,11 +59,12 @@ def listed(kind: Kind, namespace: str) -> list[dict[str, Any]]:
     core = _core()
     from kubernetes import client
 
-    apps = client.AppsV1Api()
+    apps, batch = client.AppsV1Api(), client.BatchV1Api()
     calls: dict[str, Callable[..., Any]] = {
         "secrets": core.list_namespaced_secret,
         "pods": core.list_namespaced_pod,
-        "cronjobs": client.BatchV1Api().list_namespaced_cron_job,
+        "jobs": batch.list_namespaced_job,
+        "cronjobs": batch.list_namespaced_cron_job,
         "deployments": apps.list_namespaced_deployment,
         "statefulsets": apps.list_namespaced_stateful_set,
         "daemonsets": apps.list_namespaced_daemon_set,

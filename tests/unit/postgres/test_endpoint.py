@@ -78,4 +78,4 @@ def test_what_has_no_meaning_is_refused(url: str) -> None:
 def test_a_secret_names_the_role_however_it_is_written(url: str) -> None:
     data = {"URL": base64.b64encode(f"postgresql://{url}".encode()).decode()}
     live = Live(({"metadata": {"name": "s"}, "data": data},), (), (), {})
-    assert consumers.named(live) == {"s": {"shop_a"}}
+    assert consumers.naming(live, "shop_a") == {"s"}
