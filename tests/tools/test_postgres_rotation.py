@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,14 @@ def phases(run: Run) -> list[str]:
     return [each["name"] for each in run.document["phases"]]
 
 
+def refusing(one: Shop) -> Path:
+    """A hook of the remote that takes no push, until it is removed."""
+    hook = Path(remote(one), "hooks/pre-receive")
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    return hook
+
+
 def test_one_command_goes_from_git_to_the_last_session(make: Make) -> None:
     one = make()
     before = one.value("DATABASE_URL")
@@ -84,9 +93,7 @@ def test_while_nobody_has_come_the_former_role_stays_open(make: Make) -> None:
 
 def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> None:
     one = make()
-    hook = one.repo.path.parent / "remote.git/hooks/pre-receive"
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
+    hook = refusing(one)
     before = one.value("DATABASE_URL")
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"not-pushed"}
@@ -95,6 +102,30 @@ def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> Non
     hook.unlink()
     with pods(one):
         assert one.postgres("rotate", *NOW).code == 0
+
+
+@pytest.mark.parametrize("strategy", ["alternating", "in-place"])
+def test_a_rollback_that_was_not_pushed_goes_on_as_one(make: Make, strategy: str) -> None:
+    """Of a rotation that the database never got: it looks as if all were done."""
+    one = make(strategy)
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    git(one.repo, "push", "-q")
+    hook = refusing(one)
+    assert one.postgres("rollback", *NOW).codes == {"not-pushed"}
+    hook.unlink()
+    with pods(one):
+        again = one.postgres("rotate", *NOW)
+    assert again.code == 0 and "the last rotation is not finished" in again.err
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1 and one.logs_in()
+    assert head(remote(one)) == head(str(one.repo.path))
+
+
+def test_what_else_waits_to_be_pushed_is_no_rotation_of_it(make: Make) -> None:
+    one = make()
+    one.rotate("ROTATOR_PASSWORD", "--commit")
+    assert one.postgres("apply").code == 0
+    run = one.postgres("rotate", *NOW, "--wait", "0s")
+    assert run.code == 6 and one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
 
 
 def test_what_else_is_pushed_is_told(make: Make) -> None:

@@ -14,6 +14,7 @@ from sopsmith.database.rollout import Phase, Terms
 from sopsmith.database.standing import standing
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding, exit_code
+from sopsmith.history import trail
 from sopsmith.postgres import readiness, recovery
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
@@ -24,6 +25,7 @@ from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 _HALF_DONE = 6  # the exit code
+_TURNS = {"rotate", "postgres rollback"}  # the commands whose commits a database has to follow
 
 
 class Manner(NamedTuple):
@@ -58,7 +60,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
         return _end(session, manner, done, [])
     to = _upstream(session, leaf, manner)
     done = Done((), None, ())
-    if unfinished:
+    if unfinished or (to is not None and _is_unpushed(leaf, names, to)):
         _check_committed(leaf)
         session.say("sopsmith: the last rotation is not finished; that is done, and no other\n")
         is_done = not manner.is_dry
@@ -115,7 +117,7 @@ def _upstream(session: Session, leaf: Leaf, manner: Manner) -> git_write.Upstrea
         return None
     to = git_write.upstream(leaf.git)
     if to.ahead:
-        what = "1 commit" if to.ahead == 1 else f"{to.ahead} commits"
+        what = "1 commit" if len(to.ahead) == 1 else f"{len(to.ahead)} commits"
         session.say(f"sopsmith: {what} that {to.title} lacks will be pushed too\n")
     return to
 
@@ -137,6 +139,18 @@ def _unfinished(account: Account) -> Finding:
     hint = f"sopsmith postgres rotate {where} --now finishes it; or recover, or retire"
     return Finding(
         "db-waiting", "its last rotation is not finished", field=account.title, hint=hint
+    )
+
+
+def _is_unpushed(leaf: Leaf, names: Sequence[str], to: git_write.Upstream) -> bool:
+    """Whether one of these was rotated or rolled back by a commit of ours that waits to be pushed:
+    the database may look ready then, as after a rollback of what it never got."""
+    said = [trail.trailers(each.message) for each in to.ahead]
+    return any(
+        {*each.get(trail.COMMAND, ())} & _TURNS
+        and leaf.recipe.environment in each.get(trail.ENVIRONMENT, ())
+        and {*each.get(trail.VALUE, ())} & {*names}
+        for each in said
     )
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.tools import git, process
-from sopsmith.tools.git import Repository
+from sopsmith.tools.git import Commit, Repository
 
 _UNDER_WAY = (  # what git keeps while it is in the midst of something, and how that goes on
     ("MERGE_HEAD", "a merge", "git commit"),
@@ -66,7 +66,7 @@ class Upstream(NamedTuple):
 
     remote: str
     ref: str  # its full name there
-    ahead: int = 0  # commits of the branch that it lacks
+    ahead: tuple[Commit, ...] = ()  # what it lacks of the branch, newest first
 
     @property
     def title(self) -> str:
@@ -106,7 +106,7 @@ def upstream(here: Repository) -> Upstream:
         message = f"{found.title} has commits that the branch lacks"
         raise SopsmithError(Finding("behind", message, hint="git pull --rebase, then run it again"))
     since = "HEAD" if there is None else f"{there}..HEAD"
-    return found._replace(ahead=int(git.output(here, "rev-list", "--count", since)))
+    return found._replace(ahead=tuple(git.log(here, [since])))
 
 
 def push(here: Repository, to: Upstream) -> str:
