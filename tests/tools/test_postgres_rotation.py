@@ -120,6 +120,22 @@ def test_a_rollback_that_was_not_pushed_goes_on_as_one(make: Make, strategy: str
     assert head(remote(one)) == head(str(one.repo.path))
 
 
+def test_after_a_push_refused_the_rotator_is_mended_first(make: Make) -> None:
+    one = make()
+    both = ("rotate", "ROTATOR_PASSWORD", *NOW)
+    hook = refusing(one)
+    assert one.postgres(*both).codes == {"not-pushed"}
+    hook.unlink()
+    shut_out = one.postgres(*both)
+    assert shut_out.codes == {"db-login"}
+    assert "hint: sopsmith postgres apply -e production puts it right" in shut_out.err
+    assert one.postgres("apply", "-e", "production").code == 0
+    with pods(one):
+        assert one.postgres(*both).code == 0
+    assert one.leaf()["ROTATOR_PASSWORD"]["version"] == 2 and one.logs_in()
+    assert head(remote(one)) == head(str(one.repo.path))
+
+
 def test_what_else_waits_to_be_pushed_is_no_rotation_of_it(make: Make) -> None:
     one = make()
     one.rotate("ROTATOR_PASSWORD", "--commit")
