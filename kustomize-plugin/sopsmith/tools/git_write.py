@@ -112,19 +112,35 @@ def upstream(here: Repository) -> Upstream:
 def push(here: Repository, to: Upstream) -> str:
     """Push the current commit, and return its hash once the remote has it.
 
-    The remote is asked again, as its answer may be lost after it took the commit.
+    The remote is asked again, as its answer may be lost after it took the commit, and as it may be
+    pushed to another place than is fetched from.
     Raises SopsmithError (not-pushed).
     """
     head = git.commit_of(here, "HEAD") or ""
     env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     words = ("push", "--quiet", "--end-of-options", to.remote, f"{head}:{to.ref}")
-    process.run(process.Call((git.program(here), "-C", here.root, *words), b"", env),
-                git.LONG_TIMEOUT)  # fmt: skip
-    if _there(here, to, wanted=head) != head:
+    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
+    result = process.run(call, git.LONG_TIMEOUT)
+    there = _there(here, to, wanted=head)
+    if there != head and not _is_below(here, to, head, there):
         message = f"{to.title} did not take the commit"
         hint = "git push shows why; git pull --rebase where somebody else pushed"
+        if isinstance(result, process.Done) and not result.status:
+            message = f"the commit was pushed elsewhere, and {to.title} lacks it"
+            hint = f"git remote get-url --push {to.name} shows where; once it is merged, git pull"
         raise SopsmithError(Finding("not-pushed", message, hint=hint))
     return head
+
+
+def _is_below(here: Repository, to: Upstream, commit: str, there: str | None) -> bool:
+    """Whether what the remote has by now was built on the commit, as by a bot that follows."""
+    if there is None:
+        return False
+    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    words = ("fetch", "--quiet", "--no-tags", "--end-of-options", to.remote, to.ref)
+    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
+    process.run(call, git.TIMEOUT)
+    return git.merge_base(here, commit, there) == commit
 
 
 def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | None:
