@@ -51,11 +51,10 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
     commit, what was staged is what it was.
     Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
     """
-    argv = (git.program(here), "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--")
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    words = ("commit", "--quiet", "--file=-", "--only", "--")
     with _named(here, paths) as (new, named):
-        call = process.Call((*argv, *_literal(named)), message.encode(), env)
-        result = process.run(call, git.LONG_TIMEOUT)
+        asked = (*words, *_literal(named))
+        result = _asked(here, *asked, stdin=message.encode(), timeout=git.LONG_TIMEOUT)
         if isinstance(result, process.Failed) or result.status:
             raise SopsmithError(_refused(here, paths, new, message))
     return git.commit_of(here, "HEAD") or ""
@@ -117,10 +116,8 @@ def push(here: Repository, to: Upstream) -> str:
     Raises SopsmithError (not-pushed).
     """
     head = git.commit_of(here, "HEAD") or ""
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     words = ("push", "--quiet", "--end-of-options", to.remote, f"{head}:{to.ref}")
-    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
-    result = process.run(call, git.LONG_TIMEOUT)
+    result = _asked(here, *words, timeout=git.LONG_TIMEOUT)
     there = _there(here, to, wanted=head)
     if there != head and not _is_below(here, to, head, there):
         message = f"{to.title} did not take the commit"
@@ -132,23 +129,28 @@ def push(here: Repository, to: Upstream) -> str:
     return head
 
 
+def _asked(
+    here: Repository, *words: str, stdin: bytes = b"", timeout: float = git.TIMEOUT
+) -> process.Done | process.Failed:
+    """Run git as people do, with the whole environment: hooks and ssh may need any of it."""
+    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    return process.run(process.Call((git.program(here), "-C", here.root, *words), stdin, env),
+                       timeout)  # fmt: skip
+
+
 def _is_below(here: Repository, to: Upstream, commit: str, there: str | None) -> bool:
     """Whether what the remote has by now was built on the commit, as by a bot that follows."""
     if there is None:
         return False
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     words = ("fetch", "--quiet", "--no-tags", "--end-of-options", to.remote, to.ref)
-    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
-    process.run(call, git.TIMEOUT)
+    _asked(here, *words)
     return git.merge_base(here, commit, there) == commit
 
 
 def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | None:
     """The commit that a branch of a remote has; None where it has no such branch."""
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     words = ("ls-remote", "--quiet", "--end-of-options", to.remote, to.ref)
-    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
-    result = process.run(call, git.TIMEOUT)
+    result = _asked(here, *words)
     if isinstance(result, process.Failed) or result.status:
         code = "program-failed" if wanted is None else "not-pushed"
         message = f"{to.name} can't be asked what it has"
