@@ -20,7 +20,8 @@ from sopsmith.tools import process
 
 TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
 _FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
-_STATE = re.compile(rb"ERROR:\s+([0-9A-Z]{5})\b")
+# `ERROR:  55P03`, the first word in the server's language; classes 00 to 02 are no errors.
+_STATE = re.compile(rb":  (?!0[0-2])(?=[A-Z]*[0-9])([0-9A-Z]{5})\r?$", re.MULTILINE)
 
 
 class Psql(NamedTuple):
