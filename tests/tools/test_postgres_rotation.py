@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -272,6 +274,59 @@ def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"db-privilege", "db-waiting"}
     assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+
+
+def begun(one: Shop, *argv: str) -> subprocess.Popen[str]:
+    """`sopsmith postgres rotate --now` as it runs."""
+    words = ["sopsmith", "postgres", "rotate", *NOW, *argv]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        words, stdout=pipe, stderr=pipe, cwd=one.repo.path, env=one.repo.env, text=True
+    )
+
+
+def test_an_output_that_nobody_reads_any_more_stops_nothing(make: Make) -> None:
+    one = make()
+    hook = one.repo.write(
+        ".git/hooks/pre-commit", "#!/bin/sh\nuntil [ -e ../gone ]; do sleep 0.05; done\n"
+    )
+    hook.chmod(0o755)
+    with pods(one), begun(one) as run:
+        assert run.stdout and run.stderr
+        assert run.stdout.readline() == "production (overlay/recipe.yaml)\n"
+        run.stdout.close()  # as head does
+        one.repo.write("../gone", "")
+        said = run.stderr.read()
+    assert run.returncode == 3 and "all but the output is done [output-failed]" in said
+    assert head(remote(one)) == head(str(one.repo.path)) and one.logs_in()
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster", "--dry-run").code == 0
+
+
+def test_where_the_plan_can_t_be_told_nothing_is_done(make: Make) -> None:
+    one = make()
+    run = one.repo.run("sh", "-c", f"sopsmith postgres rotate {' '.join(NOW)} >/dev/full")
+    assert run.code == 3 and "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
+def test_json_says_what_was_done_until_somebody_stops_it(make: Make) -> None:
+    one = make()
+    with begun(one, "--output", "json") as run:
+        assert run.stdout and run.stderr
+        assert "waiting: nobody was seen" in run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+        done = json.loads(run.stdout.read())
+    assert run.returncode == 130 and done["commit"] == head(remote(one))
+    assert [each["name"] for each in done["phases"]] == ["push", "apply"]
+
+
+def test_what_would_be_done_is_told_in_json_too(make: Make) -> None:
+    one = make()
+    words = ("POSTGRES_PASSWORD", "--dry-run", "--output", "json")
+    meant = one.repo.cli("rotate", *words).document["environments"]
+    assert one.postgres("rotate", *NOW, *words[1:]).document["environments"] == meant != []
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    foretold = one.postgres("rotate", *NOW, "--dry-run")
+    assert "is not finished; that would be done" in foretold.err
 
 
 def stop(one: Shop) -> str:
