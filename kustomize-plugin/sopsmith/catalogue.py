@@ -199,8 +199,8 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "not-pushed": Entry(
         6, "the commit is made and the remote did not take it",
-        "A hook or a rule of the branch refuses it, somebody pushed meanwhile, or it can't be "
-        "reached.",
+        "A hook or a rule of the branch refuses it, somebody pushed meanwhile, it can't be "
+        "reached, or a push URL leads elsewhere.",
         "`git push` shows why; then the command of the hint goes on with the commit that is there.",
         "a protected branch",
     ),

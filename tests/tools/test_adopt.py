@@ -169,6 +169,7 @@ GRANT USAGE ON SCHEMA hr TO {0};
 GRANT SELECT (name) ON hr.person TO {0};
 ALTER DEFAULT PRIVILEGES IN SCHEMA hr GRANT SELECT ON TABLES TO {0};
 GRANT pg_monitor TO {0};
+GRANT SET ON PARAMETER log_min_duration_statement TO {0};
 """)
 
 
@@ -180,6 +181,7 @@ def test_what_goes_by_name_goes_by_the_owners_too(one: Shop) -> None:
         assert session.execute("SELECT name FROM hr.person").fetchall() == [("ann",)]
         assert session.execute("SELECT count(*) FROM hr.team").fetchall() == [(0,)]
         assert session.execute("SELECT pg_has_role('pg_monitor', 'USAGE')").fetchall() == [(True,)]
+        session.execute("SET log_min_duration_statement = 9")  # which takes a grant
     assert "as it is" in adopted(one).out
 
 

@@ -72,6 +72,38 @@ def test_a_branch_of_this_clone_is_no_remote(make: Make) -> None:
     assert one.logs_in() and "version" not in one.leaf()["POSTGRES_PASSWORD"]
 
 
+_BOT = """\
+bot() { GIT_COMMITTER_NAME=bot GIT_COMMITTER_EMAIL=bot@example.com "$@"; }
+export GIT_AUTHOR_NAME=bot GIT_AUTHOR_EMAIL=bot@example.com
+git update-ref HEAD $(bot git commit-tree -p HEAD -m bot 'HEAD^{tree}')
+"""
+
+
+def test_who_commits_on_top_at_once_does_not_hide_the_push(make: Make) -> None:
+    one = make()
+    file = one.repo.write("../remote.git/hooks/post-receive", f"#!/bin/sh\n{_BOT}")
+    file.chmod(0o755)
+    run = rotate(one)
+    assert run.code == 0, run.err
+    assert remote_has(one) and one.logs_in()
+
+
+def test_what_is_pushed_elsewhere_stays_out_of_the_database(make: Make) -> None:
+    one = make()
+    fork = str(one.repo.path.parent / "fork.git")
+    git(one.repo, "init", "-q", "--bare", fork)
+    git(one.repo, "config", "remote.origin.pushurl", fork)
+    run = rotate(one)
+    assert run.code == 6 and run.codes == {"not-pushed"} and one.logs_in() is None
+    assert "pushed elsewhere" in run.err and "git remote get-url --push origin" in run.err
+
+
+def test_where_another_name_leads_to_the_same_place_it_is_pushed(make: Make) -> None:
+    one = make()
+    git(one.repo, "config", "remote.origin.pushurl", f"file://{remote(one)}")
+    assert rotate(one).code == 0 and remote_has(one)
+
+
 @pytest.mark.parametrize("then", ["", "&& git commit -qam more"])
 def test_what_changes_during_the_push_stays_out_of_the_database(make: Make, then: str) -> None:
     one = make()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,14 @@ def phases(run: Run) -> list[str]:
     """The phases that a run went through."""
     assert run.code == 0, run.err
     return [each["name"] for each in run.document["phases"]]
+
+
+def refusing(one: Shop) -> Path:
+    """A hook of the remote that takes no push, until it is removed."""
+    hook = Path(remote(one), "hooks/pre-receive")
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    return hook
 
 
 def test_one_command_goes_from_git_to_the_last_session(make: Make) -> None:
@@ -85,9 +96,7 @@ def test_while_nobody_has_come_the_former_role_stays_open(make: Make) -> None:
 
 def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> None:
     one = make()
-    hook = one.repo.path.parent / "remote.git/hooks/pre-receive"
-    hook.write_text("#!/bin/sh\nexit 1\n")
-    hook.chmod(0o755)
+    hook = refusing(one)
     before = one.value("DATABASE_URL")
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"not-pushed"}
@@ -96,6 +105,46 @@ def test_what_the_remote_refuses_never_gets_into_the_database(make: Make) -> Non
     hook.unlink()
     with pods(one):
         assert one.postgres("rotate", *NOW).code == 0
+
+
+@pytest.mark.parametrize("strategy", ["alternating", "in-place"])
+def test_a_rollback_that_was_not_pushed_goes_on_as_one(make: Make, strategy: str) -> None:
+    """Of a rotation that the database never got: it looks as if all were done."""
+    one = make(strategy)
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    git(one.repo, "push", "-q")
+    hook = refusing(one)
+    assert one.postgres("rollback", *NOW).codes == {"not-pushed"}
+    hook.unlink()
+    with pods(one):
+        again = one.postgres("rotate", *NOW)
+    assert again.code == 0 and "the last rotation is not finished" in again.err
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1 and one.logs_in()
+    assert head(remote(one)) == head(str(one.repo.path))
+
+
+def test_after_a_push_refused_the_rotator_is_mended_first(make: Make) -> None:
+    one = make()
+    both = ("rotate", "ROTATOR_PASSWORD", *NOW)
+    hook = refusing(one)
+    assert one.postgres(*both).codes == {"not-pushed"}
+    hook.unlink()
+    shut_out = one.postgres(*both)
+    assert shut_out.codes == {"db-login"}
+    assert "hint: sopsmith postgres apply -e production puts it right" in shut_out.err
+    assert one.postgres("apply", "-e", "production").code == 0
+    with pods(one):
+        assert one.postgres(*both).code == 0
+    assert one.leaf()["ROTATOR_PASSWORD"]["version"] == 2 and one.logs_in()
+    assert head(remote(one)) == head(str(one.repo.path))
+
+
+def test_what_else_waits_to_be_pushed_is_no_rotation_of_it(make: Make) -> None:
+    one = make()
+    one.rotate("ROTATOR_PASSWORD", "--commit")
+    assert one.postgres("apply").code == 0
+    run = one.postgres("rotate", *NOW, "--wait", "0s")
+    assert run.code == 6 and one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
 
 
 def test_what_else_is_pushed_is_told(make: Make) -> None:
@@ -226,6 +275,59 @@ def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"db-privilege", "db-waiting"}
     assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+
+
+def begun(one: Shop, *argv: str) -> subprocess.Popen[str]:
+    """`sopsmith postgres rotate --now` as it runs."""
+    words = ["sopsmith", "postgres", "rotate", *NOW, *argv]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        words, stdout=pipe, stderr=pipe, cwd=one.repo.path, env=one.repo.env, text=True
+    )
+
+
+def test_an_output_that_nobody_reads_any_more_stops_nothing(make: Make) -> None:
+    one = make()
+    hook = one.repo.write(
+        ".git/hooks/pre-commit", "#!/bin/sh\nuntil [ -e ../gone ]; do sleep 0.05; done\n"
+    )
+    hook.chmod(0o755)
+    with pods(one), begun(one) as run:
+        assert run.stdout and run.stderr
+        assert run.stdout.readline() == "production (overlay/recipe.yaml)\n"
+        run.stdout.close()  # as head does
+        one.repo.write("../gone", "")
+        said = run.stderr.read()
+    assert run.returncode == 3 and "all but the output is done [output-failed]" in said
+    assert head(remote(one)) == head(str(one.repo.path)) and one.logs_in()
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster", "--dry-run").code == 0
+
+
+def test_where_the_plan_can_t_be_told_nothing_is_done(make: Make) -> None:
+    one = make()
+    run = one.repo.run("sh", "-c", f"sopsmith postgres rotate {' '.join(NOW)} >/dev/full")
+    assert run.code == 3 and "version" not in one.leaf()["POSTGRES_PASSWORD"]
+
+
+def test_json_says_what_was_done_until_somebody_stops_it(make: Make) -> None:
+    one = make()
+    with begun(one, "--output", "json") as run:
+        assert run.stdout and run.stderr
+        assert "waiting: nobody was seen" in run.stderr.readline()
+        run.send_signal(signal.SIGINT)
+        done = json.loads(run.stdout.read())
+    assert run.returncode == 130 and done["commit"] == head(remote(one))
+    assert [each["name"] for each in done["phases"]] == ["push", "apply"]
+
+
+def test_what_would_be_done_is_told_in_json_too(make: Make) -> None:
+    one = make()
+    words = ("POSTGRES_PASSWORD", "--dry-run", "--output", "json")
+    meant = one.repo.cli("rotate", *words).document["environments"]
+    assert one.postgres("rotate", *NOW, *words[1:]).document["environments"] == meant != []
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    foretold = one.postgres("rotate", *NOW, "--dry-run")
+    assert "is not finished; that would be done" in foretold.err
 
 
 def stop(one: Shop) -> str:

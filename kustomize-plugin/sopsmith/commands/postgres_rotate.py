@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from sopsmith import aftermath, report, repository
@@ -14,16 +15,20 @@ from sopsmith.database.rollout import Phase, Terms
 from sopsmith.database.standing import standing
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding, exit_code
+from sopsmith.history import trail
 from sopsmith.postgres import readiness, recovery
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
-from sopsmith.rotations import assent, reversal, rotating, turnover
+from sopsmith.rotations import assent, prospect, reversal, rotating, turnover
+from sopsmith.rotations.rotating import Rotated
 from sopsmith.tools import git, git_write
 from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
 
 _HALF_DONE = 6  # the exit code
+_NOTHING = Rotated((), (), (), Done((), None, ()))
+_TURNS = {"rotate", "postgres rollback"}  # the commands whose commits a database has to follow
 
 
 class Manner(NamedTuple):
@@ -46,31 +51,29 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     """Rotate passwords of roles whose database is ready for it; print what changes and is done.
 
     A rotation that was interrupted is finished instead, so that who runs the command again until it
-    succeeds has rotated once.
+    succeeds has rotated once. Where only the output fails (output-failed) all else is done.
     """
     leaf, terms = _begun(session, names, manner)
+    to = _upstream(session, leaf, manner)  # first: nobody has looked at what is committed later
     found = _standings(leaf, names, terms)
     unfinished = [each.account for each in found if not readiness.is_ready(each)]
-    if not manner.is_now:
-        if unfinished:
-            raise SopsmithError(map(_unfinished, unfinished))
-        done = _rotated(session, leaf, names, manner, found, commit=manner.is_committed)
-        return _end(session, manner, done, [])
-    to = _upstream(session, leaf, manner)
-    done = Done((), None, ())
-    if unfinished:
+    if unfinished and not manner.is_now:
+        raise SopsmithError(map(_unfinished, unfinished))
+    if unfinished or (to is not None and _is_unpushed(leaf, names, to)):
         _check_committed(leaf)
-        session.say("sopsmith: the last rotation is not finished; that is done, and no other\n")
-        is_done = not manner.is_dry
+        verb = "would be" if manner.is_dry else "is"
+        words = f"the last rotation is not finished; that {verb} done, and no other"
+        session.say(f"sopsmith: {words}\n")
+        made, goes_on = _NOTHING, not manner.is_dry
     else:
-        _check_logins(found, terms.way)
+        if manner.is_now:
+            _check_logins(found, terms.way)
         terms.way.at("before promote")
-        done = _rotated(session, leaf, names, manner, found, commit=True)
+        made = _rotated(session, leaf, names, manner, found)
         terms.way.at("after promote")
-        is_done = bool(done.changed)
-    rest = _finished(leaf, names, terms, to, done.commit)
-    phases = _told(session, leaf, names, manner, done, rest) if is_done else []
-    return _end(session, manner, done, phases)
+        goes_on = manner.is_now and bool(made.done.changed)
+    rest = _finished(leaf, names, terms, to, made.done.commit) if goes_on else ()
+    return _end(session, leaf, names, manner, made, rest)
 
 
 def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
@@ -85,7 +88,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         titles = (each.account.title for each in found)
         session.write("".join(f"{title}  back to the password of before\n" for title in titles))
     if manner.is_dry or not assent.agreed(session, f"roll back {what}", yes=manner.yes):
-        return _end(session, manner, Done((), None, ()), [])
+        return _end(session, leaf, names, manner, _NOTHING, ())
 
     def plan() -> tuple[Work, None]:
         _check_unchanged(leaf, names, found)
@@ -93,10 +96,8 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
 
     commit = manner.is_committed or manner.is_now
     done, _ = carry_out(session, leaf.root, plan, commit=commit)
-    _tell_change(session, manner, done)
-    rest = _finished(leaf, names, terms, to, done.commit)
-    phases = _told(session, leaf, names, manner, done, rest) if manner.is_now else []
-    return _end(session, manner, done, phases)
+    rest = _finished(leaf, names, terms, to, done.commit) if manner.is_now else ()
+    return _end(session, leaf, names, manner, _NOTHING._replace(done=done), rest)
 
 
 # --- before ---------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def _upstream(session: Session, leaf: Leaf, manner: Manner) -> git_write.Upstrea
         return None
     to = git_write.upstream(leaf.git)
     if to.ahead:
-        what = "1 commit" if to.ahead == 1 else f"{to.ahead} commits"
+        what = "1 commit" if len(to.ahead) == 1 else f"{len(to.ahead)} commits"
         session.say(f"sopsmith: {what} that {to.title} lacks will be pushed too\n")
     return to
 
@@ -137,6 +138,18 @@ def _unfinished(account: Account) -> Finding:
     hint = f"sopsmith postgres rotate {where} --now finishes it; or recover, or retire"
     return Finding(
         "db-waiting", "its last rotation is not finished", field=account.title, hint=hint
+    )
+
+
+def _is_unpushed(leaf: Leaf, names: Sequence[str], to: git_write.Upstream) -> bool:
+    """Whether one of these was rotated or rolled back by a commit of ours that waits to be pushed:
+    the database may look ready then, as after a rollback of what it never got."""
+    said = [trail.trailers(each.message) for each in to.ahead]
+    return any(
+        {*each.get(trail.COMMAND, ())} & _TURNS
+        and leaf.recipe.environment in each.get(trail.ENVIRONMENT, ())
+        and {*each.get(trail.VALUE, ())} & {*names}
+        for each in said
     )
 
 
@@ -177,18 +190,13 @@ def _said(found: Iterable[Account]) -> list[tuple[str, str, str | None]]:
 
 
 def _rotated(
-    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner,
-    found: Sequence[Standing], *, commit: bool,
-) -> Done:  # fmt: skip
-    made = rotating.rotate(
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, found: Sequence[Standing]
+) -> Rotated:
+    return rotating.rotate(
         session, names, choice="named", where=manner.where, dry_run=manner.is_dry, yes=manner.yes,
-        commit=commit, is_text=manner.output == "text",
+        commit=manner.is_committed or manner.is_now, is_text=manner.output == "text",
         first=lambda: _check_unchanged(leaf, names, found),
     )  # fmt: skip
-    _tell_change(session, manner, made.done)
-    if manner.output == "text" and made.done.changed:
-        session.write(turnover.sealing(made.leaves))
-    return made.done
 
 
 def _finished(
@@ -239,8 +247,53 @@ def _pushed(leaf: Leaf, to: git_write.Upstream) -> str:
 # --- what is told ---------------------------------------------------------------------------------
 
 
+def _end(
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, made: Rotated,
+    rest: Iterable[Phase],
+) -> int:  # fmt: skip
+    """Tell what was made, and the rest as it is done; none of that stops where nobody reads it."""
+    with _outliving(session, leaf) as lasting:
+        _tell_change(lasting, manner, made)
+        phases = _told(lasting, leaf, names, manner, made, rest)
+        if manner.output == "json":
+            _write_json(lasting, made, phases)
+        elif not made.done.changed and not phases:
+            lasting.write("nothing was changed\n")
+    return 0
+
+
+@contextmanager
+def _outliving(session: Session, leaf: Leaf) -> Iterator[Session]:
+    """A session for what can't be taken back: an output that fails is told when all else is done.
+
+    Raises SopsmithError (output-failed) then.
+    """
+    failed: list[SopsmithError] = []
+
+    def write(data: bytes) -> None:
+        try:
+            session.write_bytes(data)
+        except SopsmithError as error:
+            failed.append(error)
+
+    yield session._replace(write_bytes=write)
+    if failed:
+        message = "standard output is closed or full; all but the output is done"
+        hint = f"sopsmith postgres status -e {leaf.recipe.environment} shows what it came to"
+        raise SopsmithError(Finding("output-failed", message, hint=hint))
+
+
+def _tell_change(session: Session, manner: Manner, made: Rotated) -> None:
+    done = made.done
+    session.say(aftermath.told(done.findings))
+    if manner.output == "text":
+        session.write("".join(f"changed  {file}\n" for file in done.changed))
+        session.write(report.committed(done.commit))
+        session.write(turnover.sealing(made.leaves) if done.changed else "")
+
+
 def _told(
-    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, done: Done,
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, made: Rotated,
     phases: Iterable[Phase],
 ) -> list[Phase]:  # fmt: skip
     """Each phase as it ends; and what was done by then where one does not, or somebody stops it."""
@@ -251,30 +304,21 @@ def _told(
             if manner.output == "text":
                 session.write(f"{phase.name:<8} {phase.words}  ({phase.seconds:.1f} s)\n")
     except SopsmithError as error:
-        raise SopsmithError(error.findings, _tree(done, ended)) from None
+        raise SopsmithError(error.findings, _tree(made, ended)) from None
     except Interrupted:
         session.say(f"sopsmith: half done; this goes on: {_again(leaf, names)}\n")
+        if manner.output == "json":
+            _write_json(session, made, ended)
         raise
     return ended
 
 
-def _tell_change(session: Session, manner: Manner, done: Done) -> None:
-    session.say(aftermath.told(done.findings))
-    if manner.output == "text":
-        session.write("".join(f"changed  {file}\n" for file in done.changed))
-        session.write(report.committed(done.commit))
+def _write_json(session: Session, made: Rotated, phases: Sequence[Phase]) -> None:
+    findings = report.findings_json(made.done.findings)
+    session.write(report.as_json({**_tree(made, phases), "findings": findings}))
 
 
-def _end(session: Session, manner: Manner, done: Done, phases: Sequence[Phase]) -> int:
-    """What went well, for a machine; for people, where it was nothing."""
-    if manner.output == "json":
-        findings = report.findings_json(done.findings)
-        session.write(report.as_json({**_tree(done, phases), "findings": findings}))
-    elif not done.changed and not phases:
-        session.write("nothing was changed\n")
-    return 0
-
-
-def _tree(done: Done, phases: Sequence[Phase]) -> dict[str, object]:
-    return {"changed": list(done.changed), "commit": done.commit,
+def _tree(made: Rotated, phases: Sequence[Phase]) -> dict[str, object]:
+    return {"environments": [prospect.as_tree(each) for each in made.told],
+            "changed": list(made.done.changed), "commit": made.done.commit,
             "phases": [each._asdict() for each in phases]}  # fmt: skip

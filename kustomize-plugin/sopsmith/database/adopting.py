@@ -52,7 +52,7 @@ def foreseen(meant: Meant, way_in: WayIn) -> Adoption:
         with way_in(database) as channel, failures.spoken(account):
             if seen is None:
                 seen = _looked(account, role, channel)
-            held.append(_held(account, role, channel))
+            held.append(_held(account, role, channel, seen.version))
     if seen is None:
         raise SopsmithError(Finding("db-roles", "no URL names a database", field=account.value))
     steps = adoption.steps(account, role, seen, held)
@@ -70,9 +70,9 @@ def _looked(account: Account, role: str, channel: Channel) -> Observed:
     return seen
 
 
-def _held(account: Account, role: str, channel: Channel) -> Holdings:
+def _held(account: Account, role: str, channel: Channel, version: int) -> Holdings:
     logins = tuple(dict.fromkeys((*account.roles, role)))
-    answer = channel.ask(holdings.question(role, account.owner or "", logins))
+    answer = channel.ask(holdings.question(role, account.owner or "", logins, version))
     try:
         return holdings.read(answer or "")
     except (ValueError, KeyError, TypeError, AttributeError):

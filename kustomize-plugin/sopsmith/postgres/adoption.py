@@ -29,7 +29,8 @@ _LISTS = (_PATH, "temp_tablespaces", "local_preload_libraries",
 _GRANTED = {"view": "TABLE", "materialized view": "TABLE", "foreign table": "TABLE",
             "function": "ROUTINE", "procedure": "ROUTINE", "aggregate": "ROUTINE",
             "domain": "TYPE", "server": "FOREIGN SERVER",
-            "foreign-data wrapper": "FOREIGN DATA WRAPPER"}  # fmt: skip
+            "foreign-data wrapper": "FOREIGN DATA WRAPPER",
+            "parameter ACL": "PARAMETER"}  # fmt: skip
 _ALTERED = {"function": "ROUTINE", "procedure": "ROUTINE", "aggregate": "ROUTINE",
             "statistics object": "STATISTICS"}  # fmt: skip
 _DEFAULTS = {"r": "TABLES", "S": "SEQUENCES", "f": "FUNCTIONS", "T": "TYPES", "n": "SCHEMAS",
@@ -167,7 +168,8 @@ def _granted(old: str, owner: str, rights: Iterable[Right]) -> Iterator[Change]:
         column = "" if each.column is None else f" ({name(each.column)})"
         kind = _GRANTED.get(each.kind, each.kind.upper())
         grant = f"GRANT {each.privilege}{column} ON {kind} {each.identity} TO {name(owner)}"
-        words = f"{owner} may {each.privilege}{column} on {each.kind} {each.identity}, as {old}"
+        what = "parameter" if kind == "PARAMETER" else each.kind
+        words = f"{owner} may {each.privilege}{column} on {what} {each.identity}, as {old}"
         yield Change(words, (grant + _option(each.grantable),))
 
 

@@ -82,9 +82,10 @@ class Holdings(NamedTuple):
     rules: tuple[int, ...]  # lines of pg_hba.conf that name it and not both of the two
 
 
-def question(old: str, owner: str, logins: Sequence[str]) -> str:
-    """One statement that gives the answer as JSON."""
+def question(old: str, owner: str, logins: Sequence[str], version: int) -> str:
+    """One statement that gives the answer of a server of this version as JSON."""
     names = {
+        "parameters": _PARAMETERS if version >= 150000 else "",
         "old": literal(old),
         "owner": literal(owner),
         "logins": ", ".join(map(literal, logins)),
@@ -109,6 +110,10 @@ def read(answer: str) -> Holdings:
 _RECORDS = {"owned": Thing, "kept": Thing, "mentions": Thing, "rights": Right,
             "defaults": Default, "policies": Policy, "settings": Setting}  # fmt: skip
 
+# A parameter has no owner: that of a privilege on one is the first superuser.
+_PARAMETERS = """\
+  UNION ALL SELECT 'pg_parameter_acl'::regclass, oid, NULL, 10::oid, paracl FROM pg_parameter_acl
+"""
 # No backslash stands in it: what one means is a setting of the database.
 # REASSIGN OWNED moves what pg_shdepend has. It never takes what the first superuser owns, nor
 # should it: so of a superuser only what was made after initdb and is no extension's.
@@ -172,7 +177,7 @@ acls(classid, objid, attribute, owner, acl) AS (
     FROM pg_largeobject_metadata
   UNION ALL SELECT 'pg_database'::regclass, oid, NULL, datdba, datacl FROM pg_database
   UNION ALL SELECT 'pg_tablespace'::regclass, oid, NULL, spcowner, spcacl FROM pg_tablespace
-),
+{parameters}),
 rights AS (SELECT i.type AS kind, i.identity, a.attribute AS column,
     e.privilege_type AS privilege, e.is_grantable AS grantable, p.rolname AS grantee
   FROM old, acls a, aclexplode(a.acl) e, parties p, pg_identify_object(a.classid, a.objid, 0) i

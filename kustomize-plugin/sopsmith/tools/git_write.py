@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.tools import git, process
-from sopsmith.tools.git import Repository
+from sopsmith.tools.git import Commit, Repository
 
 _UNDER_WAY = (  # what git keeps while it is in the midst of something, and how that goes on
     ("MERGE_HEAD", "a merge", "git commit"),
@@ -51,11 +51,10 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
     commit, what was staged is what it was.
     Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
     """
-    argv = (git.program(here), "-C", here.root, "commit", "--quiet", "--file=-", "--only", "--")
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    words = ("commit", "--quiet", "--file=-", "--only", "--")
     with _named(here, paths) as (new, named):
-        call = process.Call((*argv, *_literal(named)), message.encode(), env)
-        result = process.run(call, git.LONG_TIMEOUT)
+        asked = (*words, *_literal(named))
+        result = _asked(here, *asked, stdin=message.encode(), timeout=git.LONG_TIMEOUT)
         if isinstance(result, process.Failed) or result.status:
             raise SopsmithError(_refused(here, paths, new, message))
     return git.commit_of(here, "HEAD") or ""
@@ -66,7 +65,7 @@ class Upstream(NamedTuple):
 
     remote: str
     ref: str  # its full name there
-    ahead: int = 0  # commits of the branch that it lacks
+    ahead: tuple[Commit, ...] = ()  # what it lacks of the branch, newest first
 
     @property
     def title(self) -> str:
@@ -106,33 +105,52 @@ def upstream(here: Repository) -> Upstream:
         message = f"{found.title} has commits that the branch lacks"
         raise SopsmithError(Finding("behind", message, hint="git pull --rebase, then run it again"))
     since = "HEAD" if there is None else f"{there}..HEAD"
-    return found._replace(ahead=int(git.output(here, "rev-list", "--count", since)))
+    return found._replace(ahead=tuple(git.log(here, [since])))
 
 
 def push(here: Repository, to: Upstream) -> str:
     """Push the current commit, and return its hash once the remote has it.
 
-    The remote is asked again, as its answer may be lost after it took the commit.
+    The remote is asked again, as its answer may be lost after it took the commit, and as it may be
+    pushed to another place than is fetched from.
     Raises SopsmithError (not-pushed).
     """
     head = git.commit_of(here, "HEAD") or ""
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     words = ("push", "--quiet", "--end-of-options", to.remote, f"{head}:{to.ref}")
-    process.run(process.Call((git.program(here), "-C", here.root, *words), b"", env),
-                git.LONG_TIMEOUT)  # fmt: skip
-    if _there(here, to, wanted=head) != head:
+    result = _asked(here, *words, timeout=git.LONG_TIMEOUT)
+    there = _there(here, to, wanted=head)
+    if there != head and not _is_below(here, to, head, there):
         message = f"{to.title} did not take the commit"
         hint = "git push shows why; git pull --rebase where somebody else pushed"
+        if isinstance(result, process.Done) and not result.status:
+            message = f"the commit was pushed elsewhere, and {to.title} lacks it"
+            hint = f"git remote get-url --push {to.name} shows where; once it is merged, git pull"
         raise SopsmithError(Finding("not-pushed", message, hint=hint))
     return head
 
 
+def _asked(
+    here: Repository, *words: str, stdin: bytes = b"", timeout: float = git.TIMEOUT
+) -> process.Done | process.Failed:
+    """Run git as people do, with the whole environment: hooks and ssh may need any of it."""
+    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
+    return process.run(process.Call((git.program(here), "-C", here.root, *words), stdin, env),
+                       timeout)  # fmt: skip
+
+
+def _is_below(here: Repository, to: Upstream, commit: str, there: str | None) -> bool:
+    """Whether what the remote has by now was built on the commit, as by a bot that follows."""
+    if there is None:
+        return False
+    words = ("fetch", "--quiet", "--no-tags", "--end-of-options", to.remote, to.ref)
+    _asked(here, *words)
+    return git.merge_base(here, commit, there) == commit
+
+
 def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | None:
     """The commit that a branch of a remote has; None where it has no such branch."""
-    env = {**git.environment(here.env), "GIT_TERMINAL_PROMPT": "0"}
     words = ("ls-remote", "--quiet", "--end-of-options", to.remote, to.ref)
-    call = process.Call((git.program(here), "-C", here.root, *words), b"", env)
-    result = process.run(call, git.TIMEOUT)
+    result = _asked(here, *words)
     if isinstance(result, process.Failed) or result.status:
         code = "program-failed" if wanted is None else "not-pushed"
         message = f"{to.name} can't be asked what it has"

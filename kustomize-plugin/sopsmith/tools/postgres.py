@@ -24,9 +24,10 @@ from sopsmith.postgres.verdict import Attempt, Refusal, attempt
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
-CONNECT = 10.0  # seconds for a login
+CONNECT = 10.0  # seconds for a login at one host; a URL may say less
 QUERY = 30.0  # seconds for one statement
 _CODE = re.compile(rb'\tErrorResponse\t.* C "([0-9A-Z]{5})"')
+_SILENT = Refusal(None, "network")
 _PROVEN = b"\tAuthenticationSASLFinal\t"
 # Nothing but the URL may give the password or the way, and nothing but SCRAM prove it.
 _ALONE = {"passfile": f"{os.devnull}/none", "client_encoding": "UTF8", "gssencmode": "disable",
@@ -105,16 +106,49 @@ def session(
 
 @contextmanager
 def _dialled(to: Endpoint, seconds: float) -> Iterator[tuple[PGconn, Refusal | None]]:
-    """A connection, and why it does not stand where it does not; closed in the end."""
+    """A connection, and why it does not stand where it does not; closed in the end.
+
+    Where a URL limits the time of each of several hosts, libpq passes over one that is silent. It
+    does so only where it waits itself, so here it starts again with the others.
+    """
     psycopg = _psycopg()
+    limit = _limit(to)
     with _trace() as trace:
         with _own_environment():
             conn = psycopg.pq.PGconn.connect_start(_conninfo(psycopg, to))
         try:
-            refusal = _dial(conn, trace, time.monotonic() + seconds)
-            yield conn, refusal
+            refusal = _dial(conn, trace, min(limit or seconds, seconds))
+            others = _without(to, conn) if limit and refusal is _SILENT else None
+            if others is None:
+                yield conn, refusal
         finally:
             conn.finish()
+    if others is not None:
+        with _dialled(others, seconds) as found:
+            yield found
+
+
+def _limit(to: Endpoint) -> int | None:
+    """The seconds that a URL gives each host; None where it sets no limit."""
+    text = to.options.get("connect_timeout", "").strip()
+    return max(int(text), 2) if text.isdecimal() and int(text) else None  # as libpq before 17
+
+
+def _without(to: Endpoint, conn: PGconn) -> Endpoint | None:
+    """The hosts but the one that is being dialled; None where there are no others."""
+    hosts, ports = to.host.split(","), to.port.split(",")
+    places = list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False))
+    silent = (conn.host.decode(), conn.port.decode())
+    left = [number for number, place in enumerate(places) if place != silent]
+
+    def kept(text: str) -> str:
+        each = text.split(",")
+        return text if len(each) == 1 else ",".join(each[number] for number in left)
+
+    if not left or len(left) == len(places):
+        return None
+    options = {n: kept(text) if n == "hostaddr" else text for n, text in to.options.items()}
+    return to._replace(host=kept(to.host), port=kept(to.port), options=options)
 
 
 @contextmanager
@@ -153,17 +187,20 @@ def _own_environment() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-def _dial(conn: PGconn, trace: int, until: float) -> Refusal | None:
-    """Wait for the login to stand, or say why it does not."""
+def _dial(conn: PGconn, trace: int, seconds: float) -> Refusal | None:
+    """Wait for the login to stand, or say why it does not; the seconds are for each host."""
     from psycopg import pq
 
     if conn.status == pq.ConnStatus.BAD:
         return Refusal(None, "network")
     conn.trace(trace)
     step = int(pq.PollingStatus.WRITING)
+    place = until = None
     while step not in (pq.PollingStatus.OK, pq.PollingStatus.FAILED):
+        if until is None or place != (conn.host, conn.port):
+            place, until = (conn.host, conn.port), time.monotonic() + seconds
         if not _ready(conn, until, write=step == pq.PollingStatus.WRITING):
-            return Refusal(None, "network")
+            return _SILENT
         step = conn.connect_poll()
     conn.untrace()  # which writes out what it has
     if step == pq.PollingStatus.OK:

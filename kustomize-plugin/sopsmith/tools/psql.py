@@ -22,8 +22,8 @@ TIMEOUT = 60.0  # seconds; a cluster's API may take some of them
 _FLAGS = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=sqlstate")
 _ESCAPED = str.maketrans({"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r"})  # as psql reads it
 _FIRST = f"SET client_encoding TO 'UTF8';\nSET {statements.PATH};\n"
-# Whatever the server's language calls an error.
-_STATE = re.compile(rb":  ([0-9A-Z]{5})\r?$", re.MULTILINE)
+# `ERROR:  55P03`, the first word in the server's language; classes 00 to 02 are no errors.
+_STATE = re.compile(rb":  (?!0[0-2])(?=[A-Z]*[0-9])([0-9A-Z]{5})\r?$", re.MULTILINE)
 
 
 class Psql(NamedTuple):

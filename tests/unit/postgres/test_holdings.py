@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sopsmith.postgres.holdings import read
+from sopsmith.postgres.holdings import question, read
 
 RIGHT = {"kind": "table", "identity": "s.t", "column": None, "privilege": "SELECT",
          "grantable": False, "grantee": "old"}  # fmt: skip
@@ -28,3 +28,8 @@ def test_the_order_of_the_answer_does_not_matter() -> None:
     other = {name: each[::-1] if isinstance(each, list) else each for name, each in ANSWER.items()}
     other["policies"] = [{**each, "roles": each["roles"][::-1]} for each in other["policies"]]
     assert read(json.dumps(other)) == read(json.dumps(ANSWER))
+
+
+def test_an_older_server_is_not_asked_what_it_does_not_know() -> None:
+    asked = {each: question("old", "owner", ["old"], each) for each in (140020, 150000)}
+    assert [each for each, text in asked.items() if "pg_parameter_acl" in text] == [150000]
