@@ -131,7 +131,7 @@ def test_after_a_push_refused_the_rotator_is_mended_first(make: Make) -> None:
     hook.unlink()
     shut_out = one.postgres(*both)
     assert shut_out.codes == {"db-login"}
-    assert "hint: sopsmith postgres apply -e production puts it right" in shut_out.err
+    assert "hint: apply puts it right where git rotated that password last" in shut_out.err
     assert one.postgres("apply", "-e", "production").code == 0
     with pods(one):
         assert one.postgres(*both).code == 0

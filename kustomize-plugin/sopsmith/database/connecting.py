@@ -56,11 +56,10 @@ def _shut_out(account: Account, finding: Finding) -> Finding:
     """What helps where the way in itself has another password: then `status` sees nothing."""
     if finding.code != "db-login":
         return finding
-    apply, by_hand = f"sopsmith postgres apply -e {account.environment}", "--via 'COMMAND … psql'"
-    hint = f"{apply} {by_hand} puts it right"
+    verb = "apply" if account.rotator is None else "bootstrap"
+    hint = f"sopsmith postgres {verb} -e {account.environment} --via 'COMMAND … psql' puts it right"
     if account.rotator is not None:
-        last = f"sopsmith postgres bootstrap -e {account.environment} {by_hand}"
-        hint = f"{apply} puts it right where git rotated that password last; else {last}"
+        hint = f"apply puts it right where git rotated that password last; else {hint}"
     return finding._replace(hint=hint)
 
 
