@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date
 from types import FrameType
 from typing import NamedTuple
@@ -59,6 +60,26 @@ class Session(NamedTuple):
     def write(self, text: str) -> None:
         """Write text to the result."""
         self.write_bytes(encoded(text))
+
+
+@contextmanager
+def outliving(session: Session, hint: str) -> Iterator[Session]:
+    """A session for what can't be taken back: an output that fails is told when all else is done.
+
+    Raises SopsmithError (output-failed) then, with what shows what was done.
+    """
+    failed: list[SopsmithError] = []
+
+    def write(data: bytes) -> None:
+        try:
+            session.write_bytes(data)
+        except SopsmithError as error:
+            failed.append(error)
+
+    yield session._replace(write_bytes=write)
+    if failed:
+        message = "standard output is closed or full; all but the output is done"
+        raise SopsmithError(Finding("output-failed", message, hint=hint))
 
 
 def run(main: Callable[[], int], failed: Callable[[tuple[Finding, ...]], None]) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from sopsmith import aftermath, report, repository
@@ -24,7 +23,7 @@ from sopsmith.rotations import assent, prospect, reversal, rotating, turnover
 from sopsmith.rotations.rotating import Rotated
 from sopsmith.tools import git, git_write
 from sopsmith.transaction import Done, Work, carry_out, check_agreed
-from sopsmith.voice import Session
+from sopsmith.voice import Session, outliving
 
 _HALF_DONE = 6  # the exit code
 _NOTHING = Rotated((), (), (), Done((), None, ()))
@@ -252,7 +251,8 @@ def _end(
     rest: Iterable[Phase],
 ) -> int:  # fmt: skip
     """Tell what was made, and the rest as it is done; none of that stops where nobody reads it."""
-    with _outliving(session, leaf) as lasting:
+    hint = f"sopsmith postgres status -e {leaf.recipe.environment} shows what it came to"
+    with outliving(session, hint) as lasting:
         _tell_change(lasting, manner, made)
         phases = _told(lasting, leaf, names, manner, made, rest)
         if manner.output == "json":
@@ -260,27 +260,6 @@ def _end(
         elif not made.done.changed and not phases:
             lasting.write("nothing was changed\n")
     return 0
-
-
-@contextmanager
-def _outliving(session: Session, leaf: Leaf) -> Iterator[Session]:
-    """A session for what can't be taken back: an output that fails is told when all else is done.
-
-    Raises SopsmithError (output-failed) then.
-    """
-    failed: list[SopsmithError] = []
-
-    def write(data: bytes) -> None:
-        try:
-            session.write_bytes(data)
-        except SopsmithError as error:
-            failed.append(error)
-
-    yield session._replace(write_bytes=write)
-    if failed:
-        message = "standard output is closed or full; all but the output is done"
-        hint = f"sopsmith postgres status -e {leaf.recipe.environment} shows what it came to"
-        raise SopsmithError(Finding("output-failed", message, hint=hint))
 
 
 def _tell_change(session: Session, manner: Manner, made: Rotated) -> None:
