@@ -34,14 +34,18 @@ def _apply(*before: str) -> tuple[str, ...]:
 
 
 _LOOK = "before connect"  # for a look that keeps nobody out
-_RETIRE = ("before retire", _LOOK, *_around("login test", "connect", "lock", "begin", "alter",
-           "commit"), "after retire")  # fmt: skip
+
+
+def _retire(*after_look: str) -> tuple[str, ...]:
+    steps = _around(*after_look, "login test", "connect", "lock", "begin", "alter", "commit")
+    return ("before retire", _LOOK, *steps, "after retire")
 
 
 def points(start: Start) -> tuple[str, ...]:
     """The points of the work where nothing goes wrong."""
     probes = () if start.layout == "alternating" or not start.applied else ("probe",)
-    each = {"apply": _apply(*probes), "retire": _RETIRE}
+    ahead = ("probe",) if start.work[0] == "retire" else ()  # has the database what git says?
+    each = {"apply": _apply(*probes), "retire": _retire(*ahead)}
     return tuple(point for verb in start.work for point in each[verb])
 
 

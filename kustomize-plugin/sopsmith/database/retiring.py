@@ -10,6 +10,7 @@ from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.postgres import applied, plan
 from sopsmith.postgres.account import Account
+from sopsmith.postgres.observation import Observed
 
 Consumers = Callable[[Account], Sequence[str]]
 """Who refers to the other one of its roles, in words."""
@@ -26,8 +27,9 @@ def retire(
     db-login and its kind, and what `plan.retire` raises.
     """
     with failures.repeatable(account, "retire"):
-        account = _served(account, way)
-        _watch(account, way, consumers, grace=grace, now=now)
+        seen = looking.glance(account, way)
+        account = _served(account, seen, way)
+        _watch(account, seen, way, consumers, grace=grace, now=now)
         logins = looking.confirmed(account, way, tries=1)
         bad = looking.failed(account, logins)
         if bad:
@@ -39,21 +41,19 @@ def retire(
     return Applied(account, plan.words(made), logins)
 
 
-def _served(account: Account, way: Way) -> Account:
+def _served(account: Account, seen: Observed, way: Way) -> Account:
     """The account as the database has it: what git says where that logs in, whatever the mark says
     after an apply of former commits; else nobody would ever close the role in its way."""
-    seen = looking.glance(account, way)
     marked = applied.served(account, seen.mark(account.marked))
     return account if marked is account or looking.accepts(account, seen, way) else marked
 
 
 def _watch(
-    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
-) -> None:
+    account: Account, seen: Observed, way: Way, consumers: Consumers, *, grace: float,
+    now: Callable[[], float],
+) -> None:  # fmt: skip
     """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
     until = now() + grace
-    while plan.retire(account, looking.glance(account, way), consumers(account)):
-        left = until - now()
-        if left <= 0:
-            return
+    while plan.retire(account, seen, consumers(account)) and (left := until - now()) > 0:
         way.pause(min(GLANCE, left))
+        seen = looking.glance(account, way)

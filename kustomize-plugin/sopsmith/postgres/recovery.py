@@ -103,10 +103,10 @@ def _accepted(standing: Standing) -> Decision:
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
-        is_held = standing.consumers.get(other) and _holding(standing, other, "before")
-        if is_held and _is_reinstatable(standing):
-            return Decision("reinstate", f"pods hold {other}, which the database does not let in")
-        return Decision("wait", f"a Secret names {other}, which is closed: sync it")
+        if standing.consumers.get(other):  # else it is an old one that nobody pruned
+            if _is_reinstatable(standing) and _holding(standing, other, "before"):
+                return Decision("reinstate", f"pods hold {other}, which cannot log in")
+            return Decision("wait", f"a Secret names {other}, which is closed: sync it")
     if standing.holds[other] == "nothing":
         if standing.consumers.get(other):
             return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")

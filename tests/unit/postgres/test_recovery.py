@@ -65,7 +65,7 @@ def test_what_pods_hold_comes_back_unless_it_was_retired() -> None:
     here = standing(account(2, "b"), served("owner", "b", 2), holds=holds, secrets=held,
                     consumers=pods)  # fmt: skip
     assert recovery.decide(here).action == "reinstate"
-    assert recovery.decide(here._replace(consumers={})).action == "wait"  # an old Secret
+    assert recovery.decide(here._replace(consumers={})).action == "none"  # nothing reads it
     retired = here._replace(seen=served("owner", "b", 2, lowest=2))
     assert recovery.decide(retired).action == "wait"
 
