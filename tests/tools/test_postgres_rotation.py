@@ -279,7 +279,7 @@ def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
 
 def begun(one: Shop, *argv: str) -> subprocess.Popen[str]:
     """`sopsmith postgres rotate --now` as it runs."""
-    words = ["sopsmith", "postgres", "rotate", *NOW, *argv]
+    words = ["sopsmith", "postgres", "rotate", *NOW, "--grace", "0s", *argv]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         words, stdout=pipe, stderr=pipe, cwd=one.repo.path, env=one.repo.env, text=True
@@ -313,10 +313,10 @@ def test_json_says_what_was_done_until_somebody_stops_it(make: Make) -> None:
     one = make()
     with begun(one, "--output", "json") as run:
         assert run.stdout and run.stderr
-        assert "waiting: nobody was seen" in run.stderr.readline()
-        run.send_signal(signal.SIGINT)
+        assert "nobody was seen as" in run.stderr.readline()
+        run.send_signal(signal.SIGTERM)
         done = json.loads(run.stdout.read())
-    assert run.returncode == 130 and done["commit"] == head(remote(one))
+    assert run.returncode == 143 and done["commit"] == head(remote(one))
     assert [each["name"] for each in done["phases"]] == ["push", "apply"]
 
 
