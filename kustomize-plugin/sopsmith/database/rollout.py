@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith.database import applying, connecting, failures, looking, retiring
+from sopsmith.database import applying, looking, retiring
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
@@ -106,8 +106,7 @@ def _agreed(account: Account, live: Live | None, seconds: float) -> str:
 def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | None]:
     """Who has not followed, or why nobody could look this time; and what runs in the cluster."""
     try:
-        with connecting.channel(account, terms.way) as channel, failures.spoken(account):
-            seen = looking.look(account, channel)
+        seen = looking.glance(account, terms.way)
         live = terms.live()
         lag = readiness.lagging(account, seen, live)
         is_overtaken = bool(lag) and not looking.accepts(account, seen, terms.way)
@@ -146,9 +145,7 @@ def _taken_back(account: Account, terms: Terms) -> Finding | None:
     is_stuck = account.strategy == "in-place" and not readiness.is_delivered(account, terms.live())
     if earlier is None or not is_stuck:
         return None
-    with connecting.channel(account, terms.way) as channel, failures.spoken(account):
-        seen = looking.look(account, channel)
-    if not looking.accepts(account, seen, terms.way):
+    if not looking.accepts(account, looking.glance(account, terms.way), terms.way):
         return None
     applying.apply(earlier, terms.way)
     message = f"no Secret got it in time, so {account.active} has the password of before again"
