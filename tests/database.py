@@ -18,7 +18,7 @@ import psycopg
 from tests.past import commit, git
 from tests.programs import account, wait_until
 from tests.repository import Repo, Run
-from tests.servers import RULES, Server
+from tests.servers import RULES, Server, heard
 
 _NUMBERS = itertools.count(1)
 
@@ -74,6 +74,24 @@ class Shop(NamedTuple):
         text = (self.repo.path / "overlay/recipe.yaml").read_text()
         values: dict[str, Any] = json.loads(text)["spec"]["values"]
         return values
+
+
+Make = Callable[..., Shop]
+"""Makes an application: (strategy, values …) → it."""
+
+
+@contextmanager
+def shops(repo: Repo, server: Server) -> Iterator[Make]:
+    """Makes applications; in the end their servers have heard no password."""
+    made: list[Shop] = []
+
+    def one(strategy: str = "alternating", server: Server = server, **values: Any) -> Shop:
+        made.append(shop(repo, server, strategy, **values))
+        return made[-1]
+
+    yield one
+    for each in made:
+        assert heard(each.server, repo.canaries) == []
 
 
 def shop(repo: Repo, server: Server, strategy: str = "alternating", **values: Any) -> Shop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from secrets import token_hex
 from threading import Timer
 from typing import Any
@@ -13,25 +13,15 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from sopsmith.postgres.observation import Mark
-from tests.database import Shop, mounted, published, shop
+from tests.database import Make, Shop, mounted, published, shops
 from tests.repository import Repo
-from tests.servers import RULES, Server, heard
-
-Make = Callable[..., Shop]
+from tests.servers import RULES, Server
 
 
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
-    """Makes the application; in the end the server has heard no password."""
-    made: list[Shop] = []
-
-    def one(strategy: str = "alternating", server: Server = postgres18, **values: Any) -> Shop:
-        made.append(shop(repo, server, strategy, **values))
-        return made[-1]
-
-    yield one
-    for each in made:
-        assert heard(each.server, repo.canaries) == []
+    with shops(repo, postgres18) as made:
+        yield made
 
 
 def test_a_database_gets_its_roles_and_then_a_password(make: Make) -> None:

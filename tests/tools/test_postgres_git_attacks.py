@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
 import pytest
 
-from tests.database import Shop, once_taken, published, remote, shop
+from tests.database import Make, Shop, once_taken, published, remote, shops
 from tests.past import git
 from tests.programs import wait_until
 from tests.repository import Repo, Run
-from tests.servers import Server, heard
-
-Make = Callable[..., Shop]
+from tests.servers import Server
 
 
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
     """Makes the application with its roles, committed and pushed."""
-    made: list[Shop] = []
+    with shops(repo, postgres18) as made:
 
-    def one(strategy: str = "in-place") -> Shop:
-        made.append(shop(repo, postgres18, strategy))
-        published(made[-1])
-        return made[-1]
+        def one(strategy: str = "in-place") -> Shop:
+            new = made(strategy)
+            published(new)
+            return new
 
-    yield one
-    for each in made:
-        assert heard(each.server, repo.canaries) == []
+        yield one
 
 
 def rotate(one: Shop) -> Run:

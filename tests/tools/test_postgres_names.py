@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests.database import Shop, shop
+from tests.database import Make, Shop, shops
 from tests.repository import Repo
-from tests.servers import Server, heard
-
-Make = Callable[..., Shop]
+from tests.servers import Server
 
 
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
-    """Makes the application; in the end the server has heard no password."""
-    made: list[Shop] = []
-
-    def one(strategy: str = "alternating", **values: object) -> Shop:
-        made.append(shop(repo, postgres18, strategy, **values))
-        return made[-1]
-
-    yield one
-    for each in made:
-        assert heard(each.server, repo.canaries) == []
+    with shops(repo, postgres18) as made:
+        yield made
 
 
 def encoded(one: Shop, encoding: str) -> None:

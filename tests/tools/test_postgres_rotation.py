@@ -5,35 +5,31 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.database import Shop, pods, published, remote, shop
+from tests.database import Make, Shop, pods, published, remote, shops
 from tests.past import git
 from tests.repository import Repo, Run
-from tests.servers import RULES, Server, heard
+from tests.servers import RULES, Server
 from tests.test_documents import blocks, replay
 
 NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
-Make = Callable[..., Shop]
 
 
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
     """Makes the application with its roles, committed and pushed."""
-    made: list[Shop] = []
+    with shops(repo, postgres18) as made:
 
-    def one(strategy: str = "alternating", **values: object) -> Shop:
-        new = shop(repo, postgres18, strategy, **values)
-        made.append(new)
-        published(new)
-        return new
+        def one(strategy: str = "alternating", **values: object) -> Shop:
+            new = made(strategy, **values)
+            published(new)
+            return new
 
-    yield one
-    for each in made:
-        assert heard(each.server, repo.canaries) == []
+        yield one
 
 
 def head(where: str) -> str:
