@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from ci.cluster.control_plane import Cluster
 from ci.cluster.redis import Redis
@@ -34,11 +37,19 @@ def heard(control_plane: Cluster, canaries: Sequence[str], redis: Redis | None =
 
 def _files(control_plane: Cluster) -> Iterator[tuple[str, bytes]]:
     """Logs, artifacts, and what programs left in their scratch folders."""
-    for file in control_plane.folder.rglob("*"):
-        place = file.relative_to(control_plane.folder)
-        if place.parts[0] != "etcd" and file.is_file() and not file.is_symlink():
+    for folder, folders, names in os.walk(control_plane.folder, onerror=_unless_it_is_gone):
+        if Path(folder) == control_plane.folder:
+            folders.remove("etcd")
+        for file in (Path(folder, name) for name in names):
             with suppress(FileNotFoundError):  # its build ended just now
-                yield f"file {place}", file.read_bytes()
+                if stat.S_ISREG(file.lstat().st_mode):
+                    yield f"file {file.relative_to(control_plane.folder)}", file.read_bytes()
+
+
+def _unless_it_is_gone(error: OSError) -> None:
+    """A build that ends removes its folder while we walk."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _objects(control_plane: Cluster) -> Iterator[tuple[str, bytes]]:

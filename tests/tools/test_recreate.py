@@ -179,7 +179,9 @@ class Cluster(NamedTuple):
 
 def _watch(child: subprocess.Popen[str], heard: set[str]) -> None:
     while child.poll() is None:
-        for file in (*Path("/proc").glob("[0-9]*/cmdline"), *Path("/proc").glob("[0-9]*/environ")):
+        # Not by glob: it looks at each path, and a process that ends just then is ESRCH to it.
+        running = [Path("/proc", name) for name in os.listdir("/proc") if name.isdecimal()]
+        for file in (each / name for each in running for name in ("cmdline", "environ")):
             try:
                 content = file.read_bytes()
             except OSError:  # it has ended
