@@ -82,12 +82,12 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     for each in found:
         readiness.check_rollback(each)
     to = _upstream(session, leaf, manner)
-    what = ", ".join(names)
-    if manner.output == "text":
-        titles = (each.account.title for each in found)
-        session.write("".join(f"{title}  back to the password of before\n" for title in titles))
-    if manner.is_dry or not assent.agreed(session, f"roll back {what}", yes=manner.yes):
-        return _end(session, leaf, names, manner, _NOTHING, ())
+    told = [reversal.foreseen(leaf, names)]
+    assent.show(session, told, is_text=manner.output == "text", yes=manner.yes)
+    made = Rotated(told, tuple(names), (leaf,), _NOTHING.done)
+    what = f"roll back {', '.join(names)}"
+    if manner.is_dry or not assent.agreed(session, what, yes=manner.yes):
+        return _end(session, leaf, names, manner, made, ())
 
     def plan() -> tuple[Work, None]:
         _check_unchanged(leaf, names, found)
@@ -96,7 +96,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     commit = manner.is_committed or manner.is_now
     done, _ = carry_out(session, leaf.root, plan, commit=commit)
     rest = _finished(leaf, names, terms, to, done.commit) if manner.is_now else ()
-    return _end(session, leaf, names, manner, _NOTHING._replace(done=done), rest)
+    return _end(session, leaf, names, manner, made._replace(done=done), rest)
 
 
 # --- before ---------------------------------------------------------------------------------------

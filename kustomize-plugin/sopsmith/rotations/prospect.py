@@ -77,7 +77,8 @@ def _now(turn: Turn) -> str:
 
 
 def _then(turn: Turn) -> str:
-    words = ["drawn anew" if turn.version is None else f"version {turn.version}"]
+    drawn = "what it was before" if turn.is_back else "drawn anew"
+    words = [drawn if turn.version is None else f"version {turn.version}"]
     words += [f"{field} {turn.fields[field]}" for field in ("seed", "slot") if field in turn.fields]
     return ", ".join(words)
 

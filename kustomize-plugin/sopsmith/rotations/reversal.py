@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from functools import partial
+from typing import Any
 
 from sopsmith import aftermath, repository, writeback
 from sopsmith.components import placement
@@ -14,9 +16,18 @@ from sopsmith.findings import Finding
 from sopsmith.history import restoration, trail
 from sopsmith.model import Value
 from sopsmith.repository import Leaf
-from sopsmith.rotations import rotation
+from sopsmith.rotations import rotation, turnover
+from sopsmith.rotations.prospect import Prospect
+from sopsmith.rotations.rotation import Plan, Turn
+from sopsmith.rotations.turnover import Job
 from sopsmith.text import layout
 from sopsmith.transaction import Work
+
+
+def foreseen(leaf: Leaf, names: Iterable[str]) -> Prospect:
+    """What that does. Raises SopsmithError (usage) where nothing is known of before."""
+    turns = tuple(_turn(leaf.recipe.values[name]) for name in names)
+    return turnover.foreseen(Job(leaf, Plan(turns), {}))
 
 
 def work(leaf: Leaf, names: tuple[str, ...], today: date) -> Work:
@@ -32,24 +43,38 @@ def work(leaf: Leaf, names: tuple[str, ...], today: date) -> Work:
     return Work(edits, message, check=partial(aftermath.checked, [leaf]))
 
 
+def _before(value: Value) -> Value:
+    """The value before its last rotation; else SopsmithError (usage)."""
+    slot, last = value.slot, value.previous
+    if rotation.alternates(value):
+        slot = "a" if value.slot == "b" else "b"
+    if value.origin == "stored":
+        return value._replace(slot=slot)
+    if value.origin != "generated" or last is None:
+        raise SopsmithError(_unknown(value))
+    return value._replace(version=last.version, seed=last.seed, generator=last.generator, slot=slot)
+
+
+def _turn(value: Value) -> Turn:
+    before = _before(value)
+    fields: dict[str, Any] = {"version": before.version} if value.origin == "generated" else {}
+    if before.seed != value.seed:
+        fields["seed"] = before.seed
+    if before.slot != value.slot:
+        fields["slot"] = before.slot
+    return Turn(value, fields, keeps=True, is_back=True)
+
+
 def _text(text: str, values: list[Value], today: date) -> str:
     for value in values:
-        slot = value.slot
-        if rotation.alternates(value):
-            slot = "a" if value.slot == "b" else "b"
-        last = value.previous
-        if value.origin == "generated" and last is not None:
-            before = value._replace(
-                version=last.version, seed=last.seed, generator=last.generator, slot=slot
-            )
+        before = _before(value)
+        if value.origin == "generated":
             text = restoration.text_of(text, value, before, today)
-        elif value.origin == "stored":
-            here = ("spec", "values", value.name)
-            if slot is not None:
-                text = layout.set_field(text, (*here, "slot"), slot)
-            text = layout.set_field(text, (*here, "rotated"), today.isoformat())
-        else:
-            raise SopsmithError(_unknown(value))
+            continue
+        here = ("spec", "values", value.name)
+        if before.slot is not None:
+            text = layout.set_field(text, (*here, "slot"), before.slot)
+        text = layout.set_field(text, (*here, "rotated"), today.isoformat())
     return text
 
 

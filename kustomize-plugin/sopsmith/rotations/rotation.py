@@ -17,11 +17,12 @@ from sopsmith.text import layout
 
 
 class Turn(NamedTuple):
-    """The rotation of one generated or stored value."""
+    """The rotation of one generated or stored value, or its way back."""
 
     value: Value
     fields: Mapping[str, Any]  # of the value in its leaf; None removes one
     keeps: bool  # what the value was stays known
+    is_back: bool = False  # to what it was before
 
     @property
     def version(self) -> int | None:
