@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from ci.cluster.api import Api, Manifest, define
-from ci.cluster.processes import accepts, free_ports, running, wait_until
+from ci.cluster.processes import accepts, running, wait_until
 from ci.cluster.redis import Redis, redis_server
+from ci.ports import free_ports
 
 NAMESPACE = "argocd"
 CLUSTER = "local"  # the name of the only destination

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
@@ -99,15 +99,6 @@ def wait_until(
         if time.monotonic() > end:
             raise ClusterError(f"waited {seconds:.0f} s for {what}, saw {instead()}")
         time.sleep(0.1)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody has; all held until all are found, so they differ."""
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [server.getsockname()[1] for server in servers]
 
 
 def accepts(port: int) -> bool:

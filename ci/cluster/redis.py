@@ -11,7 +11,8 @@ from pathlib import Path
 from shutil import which
 from typing import IO, NamedTuple
 
-from ci.cluster.processes import accepts, free_ports, running
+from ci.cluster.processes import accepts, running
+from ci.ports import free_ports
 
 # Debian ships one program under both names; the second comes without a service that starts.
 NAMES = ("redis-server", "redis-check-rdb")
