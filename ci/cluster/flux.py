@@ -57,7 +57,7 @@ class Flux(NamedTuple):
         return revision
 
     def reconciled(
-        self, name: str, revision: str, namespace: str = "default", seconds: float = 60
+        self, name: str, revision: str, namespace: str = "default", seconds: float = 180
     ) -> Manifest:
         """The Ready condition, True or False, that a Kustomization ends with at a revision."""
 

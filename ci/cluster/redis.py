@@ -30,7 +30,7 @@ class Redis(NamedTuple):
 
     def entries(self) -> dict[str, bytes]:
         """Every text that is kept, unpacked where it was packed."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             reader = connection.makefile("rb")
 
             def ask(*words: bytes) -> Reply:
