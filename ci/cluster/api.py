@@ -95,7 +95,7 @@ class Api(NamedTuple):
     ) -> Any:
         """One request; "too many requests" is asked again, other refusals are errors."""
         headers = {"Accept": accept, "Content-Type": content}
-        answer = wait_until(lambda: self._ask(method, path, body, headers), path, seconds=20)
+        answer = wait_until(lambda: self._ask(method, path, body, headers), path, seconds=60)
         if answer.status >= 300:
             raise ApiError(answer.status, answer.text)
         return json.loads(answer.text) if answer.text[:1] in ("{", "[") else answer.text
@@ -104,7 +104,7 @@ class Api(NamedTuple):
         self, method: str, path: str, body: Manifest | None, headers: dict[str, str]
     ) -> _Answer | None:
         host = ("127.0.0.1", self.port)
-        connection = HTTPSConnection(*host, timeout=30, context=_trusting(self.ca))
+        connection = HTTPSConnection(*host, timeout=120, context=_trusting(self.ca))
         headers = {**headers, "Authorization": f"Bearer {self.token}"}
         with closing(connection):
             connection.request(method, path, json.dumps(body) if body else None, headers)
@@ -148,7 +148,7 @@ class Api(NamedTuple):
 @cache
 def _resource(api: Api, kind: str) -> Resource:
     """Where a kind lives. A definition's kind is served shortly after it, hence the wait."""
-    return wait_until(lambda: api.kinds().get(kind), f"the kind {kind}", api.kinds, seconds=20)
+    return wait_until(lambda: api.kinds().get(kind), f"the kind {kind}", api.kinds, seconds=60)
 
 
 @cache

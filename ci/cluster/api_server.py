@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ci.cluster.api import Api, ApiError
-from ci.cluster.processes import accepts, free_ports, running
+from ci.cluster.processes import accepts, running
+from ci.ports import free_ports
 
 
 @contextmanager

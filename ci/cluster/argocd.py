@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from ci.cluster.api import Api, Manifest, define
-from ci.cluster.processes import accepts, free_ports, running, wait_until
+from ci.cluster.processes import accepts, accepts_at, running, wait_until
 from ci.cluster.redis import Redis, redis_server
+from ci.ports import free_ports
 
 NAMESPACE = "argocd"
 CLUSTER = "local"  # the name of the only destination
@@ -50,7 +51,7 @@ class ArgoCD(NamedTuple):
             program=str(self.program),
             folder=self.folder,
             env={**env, "ARGOCD_PLUGINSOCKFILEPATH": str(self.sockets)},
-            ready=socket.exists,
+            ready=partial(accepts_at, socket),  # one that was killed left its file
             patience=0.5,  # told to end, it only takes its socket away
         ):
             yield name
@@ -66,7 +67,7 @@ class ArgoCD(NamedTuple):
 
         return wait_until(ask, f"Application {name} to be compared", lambda: self._seen(name))
 
-    def synced(self, name: str, revision: str, seconds: float = 90) -> Manifest:
+    def synced(self, name: str, revision: str, seconds: float = 180) -> Manifest:
         """The Application once the cluster is what git says at a revision."""
 
         def ask() -> Manifest | None:
@@ -78,7 +79,7 @@ class ArgoCD(NamedTuple):
         what = f"Application {name} to be synced to {revision}"
         return wait_until(ask, what, lambda: self._seen(name), seconds=seconds)
 
-    def failed(self, name: str, seconds: float = 90) -> list[str]:
+    def failed(self, name: str, seconds: float = 180) -> list[str]:
         """The messages of the conditions, once the Application has any."""
         what = f"Application {name} to fail"
         return wait_until(

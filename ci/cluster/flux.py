@@ -16,7 +16,8 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from ci.cluster.api import Api, Manifest, condition, define
-from ci.cluster.processes import free_ports, running, wait_until
+from ci.cluster.processes import running, wait_until
+from ci.ports import free_ports
 
 SOURCE = "source.toolkit.fluxcd.io/v1"
 KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1"
@@ -56,7 +57,7 @@ class Flux(NamedTuple):
         return revision
 
     def reconciled(
-        self, name: str, revision: str, namespace: str = "default", seconds: float = 60
+        self, name: str, revision: str, namespace: str = "default", seconds: float = 180
     ) -> Manifest:
         """The Ready condition, True or False, that a Kustomization ends with at a revision."""
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
@@ -43,7 +43,7 @@ def running(
     program: str | None = None,
     name: str | None = None,
     env: Mapping[str, str] | None = None,
-    seconds: float = 60,
+    seconds: float = 180,
     patience: float = 10,
 ) -> Iterator[None]:
     """A program that serves, with its words in a log that has its name.
@@ -89,7 +89,7 @@ def wait_until(
     what: str,
     instead: Callable[[], object] = lambda: "nothing",
     *,
-    seconds: float = 60,
+    seconds: float = 180,
 ) -> T:
     """The first answer that is not empty; `instead` tells what was seen in its place."""
     end = time.monotonic() + seconds
@@ -101,18 +101,16 @@ def wait_until(
         time.sleep(0.1)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody has; all held until all are found, so they differ."""
-    with ExitStack() as stack:
-        servers = [
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)
-        ]
-        return [server.getsockname()[1] for server in servers]
-
-
 def accepts(port: int) -> bool:
     """Whether somebody listens there."""
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
+    with socket.create_connection(("127.0.0.1", port), timeout=10):
+        return True
+
+
+def accepts_at(path: Path) -> bool:
+    """Whether somebody listens at a socket of the file system."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
         return True
 
 

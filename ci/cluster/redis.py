@@ -11,7 +11,8 @@ from pathlib import Path
 from shutil import which
 from typing import IO, NamedTuple
 
-from ci.cluster.processes import accepts, free_ports, running
+from ci.cluster.processes import accepts, running
+from ci.ports import free_ports
 
 # Debian ships one program under both names; the second comes without a service that starts.
 NAMES = ("redis-server", "redis-check-rdb")
@@ -29,7 +30,7 @@ class Redis(NamedTuple):
 
     def entries(self) -> dict[str, bytes]:
         """Every text that is kept, unpacked where it was packed."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             reader = connection.makefile("rb")
 
             def ask(*words: bytes) -> Reply:

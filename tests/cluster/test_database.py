@@ -73,7 +73,7 @@ def by_argocd(request: pytest.FixtureRequest) -> Iterator[Delivery]:
         return wait_until(ask, "the sync to fail", lambda: argocd.app(test_argocd.NAME))
 
     def done(revision: str) -> None:
-        argocd.synced(test_argocd.NAME, revision, seconds=180)
+        argocd.synced(test_argocd.NAME, revision, seconds=300)
 
     with test_argocd.started(argocd, test_argocd.SIDECAR):
         test_argocd.follow(argocd, repo)
@@ -94,7 +94,7 @@ def by_flux(request: pytest.FixtureRequest) -> Iterator[Delivery]:
 
     def done(revision: str) -> None:
         for name in (test_flux.DATABASE, test_flux.NAME):
-            ready = flux.reconciled(name, revision, NAMESPACE, seconds=180)
+            ready = flux.reconciled(name, revision, NAMESPACE, seconds=300)
             assert ready["status"] == "True", ready
 
     def failed(revision: str) -> str:

@@ -169,7 +169,7 @@ def test_argo_cds_own_program_serves_in_it(image: Image, tmp_path: Path) -> None
     container = image.docker(*argv).strip()
     try:
         socket = tmp_path / "plugins/sopsmith.sock"
-        wait_until(socket.is_socket, "the plugin's socket", seconds=20)
+        wait_until(socket.is_socket, "the plugin's socket")
         assert socket.stat().st_uid == 999
     finally:
         image.docker("rm", "--force", container)

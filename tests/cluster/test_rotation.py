@@ -99,7 +99,7 @@ def test_a_pod_with_the_former_secret_is_named_and_keeps_its_role(
     run = rotate(one, "--wait", "0s")
     assert run.code == 6 and "pod worker (former)" in run.err and one.logs_in(before)
     api.delete("Pod", "worker", namespace)
-    assert rotate(one, "--wait", "60s").code == 0 and one.logs_in(before) is None
+    assert rotate(one, "--wait", "300s").code == 0 and one.logs_in(before) is None
 
 
 def test_in_place_a_cluster_that_does_not_follow_keeps_what_it_has(
@@ -117,7 +117,7 @@ def test_in_place_a_cluster_that_does_not_follow_keeps_what_it_has(
 def test_a_rotator_follows_too(make: Make, rotate: Rotate, api: Api, namespace: str) -> None:
     one = make()
     with once_taken(one, partial(sync, one, api, namespace), "ROTATOR_URL"):
-        run = rotate(one, "--wait", "60s", name="ROTATOR_PASSWORD")
+        run = rotate(one, "--wait", "300s", name="ROTATOR_PASSWORD")
     assert run.code == 0 and one.logs_in(one.value("ROTATOR_URL"))
 
 
@@ -144,7 +144,7 @@ def test_what_others_keep_in_secrets_stops_nothing(
     api.apply(secret("hostile", data, namespace))
     api.apply({**secret("empty", {}, namespace), "data": None})
     with once_taken(one, partial(sync, one, api, namespace)):
-        run = rotate(one, "--wait", "60s", "--output", "json")
+        run = rotate(one, "--wait", "300s", "--output", "json")
     assert phases(run) == ["push", "apply", "wait", "retire"]
 
 
@@ -159,5 +159,5 @@ def test_in_place_who_is_overtaken_takes_nothing_back(
         one.postgres("apply")
 
     with once_taken(one, other):
-        run = rotate(one, "--wait", "30s")
+        run = rotate(one, "--wait", "300s")
     assert run.code == 6 and "db-locked" in run.codes and one.logs_in()
