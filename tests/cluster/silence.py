@@ -39,7 +39,7 @@ def _files(control_plane: Cluster) -> Iterator[tuple[str, bytes]]:
     """Logs, artifacts, and what programs left in their scratch folders."""
     for folder, folders, names in os.walk(control_plane.folder, onerror=_unless_it_is_gone):
         if Path(folder) == control_plane.folder:
-            folders.remove("etcd")
+            folders[:] = {*folders} - {"etcd"}
         for file in (Path(folder, name) for name in names):
             with suppress(FileNotFoundError):  # its build ended just now
                 if stat.S_ISREG(file.lstat().st_mode):

@@ -14,7 +14,7 @@ from ci.cluster.processes import ClusterError, running, wait_until
 from tests.repository import ROOT
 
 SERVE = """
-import signal, sys
+import signal, sys, time
 from pathlib import Path
 from ci.cluster.processes import running, unwinding_on
 
@@ -23,7 +23,8 @@ program = ("sh", "-c", "sleep 1000 & echo $! > ../../new; mv ../../new ../../chi
 with unwinding_on(signal.SIGINT, signal.SIGTERM):
     with running(program, folder=folder, ready=(folder / "child").exists):
         print("up", flush=True)
-        signal.pause()
+        while True:  # a pause could begin just after the signal
+            time.sleep(0.1)
 """
 
 

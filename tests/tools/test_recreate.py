@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
+from ci.ports import free_ports
 from sopsmith.postgres.recreation import STEPS
 
 OLD, APP, NEW = (f"{name}-{token_hex(12)}" for name in ("old", "app", "new"))
@@ -207,7 +207,7 @@ def original() -> Iterator[Cluster]:
     """A stopped cluster with something of everything in it; tests work on copies."""
     with TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
         folder = Path(name)
-        cluster = Cluster(folder / "data", _programs(folder), _free_port())
+        cluster = Cluster(folder / "data", _programs(folder), *free_ports(1))
         (folder / "password").write_text(OLD)
         if ROOT:
             shutil.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
@@ -245,12 +245,6 @@ def _programs(folder: Path) -> Path:
             shutil.copytree(each, copy, ignore=shutil.ignore_patterns("include"))
         package = folder / package.name
     return package / "pginstall" / "bin"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @pytest.fixture
