@@ -82,7 +82,7 @@ def test_the_recipe_that_is_explained_is_one(repo: Repo) -> None:
     recipe = blocks("yaml")[0]
     (check,) = repo.seeds().values()
     repo.component("secrets/shop.enc.yaml", {"SOPSMITH_SEED_1": repo.seed})
-    known = recipe.replace("seeds: {}", f'seeds: {{"1": {check}}}')
+    known = recipe.replace("seeds: {}", f'seeds: {{"1": "{check}"}}')
     repo.write("overlays/production/recipe.yaml", known)
     done = repo.cli("validate", "overlays/production/recipe.yaml")
     assert done.code == 0, done.out + done.err

@@ -68,7 +68,8 @@ def test_every_character_comes_about_equally_often(alphabet: str) -> None:
     counts, expected = Counter(text), len(text) / len(alphabet)
     spread = sum((counts[each] - expected) ** 2 / expected for each in alphabet)  # chi-squared
     freedom = len(alphabet) - 1
-    assert spread < freedom + 8 * math.sqrt(2 * freedom)  # byte % 62 adds 400 here; chance gives 61
+    # byte % 62 adds 400 here; chance gives 61, and never that much: once in 10**12 runs at most
+    assert spread < freedom + 8 * math.sqrt(2 * freedom) + 40
 
 
 @pytest.mark.parametrize(

@@ -674,7 +674,7 @@ def typed(repo: Repo, *argv: str, answers: list[str]) -> Run:
     if child == 0:
         os.chdir(repo.path)
         os.execvpe("sopsmith", ["sopsmith", *argv], repo.env)  # noqa: S606
-    heard, left, until = b"", list(answers), time.monotonic() + 60
+    heard, left, until = b"", list(answers), time.monotonic() + 120
     while time.monotonic() < until:
         if select.select([terminal], [], [], 1)[0]:
             try:

@@ -119,7 +119,8 @@ def raw(folder: Path) -> ReadRaw:
 
 WORDS = """
 0 7 42 -1 +5 -0 00 007 017 -017 +017 08 09 0o17 0O17 -0o17 +0o17 0o18 0x1F 0X1f -0x1F 0x 0xg 0b11
-0b12 -0b1 1_000 _1 1_ __ -_1 0x_F 1__0 123456789012345678901 99999999999999999999 1e400 1e-400
+0b12 -0b1 0b-1 0b+1 -0b-1 0B-1 0-7 1_000 _1 1_ __ -_1 0x_F 1__0 123456789012345678901
+99999999999999999999 1e400 1e-400
 18446744073709551616 1e5 1E5 1e-5 -1e5 +1e5 1e 1e+ e5 1.5 1. .5 -.5 +.5 . .. ... - + -- +- 1.2.3
 1.5e3 1_0.5 .inf .Inf .INF -.inf +.inf .iNF inf Infinity -Infinity .nan .NaN .NAN nan NaN .na 12:30
 12:30:45 190:20:30.15 1:2 -1:30 2026-11-21 2026-1-2 2026-13-45 2026-02-30 0000-00-00 2026-11-21-1
@@ -236,13 +237,22 @@ def test_a_quoted_merge_key_is_refused_because_kustomize_sends_it_with_a_tag(bot
     assert (direct.text, through_kustomize) == ("<<", REFUSED)
 
 
+def test_an_octal_with_a_sign_inside_is_text_in_quotes_and_else_a_number(both: Read) -> None:
+    """kustomize sends that text without quotes, so the reader can't take it for a number."""
+    direct, through_kustomize = both('default: "0o-7"')
+    assert through_kustomize is not None
+    assert direct.text == through_kustomize.text == "0o-7"
+    assert both("default: 0o-7")[1] == REFUSED  # it sends -7
+
+
 def readable(word: str) -> bool:
-    """Both readers take it; kustomize refuses infinity and sends << with a tag."""
+    """Both readers take it; kustomize refuses infinity, sends << with a tag, and see above."""
     try:
         document.parse(f"- {word}".encode())
     except document.DocumentError:
         return False
-    return word.lower().lstrip("+-") not in (".inf", ".nan", "<<")
+    is_octal = word.replace("_", "").startswith(("0o-", "0o+"))
+    return not is_octal and word.lower().lstrip("+-") not in (".inf", ".nan", "<<")
 
 
 FIELDS = ("version", "rotated", "optional", "rotation", "seed", "maxAge")

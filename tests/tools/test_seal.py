@@ -381,7 +381,7 @@ def test_two_at_once_are_one_after_the_other(shop: Repo) -> None:
     command = [sys.executable, "-c", main, *SEAL]
     both = [subprocess.Popen(command, cwd=shop.path, env=shop.env, stdout=subprocess.DEVNULL)
             for _ in range(2)]  # fmt: skip
-    assert [each.wait(60) for each in both] == [0, 0]
+    assert [each.wait(120) for each in both] == [0, 0]
     is_the_same_for_flux(shop)
 
 

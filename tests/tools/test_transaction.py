@@ -53,7 +53,7 @@ def test_who_waits_plans_from_what_the_one_before_wrote(counted: Repo) -> None:
             with pytest.raises(TimeoutError):
                 waiting.result(0.3)
             counted.write("count", "5")
-        assert waiting.result(30) == (Done(("count",), None, ()), 6)
+        assert waiting.result(120) == (Done(("count",), None, ()), 6)
     assert (counted.path / "count").read_text() == "6"
 
 

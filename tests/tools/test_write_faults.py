@@ -595,11 +595,9 @@ def test_a_sops_that_dies_leaves_the_old_file(
         module: Any = process
         calls, spawn = iter(range(10)), module._spawn
 
-        def spawned(*given: Any) -> Any:
-            started = spawn(*given)
-            if next(calls) == call:
-                os.kill(started.pid, number)
-            return started
+        def spawned(given: process.Call, timeout: float) -> Any:
+            dies = ("/bin/sh", "-c", f"kill -{int(number)} $$")
+            return spawn(given._replace(argv=dies) if next(calls) == call else given, timeout)
 
         module._spawn = spawned
         whole.write()
@@ -772,7 +770,7 @@ def test_too_few_descriptors(whole: Whole) -> None:
     lowest = os.dup(0)
     os.close(lowest)
     ends = set()
-    for limit in range(lowest, lowest + 20):
+    for limit in range(lowest, lowest + 100):  # some may be open above the lowest that is free
 
         def write(limit: int = limit) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
@@ -783,6 +781,8 @@ def test_too_few_descriptors(whole: Whole) -> None:
         assert whole.is_whole(end), (limit - lowest, end)
         ends.add(end.codes)
         whole.stage.reset()
+        if not end.codes:
+            break
     assert frozenset() in ends
     assert len(ends) > 1
 

@@ -26,7 +26,7 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)\Z")
 # What kustomize's reader (go-yaml) takes for a number, and rewrites: 0o17 becomes 15, 1e5 100000.
 _NUMBER = re.compile(
     r"""([-+]?(?:0[xX][0-9a-fA-F]+ | 0[oO]?[0-7]+ | 0[bB][01]+ | \.(?:inf|Inf|INF))
-      | \.(?:nan|NaN|NAN)
+      | 0b[-+][01]+ | \.(?:nan|NaN|NAN)
       | ([-+]?(?:\.[0-9]+ | [0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?))\Z""",
     re.VERBOSE,
 )

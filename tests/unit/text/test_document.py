@@ -56,8 +56,8 @@ def test_scalars_mean_what_yaml_1_2_core_says(scalar: str, meaning: object) -> N
 
 @pytest.mark.parametrize(
     "scalar",
-    ["1e5", "1.5", ".5", "1.", "0x1F", "0o17", "0b11", "1_000", ".inf", "-.INF", ".nan", "<<",
-     "2026-11-21", "2026-11-21 10:00:00", "2026-11-21T10:00:00Z", "123456789012345678901"],
+    ["1e5", "1.5", ".5", "1.", "0x1F", "0o17", "0b11", "0b+1", "1_000", ".inf", "-.INF", ".nan",
+     "<<", "2026-11-21", "2026-11-21 10:00:00", "2026-11-21T10:00:00Z", "123456789012345678901"],
 )  # fmt: skip
 def test_what_other_readers_take_for_a_number_or_date_is_marked(scalar: str) -> None:
     found = parse(f"key: {scalar}".encode())["key"]
