@@ -53,7 +53,7 @@ metadata:
 spec:
   environment: ENVIRONMENT
   extends: ../../secrets/shop.recipe.yaml
-  seeds: {"1": CHECK}
+  seeds: {"1": "CHECK"}
   values:
     POSTGRES_PASSWORD: {version: 4, rotated: 2026-11-01}
     JWT_SECRET: {version: 2}

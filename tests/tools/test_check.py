@@ -42,7 +42,7 @@ metadata: {name: shop}
 spec:
   environment: production
   extends: ../secrets/shop.recipe.yaml
-  seeds: {"1": %s}
+  seeds: {"1": "%s"}
   values:
     PASSWORD: {version: 2}
 """

@@ -279,7 +279,7 @@ def test_a_new_seed_comes_with_the_line_to_add(repo: Repo) -> None:
     app(repo, "../app.enc.yaml", values=GENERATED)
     run = repo.function()
     assert stopped(run, 5, "seed-refused")
-    line = re.search(r'write under spec: seeds: \{"1": ([0-9a-f]{32})\}', run.err)
+    line = re.search(r'write under spec: seeds: \{"1": "([0-9a-f]{32})"\}', run.err)
     assert line is not None
     app(repo, "../app.enc.yaml", values=GENERATED, seeds={"1": line[1]})
     assert len(emitted(repo)["PASSWORD"]) == 32

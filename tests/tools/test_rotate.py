@@ -55,7 +55,7 @@ metadata:
 spec:
   environment: %(environment)s # the leaf
   extends: ../base.recipe.yaml
-  seeds: {"1": %(check)s}
+  seeds: {"1": "%(check)s"}
 
   values:
     # twice already
@@ -600,7 +600,7 @@ def test_a_seed_that_was_drawn_and_not_used_yet_is_taken_up(shop: Repo) -> None:
     stdin = f'"{seed}"'.encode()
     path = ["sops", "set", "--value-stdin", "production.enc.yaml", '["SOPSMITH_SEED_2"]']
     assert shop.run(*path, stdin=stdin).code == 0
-    shop.edit("prod/recipe.yaml", lambda text: text.replace('{"1": ', f'{{"2": {check}, "1": '))
+    shop.edit("prod/recipe.yaml", lambda text: text.replace('{"1": ', f'{{"2": "{check}", "1": '))
     run = shop.cli("rotate", "--seed", "--output", "json")
     assert run.code == 0
     assert [each["step"] for each in run.document["steps"]] == ["move"]
@@ -612,7 +612,7 @@ def test_stopped_between_recipe_and_component_it_goes_on(shop: Repo) -> None:
     assert shop.cli("rotate", "--seed").code == 0  # draws another, since the first is lost
     assert shop.cli("rotate", "JWT_SECRET").code == 0
     before = values(shop)
-    shop.edit("prod/recipe.yaml", lambda text: re.sub(r', "1": \w{32}', "", text))
+    shop.edit("prod/recipe.yaml", lambda text: re.sub(r', "1": "\w{32}"', "", text))
     run = shop.cli("rotate", "--seed")
     assert (run.code, "seed 1 is removed: changed production.enc.yaml" in run.out) == (0, True)
     assert values(shop) == before

@@ -167,7 +167,7 @@ def _seed_problem(recipe: Recipe, number: str, text: str | None) -> tuple[str, s
     check = check_value(bytes.fromhex(text), recipe.app, recipe.environment, number)
     known = recipe.seeds.get(number)
     if known is None:
-        hint = f'if it is yours and new, write under spec: seeds: {{"{number}": {check}}}'
+        hint = f'if it is yours and new, write under spec: seeds: {{"{number}": "{check}"}}'
         return f"{name} is not known to the recipe", hint
     if check != known:  # both are public
         hint = "restore the component, or app and environment in the recipe: the check covers them"
