@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.repository import ROOT, Repo
+
+# The same examples each time, on a machine of any speed. For others:
+# pytest --hypothesis-profile=default --hypothesis-seed=N
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
