@@ -117,5 +117,5 @@ def runs(server: Server, env: Mapping[str, str], needed: Sequence[str], database
     DATABASE_URL and SCRAM."""
     if not all(env.get(key) for key in ("DATABASE_URL", *needed)):
         return False
-    found = server.login(env["DATABASE_URL"], connect_timeout=5)
+    found = server.login(env["DATABASE_URL"], connect_timeout=60)
     return found is not None and found[1] == database

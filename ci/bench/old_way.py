@@ -178,11 +178,11 @@ def _raw_breaks(life: Old) -> bool | None:
     same password, percent-encoded, does."""
     if not life.is_raw or not _opens(life, life.secret["POSTGRES_PASSWORD"]):
         return None
-    return life.server.login(life.secret["DATABASE_URL"], connect_timeout=5) is None
+    return life.server.login(life.secret["DATABASE_URL"], connect_timeout=60) is None
 
 
 def _opens(life: Old, password: str) -> bool:
-    return life.server.login(_encoded(life, password), connect_timeout=5) is not None
+    return life.server.login(_encoded(life, password), connect_timeout=60) is not None
 
 
 # --- what hands do --------------------------------------------------------------------------------
