@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.repository import ROOT, Repo
 
 DAY = 24 * 60 * 60  # seconds; sopsmith and sops tell the day in UTC
+
+# The same examples each time, on a machine of any speed. For others:
+# pytest --hypothesis-profile=default --hypothesis-seed=N
+settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,16 @@ def matches(pattern: str, text: str) -> bool:
     return compile_pattern(pattern).matches(text)
 
 
+def seconds(work: Callable[[], object]) -> float:
+    """The processor time it takes: the best of three, since others may use the machine."""
+    times = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
 # --- against re.fullmatch -------------------------------------------------------------------------
 
 
@@ -115,21 +125,17 @@ def test_the_whole_value_has_to_match(text: str) -> None:
     ],
 )
 def test_what_makes_others_hang_is_done_at_once(pattern: str) -> None:
-    start = time.process_time()
     assert not matches(pattern, "a" * 5_000)
-    assert time.process_time() - start < 2
+    assert seconds(lambda: matches(pattern, "a" * 5_000)) < 2
 
 
 def test_twice_the_text_takes_about_twice_the_time() -> None:
-    pattern = compile_pattern("(a+)+b")
-
-    def seconds(length: int) -> float:
-        start = time.process_time()
-        pattern.matches("a" * length)
-        return time.process_time() - start
-
-    short, long = (min(seconds(length) for _ in range(3)) for length in (10_000, 40_000))
-    assert long < 10 * short
+    pattern, short, long = compile_pattern("(a+)+b"), "a" * 10_000, "a" * 40_000
+    times = [
+        (seconds(lambda: pattern.matches(short)), seconds(lambda: pattern.matches(long)))
+        for _ in range(5)
+    ]  # by turns: others may use the machine
+    assert min(each for _, each in times) < 10 * min(each for each, _ in times)
 
 
 # --- refusals -------------------------------------------------------------------------------------
@@ -184,8 +190,10 @@ REFUSED = {
 
 @pytest.mark.parametrize("pattern", REFUSED, ids=lambda pattern: ascii(pattern[:20]))
 def test_what_is_outside_the_language_is_refused_at_once(pattern: str) -> None:
-    start = time.process_time()
-    with pytest.raises(PatternError) as error:
-        compile_pattern(pattern)
-    assert str(error.value).startswith(REFUSED[pattern])
-    assert time.process_time() - start < 0.5
+    def refusal() -> str:
+        with pytest.raises(PatternError) as error:
+            compile_pattern(pattern)
+        return str(error.value)
+
+    assert refusal().startswith(REFUSED[pattern])
+    assert seconds(refusal) < 0.5

