@@ -94,7 +94,7 @@ def free_port() -> int:
     return port
 
 
-def wait_until(ask: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_until(ask: Callable[[], bool], what: str, seconds: float = 120) -> None:
     """Ask again and again until it is so. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not ask():

@@ -11,7 +11,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ import psycopg
 import pytest
 
 from sopsmith.postgres.recreation import STEPS
+from tests.programs import free_port
 
 OLD, APP, NEW = (f"{name}-{token_hex(12)}" for name in ("old", "app", "new"))
 NEW += ":\\'\" é"
@@ -205,7 +205,7 @@ def original() -> Iterator[Cluster]:
     """A stopped cluster with something of everything in it; tests work on copies."""
     with TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
         folder = Path(name)
-        cluster = Cluster(folder / "data", _programs(folder), _free_port())
+        cluster = Cluster(folder / "data", _programs(folder), free_port())
         (folder / "password").write_text(OLD)
         if ROOT:
             shutil.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)
@@ -243,12 +243,6 @@ def _programs(folder: Path) -> Path:
             shutil.copytree(each, copy, ignore=shutil.ignore_patterns("include"))
         package = folder / package.name
     return package / "pginstall" / "bin"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 @pytest.fixture
