@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -102,9 +102,9 @@ def _unpack() -> bool:
         chosen.mkdir()
         for each in (*folder.glob("usr/sbin/pgbouncer"), *folder.glob("usr/lib/*/lib*.so.*")):
             shutil.copy(each, chosen)
-        if not UNPACKED.exists():  # another test process may have been faster
+        with suppress(OSError):  # another test process may have been faster
             chosen.rename(UNPACKED)
-    return True
+    return UNPACKED.exists()
 
 
 def _apt(folder: Path, *words: str) -> bool:

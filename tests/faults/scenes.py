@@ -21,6 +21,7 @@ from tests.faults.world import Start, World, password, retire
 from tests.proxy import Proxy, proxy
 
 SECONDS = 0.4  # until a hang counts as one
+SILENT = ("hang", "lost")  # the faults after which no answer may come
 # What comes before the commands that are counted: one more version where git was two ahead, and the
 # break-glass where the rotator has another password.
 FIRST = ("rotate", "bootstrap --via")
@@ -123,7 +124,8 @@ class Scene:
                     self.note("happened", self.happened + 1)
                     self.faults[hit.fault](self, hit.of(point))
 
-        way = self.world.way(at, SECONDS if hits else None)
+        is_silent = any(hit.fault in SILENT for hit in hits)
+        way = self.world.way(at, SECONDS if is_silent else None)
         try:
             for verb in verbs:
                 at(f"before {verb}")

@@ -261,9 +261,10 @@ def _lagging(server: Server, password: str) -> Iterator[Server]:
 @contextmanager
 def _identd(name: str) -> Iterator[None]:
     """What on port 113 says that everybody is `name` (RFC 1413)."""
+    bound: list[socket.socket] = []
     try:
-        wait_until(_is_free, "port 113 to be free")  # of other test processes
-        listener = socket.create_server(("127.0.0.1", 113))
+        wait_until(lambda: _is_bound(bound), "port 113 to be free")  # of other test processes
+        (listener,) = bound
     except (PermissionError, TimeoutError):
         pytest.skip("no identd can be had: port 113 is not ours")
 
@@ -285,9 +286,10 @@ def _identd(name: str) -> Iterator[None]:
         thread.join()
 
 
-def _is_free() -> bool:
+def _is_bound(bound: list[socket.socket]) -> bool:
+    """Whether the port is ours now."""
     try:
-        socket.create_server(("127.0.0.1", 113)).close()
+        bound.append(socket.create_server(("127.0.0.1", 113)))
     except PermissionError:
         raise
     except OSError:

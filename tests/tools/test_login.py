@@ -8,6 +8,7 @@ from contextlib import closing
 from secrets import token_hex
 
 import pytest
+from psycopg.sql import SQL
 
 from sopsmith.postgres import endpoint
 from sopsmith.postgres.endpoint import Endpoint
@@ -18,10 +19,10 @@ from tests.servers import Server
 
 @pytest.fixture
 def to(postgres18: Server) -> Endpoint:
-    """A login that the server takes."""
+    """A login that the server takes, as slow as it may be."""
     password = token_hex(12)
     postgres18.role("hosted", password)
-    return endpoint.parse(postgres18.url("hosted", password, connect_timeout="4"))
+    return endpoint.parse(postgres18.url("hosted", password, connect_timeout="10"))
 
 
 @pytest.fixture
@@ -36,12 +37,22 @@ def at(to: Endpoint, *ports: str) -> Endpoint:
     return to._replace(host=",".join(["127.0.0.1"] * len(ports)), port=",".join(ports))
 
 
+def test_a_login_that_is_over_is_no_session(to: Endpoint, postgres18: Server) -> None:
+    """Who asks at once for the role's sessions would take it for the application's."""
+    sessions = SQL("SELECT count(*) FROM pg_stat_activity WHERE usename = {}").format(to.user)
+    with closing(postgres18.owner()) as asking:
+        for _ in range(20):
+            assert postgres.login(to).verdict == "reachable"
+            assert asking.execute(sessions).fetchone() == (0,)
+
+
 def test_a_silent_host_is_passed_over_as_the_url_says(to: Endpoint, silent: str) -> None:
     assert postgres.login(at(to, silent, to.port)).verdict == "reachable"
     assert postgres.login(at(to, str(free_port()), silent, to.port)).verdict == "reachable"
 
 
 def test_where_all_are_silent_it_ends(to: Endpoint, silent: str) -> None:
+    to = to._replace(options={**to.options, "connect_timeout": "2"})
     assert postgres.login(at(to, silent)).verdict == "unreachable"
     assert postgres.login(at(to, silent, silent)).verdict == "unreachable"
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
+from sopsmith.postgres import endpoint
 from sopsmith.postgres.observation import Mark
 from tests.database import Make, Shop, mounted, published, shops
 from tests.repository import Repo
@@ -153,6 +154,15 @@ def test_a_role_with_a_session_is_not_closed(make: Make) -> None:
         run = one.postgres("retire", "--no-cluster")
     assert run.code == 5 and "a session of worker" in run.err
     assert one.logs_in(before)
+
+
+def test_another_operators_probe_is_no_session(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    probe = endpoint.parse(before).probe(one.roles[0], None)
+    with psycopg.connect(before, application_name=probe.options["application_name"]):
+        run = one.postgres("retire", "--no-cluster")
+    assert run.code == 0 and "is closed" in run.out, run.err
 
 
 def test_who_comes_within_the_grace_keeps_the_role_open(make: Make) -> None:

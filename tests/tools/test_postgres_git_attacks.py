@@ -149,13 +149,16 @@ def test_what_was_looked_at_is_what_changes(make: Make, verb: str) -> None:
     one.rotate()
     git(one.repo, "commit", "-qam", "two")
     assert one.postgres("apply").code == 0
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    another = git(one.repo, "rev-parse", "HEAD")
+    git(one.repo, "reset", "-q", "--hard", "HEAD^")
     words = (verb, "POSTGRES_PASSWORD", "--now", "--no-cluster", "--yes")
     with closing(one.server.owner(one.name)) as held, ThreadPoolExecutor() as pool:
         held.execute("BEGIN; LOCK TABLE pg_authid")  # nobody gets in
         run = pool.submit(one.postgres, *words)
         waiting = "select count(*) from pg_locks where not granted"
         wait_until(lambda: held.execute(waiting).fetchone() != (0,), "the login")
-        one.repo.cli("rotate", "POSTGRES_PASSWORD", "--commit")
+        git(one.repo, "merge", "-q", another)  # at once: who waits for the login gives up
         held.execute("COMMIT")
     assert run.result().codes == {"write-conflict"}
     assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 3

@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 
-from ci.ports import free_ports
 from sopsmith.postgres.recreation import STEPS
+from tests.programs import free_port
 
 OLD, APP, NEW = (f"{name}-{token_hex(12)}" for name in ("old", "app", "new"))
 NEW += ":\\'\" é"
@@ -207,7 +207,7 @@ def original() -> Iterator[Cluster]:
     """A stopped cluster with something of everything in it; tests work on copies."""
     with TemporaryDirectory(prefix="pg-", dir="/tmp") as name:
         folder = Path(name)
-        cluster = Cluster(folder / "data", _programs(folder), *free_ports(1))
+        cluster = Cluster(folder / "data", _programs(folder), free_port())
         (folder / "password").write_text(OLD)
         if ROOT:
             shutil.chown(folder, NOBODY.pw_uid, NOBODY.pw_gid)

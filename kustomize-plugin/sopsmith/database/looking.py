@@ -75,7 +75,7 @@ def accepts(account: Account, seen: Observed, way: Way) -> bool:
         known = scram.is_of(there.verifier, account.now.text, account.active)
         return bool(known) and scram.is_scram(there.verifier)
     to, name = at_primary(account)
-    to = to.of(account.active, account.now.password)
+    to = to.probe(account.active, account.now.password)
     way.at("before probe")
     attempt = way.login(to)
     way.at("after probe")

@@ -65,7 +65,7 @@ def _held(account: Account, role: str, seen: Observed, way: Way) -> Holds:
         if there.verifier is not None:
             is_it = scram.is_of(there.verifier, password.text() or "", role)
         else:
-            attempt = way.login(connecting.at_primary(account)[0].of(role, password))
+            attempt = way.login(connecting.at_primary(account)[0].probe(role, password))
             if not attempt.is_answer:
                 return "unknown"
             is_it = attempt.proven
@@ -104,7 +104,7 @@ def _secrets(
                 logs_in = bool(scram.is_of(there.verifier, password, role))
             else:
                 if password not in tried[role] and len(tried[role]) < PROBES:
-                    to = connecting.at_primary(account)[0].of(role, Sensitive(password))
+                    to = connecting.at_primary(account)[0].probe(role, Sensitive(password))
                     tried[role][password] = way.login(to).proven
                 logs_in = tried[role].get(password, is_read(each))
             yield LiveSecret(secret, role, held, logs_in)

@@ -43,7 +43,7 @@ def search(
         return by
     tried = by.tried
     for each in islice(versions.unread(found, seen), probes):
-        attempt = login(to.of(each.role, each.secret.password))
+        attempt = login(to.probe(each.role, each.secret.password))
         if not attempt.is_answer:
             break
         tried += 1

@@ -25,6 +25,7 @@ _SERVER = re.compile(r"(?:\[([^]]+)\]|((?!\[)[^:]*))(?::(.*))?\Z", re.DOTALL)
 _PORT = re.compile(r"[0-9]{1,9}\Z")
 _REDIS = ("redis", "rediss")
 _PORTS = {"postgresql": "5432", "redis": "6379", "rediss": "6379"}
+PROBE = "sopsmith probe"  # the application's name of a login that only asks for a password
 TAKEN = (  # what a URL's query may say to libpq; other drivers' words are passed over
     "application_name", "channel_binding", "client_encoding", "connect_timeout", "hostaddr",
     "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
@@ -55,6 +56,11 @@ class Endpoint(NamedTuple):
     def of(self, user: str, password: Sensitive | None) -> Endpoint:
         """The same place for another login."""
         return self._replace(user=user, password=password)
+
+    def probe(self, user: str, password: Sensitive | None) -> Endpoint:
+        """The same, by a name that nobody takes for the application's."""
+        options = {**self.options, "application_name": PROBE}
+        return self._replace(user=user, password=password, options=options)
 
 
 def parse(url: str) -> Endpoint:

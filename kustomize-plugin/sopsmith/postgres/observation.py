@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sopsmith.postgres.account import Account
+from sopsmith.postgres.endpoint import PROBE
 from sopsmith.postgres.owners import SETTINGS
 from sopsmith.postgres.statements import PREFIX, literal
 
@@ -79,7 +80,9 @@ def question(account: Account) -> str:
     if account.rotator is not None:
         names.add(account.rotator.user)
     listed = ", ".join(map(literal, sorted(names)))
-    return _QUESTION.format(names=listed, settings=", ".join(map(literal, SETTINGS)))
+    return _QUESTION.format(
+        names=listed, probe=literal(PROBE), settings=", ".join(map(literal, SETTINGS))
+    )
 
 
 _QUESTION = """\
@@ -104,7 +107,8 @@ SELECT json_build_object(
       'comment', shobj_description(r.oid, 'pg_authid'),
       'sessions', (SELECT coalesce(json_agg(coalesce(s.application_name, '')
           ORDER BY s.application_name), '[]')
-        FROM pg_stat_activity s WHERE s.usesysid = r.oid AND s.pid <> pg_backend_pid()),
+        FROM pg_stat_activity s WHERE s.usesysid = r.oid AND s.pid <> pg_backend_pid()
+          AND s.application_name IS DISTINCT FROM {probe}),
       'has_things', EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid
         AND d.refclassid = 'pg_authid'::regclass AND d.classid <> 'pg_auth_members'::regclass)
     )), '{{}}') FROM pg_roles r WHERE r.rolname IN ({names})),

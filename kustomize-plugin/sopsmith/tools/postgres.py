@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 import select
+import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sopsmith.errors import SopsmithError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 CONNECT = 10.0  # seconds for a login at one host; a URL may say less
 QUERY = 30.0  # seconds for one statement
+LEAVE = 5.0  # seconds in which a server ends a session that is over
 _CODE = re.compile(rb'\tErrorResponse\t.* C "([0-9A-Z]{5})"')
 _SILENT = Refusal(None, "network")
 _PROVEN = b"\tAuthenticationSASLFinal\t"
@@ -122,10 +124,30 @@ def _dialled(to: Endpoint, seconds: float) -> Iterator[tuple[PGconn, Refusal | N
             if others is None:
                 yield conn, refusal
         finally:
-            conn.finish()
+            _end(conn)
     if others is not None:
         with _dialled(others, seconds) as found:
             yield found
+
+
+def _end(conn: PGconn) -> None:
+    """Close a connection; one at rest has left the server then.
+
+    libpq says goodbye and waits for nothing, and until the server is done with it, whoever looks
+    for sessions of the role sees ours, and takes it for the application's.
+    """
+    from psycopg import pq
+
+    if conn.transaction_status != pq.TransactionStatus.IDLE:
+        conn.finish()
+        return
+    until = time.monotonic() + LEAVE
+    with socket.socket(fileno=os.dup(conn.socket)) as line, suppress(OSError):  # reset: it is over
+        conn.finish()
+        line.shutdown(socket.SHUT_WR)
+        while (left := until - time.monotonic()) > 0 and any(select.select([line], [], [], left)):
+            if not line.recv(1 << 12):
+                return
 
 
 def _limit(to: Endpoint) -> int | None:
