@@ -233,7 +233,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "cluster-failed": Entry(
         3, "the cluster did not give a Secret",
-        "No kubeconfig, no access, no such Secret, or the cluster is out of reach.",
+        "No kubeconfig, no access, no such Secret or namespace, or the cluster is out of reach.",
         "Check with `kubectl get secret`; its JSON can be piped into `sopsmith import -`.",
         "sopsmith import --secret shop/nowhere",
     ),
@@ -495,6 +495,13 @@ CATALOGUE: dict[str, Entry] = {
         "`sopsmith postgres retire` closes it once nobody uses it, or `sopsmith rotate` takes the "
         "other one, as the hint says; then `sopsmith postgres apply`.",
         "two rotations before the first was synced",
+    ),
+    "db-unseen": Entry(
+        5, "a look into the cluster saw nothing of the application",
+        "No Secret in that namespace has a password that git knows for the role: another "
+        "namespace, cluster or environment looks like one where nobody uses the role any more.",
+        "Name the namespace where the application runs; where it is not there yet, sync it first.",
+        "sopsmith postgres retire --namespace shpo",
     ),
     "db-retired": Entry(
         5, "a retired version came back",

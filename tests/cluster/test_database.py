@@ -184,7 +184,8 @@ def test_a_refused_change_keeps_the_backend_as_it_is(
     assert "sopsmith postgres retire" in workloads[-1].said
     assert version(api) == before and local.login(database_url(api))
     retired = retire(api)
-    assert retired and retired.said == "changed  reconciliation_a is closed\n"
+    assert retired and f"looking into the namespace {NAMESPACE}" in retired.said
+    assert retired.said.endswith("changed  reconciliation_a is closed\n")
     delivery.again()
     delivery.done(revision)
     assert role(database_url(api)) == "reconciliation_a" and local.login(database_url(api))

@@ -16,8 +16,6 @@ from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.recovery import Standing
 from tests.faults.world import DATABASE, STARTS, World, password
 
-NOBODY = Live((), (), (), {})
-
 
 def recover(found: Standing, world: World) -> str:
     """Do what is decided now; how it is called."""
@@ -25,16 +23,20 @@ def recover(found: Standing, world: World) -> str:
     return done.decision.action
 
 
+def synced(account: Account) -> Live:
+    """A cluster whose one Secret has the URL, which no pod reads yet."""
+    to = account.urls["DATABASE_URL"]
+    url = f"postgresql://{to.user}:{account.now.text}@{to.host}:{to.port}/{to.database}"
+    data = {"URL": base64.b64encode(url.encode()).decode()}
+    return Live(({"metadata": {"name": "shop-1"}, "data": data},), (), (), {})
+
+
 def holding_former(account: Account) -> Live:
     """A cluster whose one Secret has the URL of before, which a pod reads."""
     earlier = account.as_of_before()
     assert earlier is not None
-    to = earlier.urls["DATABASE_URL"]
-    url = f"postgresql://{to.user}:{earlier.now.text}@{to.host}:{to.port}/{to.database}"
-    data = {"URL": base64.b64encode(url.encode()).decode()}
     spec = {"containers": [{"envFrom": [{"secretRef": {"name": "shop-1"}}]}]}
-    secret = {"metadata": {"name": "shop-1"}, "data": data}
-    return NOBODY._replace(secrets=(secret,), pods=({"metadata": {"name": "web"}, "spec": spec},))
+    return synced(earlier)._replace(pods=({"metadata": {"name": "web"}, "spec": spec},))
 
 
 def test_a_role_that_nobody_held_is_replaced_unless_somebody_comes(world: World) -> None:
@@ -43,7 +45,8 @@ def test_a_role_that_nobody_held_is_replaced_unless_somebody_comes(world: World)
     stray = password(start, 8)
     world.server.change(start.roles[0], stray)
     world.owner.execute(f"ALTER ROLE {start.roles[0]} LOGIN".encode())
-    found = standing(world.account(start), world.way(), NOBODY)
+    account = world.account(start)
+    found = standing(account, world.way(), synced(account))
     url = world.server.url(start.roles[0], stray, DATABASE)
     with psycopg.connect(url), pytest.raises(SopsmithError, match="db-in-use"):
         recover(found, world)

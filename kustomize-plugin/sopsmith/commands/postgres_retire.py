@@ -14,6 +14,7 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import telling
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.postgres.consumers import Place
 from sopsmith.voice import Session
 
 
@@ -28,15 +29,16 @@ def retire(
     found = [e for e in accounts.accounts(source, session.env, names) if e.other is not None]
     if not found:
         raise SopsmithError(Finding("db-roles", "there are no alternating roles to retire"))
-    way, users = ways.real(session.env, via), cluster.users
+    way, users, place = ways.real(session.env, via), cluster.users, cluster.place()
+    session.say(place.told if place else "")
     done: list[Applied] = []
-    with telling(lambda: {"done": [_tree(each) for each in done]}):
+    with telling(lambda: {"done": [_tree(each, place) for each in done]}):
         for each in found:
             done.append(retiring.retire(each, way, users, grace=grace, now=time.monotonic))
             if output == "text":  # as it goes: the next one may fail
                 session.write(_line(done[-1]))
     if output == "json":
-        session.write(report.as_json([_tree(each) for each in done]))
+        session.write(report.as_json([_tree(each, place) for each in done]))
     return 0
 
 
@@ -45,6 +47,7 @@ def _line(done: Applied) -> str:
     return f"changed  {words}\n" if words else f"as it is  {done.account.other} is closed\n"
 
 
-def _tree(done: Applied) -> dict[str, Any]:
+def _tree(done: Applied, place: Place | None) -> dict[str, Any]:
     account = done.account
-    return {"value": account.value, "role": account.other, "changes": list(done.changes)}
+    return {"value": account.value, "role": account.other, "changes": list(done.changes),
+            "cluster": place and place._asdict()}  # fmt: skip

@@ -15,7 +15,7 @@ from sopsmith.database.standing import standing
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.history import trail
-from sopsmith.postgres import readiness, recovery
+from sopsmith.postgres import presence, readiness, recovery
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.recovery import Standing
 from sopsmith.repository import Leaf
@@ -66,6 +66,7 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
         made, goes_on = _NOTHING, not manner.is_dry
     else:
         if manner.is_now:
+            _check_seen(found)
             _check_logins(found, terms.way)
         terms.way.at("before promote")
         made = _rotated(session, leaf, names, manner, found)
@@ -104,6 +105,8 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
 
 def _begun(session: Session, names: Sequence[str], manner: Manner) -> tuple[Leaf, Terms]:
     way, cluster = ways.real(session.env, manner.via), manner.cluster
+    place = cluster.place()
+    session.say(place.told if place else "")
     terms = Terms(way, cluster.live, cluster.users, manner.wait, manner.grace, time.monotonic,
                   session.say)  # fmt: skip
     return repository.leaf(manner.where, session.env, names), terms
@@ -159,6 +162,14 @@ def _check_committed(leaf: Leaf) -> None:
         message = "is changed and not committed, so it could be lost"
         hint = f"git commit -- {git_write.shown(leaf.git, changed)}"
         raise SopsmithError(Finding("usage", message, changed[0], hint=hint))
+
+
+def _check_seen(found: Sequence[Standing]) -> None:
+    """Nobody waits for a cluster that has nothing of the application; raises SopsmithError
+    (db-unseen)."""
+    for each in found:
+        if each.place is not None and not each.is_shown:
+            raise SopsmithError(presence.unseen(each.account, each.place))
 
 
 def _check_logins(found: Sequence[Standing], way: Way) -> None:

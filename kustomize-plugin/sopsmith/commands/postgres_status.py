@@ -13,7 +13,7 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
-from sopsmith.postgres import recovery, versions
+from sopsmith.postgres import presence, recovery, versions
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
 from sopsmith.voice import Session
@@ -26,6 +26,7 @@ def status(
 ) -> int:
     """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
     way, live = ways.real(session.env, via), cluster.live()
+    session.say(live.place.told if live else "")
     found = []
     for account in accounts.accounts(source, session.env):
         with repeatable(account, "status"):
@@ -44,12 +45,14 @@ def recover(
     output: str,
 ) -> int:  # fmt: skip
     """Do the one right thing for each password; print what was found and done."""
-    way, users = ways.real(session.env, via), cluster.users
+    way, users, told = ways.real(session.env, via), cluster.users, ""
     done: list[Recovered] = []
     with telling(lambda: {"done": [_done(each) for each in done]}):
         for account in accounts.accounts(source, session.env):
             with repeatable(account, "recover"):
                 live = cluster.live()  # each time, as the one before may have taken its grace
+                if live and live.place.told != told:
+                    session.say(told := live.place.told)
                 found = standing(account, way, live)
             if output == "text":
                 session.write(_table([found], session.colour))
@@ -65,6 +68,8 @@ def recover(
 def _verdict(found: Standing, decision: Decision) -> str:
     """What it means, and the command that puts it right, where one does."""
     words = f"{found.account.value}: {decision.words}\n"
+    if decision.action == "look" and found.place is not None:
+        return f"{words}hint: {presence.unseen(found.account, found.place).hint}\n"
     if decision.action == "rotate":
         return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
@@ -124,5 +129,6 @@ def _tree(each: Standing, decision: Decision) -> dict[str, Any]:
     ]  # fmt: skip
     secrets = None if each.secrets is None else [s._asdict() for s in each.secrets]
     return {"value": account.value, "version": account.now.version, "slot": account.slot,
-            "roles": roles, "secrets": secrets, "applied": each.mark and each.mark._asdict(),
+            "roles": roles, "cluster": each.place and each.place._asdict(), "secrets": secrets,
+            "applied": each.mark and each.mark._asdict(),
             "action": decision.action, "words": decision.words}  # fmt: skip

@@ -10,7 +10,7 @@ from sopsmith.database.applying import Applied
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import plan, recovery
+from sopsmith.postgres import plan, presence, recovery
 from sopsmith.postgres.recovery import Decision, Standing
 
 
@@ -29,7 +29,8 @@ def recover(
     """Do what `recovery.decide` says.
 
     Raises SopsmithError: db-in-use where only a rotation helps, db-waiting where the cluster has
-    to come after, and what `applying.apply`, `plan.reinstate` and `retiring.retire` raise.
+    to come after, db-unseen where a look into it tells nothing, and
+    what `applying.apply`, `plan.reinstate` and `retiring.retire` raise.
     """
     account = standing.account
     decision = recovery.decide(standing)
@@ -43,6 +44,8 @@ def recover(
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
     elif decision.action == "rotate":
         raise SopsmithError(recovery.in_use(standing, decision))
+    elif decision.action == "look" and standing.place is not None:
+        raise SopsmithError(presence.unseen(account, standing.place))
     elif decision.action == "wait":
         hint = f"then run it again: sopsmith postgres recover -e {account.environment}"
         raise SopsmithError(Finding("db-waiting", decision.words, field=account.title, hint=hint))

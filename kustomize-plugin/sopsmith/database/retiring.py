@@ -11,9 +11,11 @@ from sopsmith.errors import SopsmithError
 from sopsmith.postgres import applied, plan
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.observation import Observed
+from sopsmith.postgres.plan import Plan
 
 Consumers = Callable[[Account], Sequence[str]]
-"""Who refers to the other one of its roles, in words."""
+"""Who refers to the other one of its roles, in words; raises SopsmithError (db-unseen, …) where
+nobody knows that."""
 GLANCE = 1.0  # seconds between two looks
 
 
@@ -24,7 +26,7 @@ def retire(
 
     The other one is that which the database was not made to accept (`_served`). It first logs in as
     the active one, where git knows its password. Raises SopsmithError: db-in-use (who uses it),
-    db-login and its kind, and what `plan.retire` raises.
+    what `consumers` raises, db-login and its kind, and what `plan.retire` raises.
     """
     with failures.repeatable(account, "retire"):
         seen = looking.glance(account, way)
@@ -36,7 +38,7 @@ def retire(
             raise SopsmithError(bad)
         with connecting.channel(account, way) as channel:
             seen = looking.looked(account, channel, way)
-            made = plan.retire(account, seen, consumers(account))
+            made = _closing(account, seen, consumers)
             applying.carry_out(account, made, channel, way, seen)
     return Applied(account, plan.words(made), logins)
 
@@ -48,12 +50,19 @@ def _served(account: Account, seen: Observed, way: Way) -> Account:
     return account if marked is account or looking.accepts(account, seen, way) else marked
 
 
+def _closing(account: Account, seen: Observed, consumers: Consumers) -> Plan:
+    """What `plan.retire` says; where the role is closed, nobody has to be asked who uses it."""
+    there = seen.roles.get(account.other or "")
+    is_open = there is not None and there.has_login
+    return plan.retire(account, seen, consumers(account) if is_open else ())
+
+
 def _watch(
     account: Account, seen: Observed, way: Way, consumers: Consumers, *, grace: float,
     now: Callable[[], float],
 ) -> None:  # fmt: skip
     """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
     until = now() + grace
-    while plan.retire(account, seen, consumers(account)) and (left := until - now()) > 0:
+    while _closing(account, seen, consumers) and (left := until - now()) > 0:
         way.pause(min(GLANCE, left))
         seen = looking.glance(account, way)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sopsmith.database import connecting, looking, versions
 from sopsmith.database.connecting import Way
 from sopsmith.model import Sensitive
-from sopsmith.postgres import consumers, scram
+from sopsmith.postgres import consumers, presence, scram
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import Observed
@@ -33,7 +33,14 @@ def standing(account: Account, way: Way, live: Live | None, *, probes: int = 0) 
     others = {role: each.secret for role, each in found.items() if each}
     hidden = frozenset(each for each in account.roles
                        if live and consumers.hidden(live, each, account.now.text))  # fmt: skip
-    return Standing(account, seen, holds, others, secrets, who, hidden)
+    place = live and live.place
+    is_shown = live is None or _is_shown(account, live, secrets or ())
+    return Standing(account, seen, holds, others, secrets, who, hidden, place, is_shown)
+
+
+def _is_shown(account: Account, live: Live, secrets: Sequence[LiveSecret]) -> bool:
+    """Whether the look was at the right place: also where the database lets a Secret in."""
+    return presence.is_shown(account, live) or any(each.logs_in for each in secrets)
 
 
 def _users(account: Account, role: str, live: Live) -> tuple[str, ...]:

@@ -21,6 +21,24 @@ _NO_DATABASE = r"(?<!\w/)(?<!dbname=)(?i:(?<!database=))"  # which is often name
 _VERIFIER = "SCRAM-SHA-256$"
 
 
+class Place(NamedTuple):
+    """Where in Kubernetes somebody looks."""
+
+    namespace: str
+    context: str | None  # of the kubeconfig; None in a pod, which looks into its own cluster
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        of_context = f" of the context {self.context}" if self.context else ""
+        return f"the namespace {self.namespace}{of_context}"
+
+    @property
+    def told(self) -> str:
+        """A line that says so."""
+        return f"sopsmith: looking into {self.words}\n"
+
+
 class Live(NamedTuple):
     """What of a namespace is looked at."""
 
@@ -28,6 +46,7 @@ class Live(NamedTuple):
     pods: tuple[Object, ...]
     cronjobs: tuple[Object, ...]
     workloads: Mapping[str, tuple[Object, ...]]  # by kind, Jobs too, and what has no pod now
+    place: Place = Place("default", None)
 
 
 def former(live: Live, account: Account) -> tuple[str, ...]:

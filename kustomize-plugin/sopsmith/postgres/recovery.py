@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sopsmith.findings import Finding
-from sopsmith.postgres import applied, refusals
+from sopsmith.postgres import applied, presence, refusals
 from sopsmith.postgres.account import Account, Secret
+from sopsmith.postgres.consumers import Place
 from sopsmith.postgres.observation import Mark, Observed
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
-Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate"]
+Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate", "look"]
 
 
 class LiveSecret(NamedTuple):
@@ -37,6 +38,8 @@ class Standing(NamedTuple):
     secrets: tuple[LiveSecret, ...] | None  # None: nobody looked into the cluster
     consumers: Mapping[str, tuple[str, ...]]  # by role: pods and what starts them
     hidden: frozenset[str] = frozenset()  # roles that some hold in a Secret that shows no URL
+    place: Place | None = None  # where in the cluster somebody looked
+    is_shown: bool = True  # whether it was the right place, as far as anything shows that
 
     @property
     def mark(self) -> Mark | None:
@@ -57,7 +60,21 @@ class Decision(NamedTuple):
 
 
 def decide(standing: Standing) -> Decision:
-    """The one right thing; `wait` and `none` change nothing."""
+    """The one right thing; `wait`, `look` and `none` change nothing."""
+    decision = _decided(standing)
+    if standing.place is None or standing.is_shown or not _is_by_silence(standing, decision):
+        return decision
+    return Decision("look", presence.words(standing.account, standing.place))
+
+
+def _is_by_silence(standing: Standing, decision: Decision) -> bool:
+    """Whether it is right only where nobody holds another password, as no look was heard of any."""
+    account = standing.account
+    is_open = account.strategy == "in-place" and standing.holds[account.active] != "nothing"
+    return decision.action in ("replace", "retire") or (decision.action == "apply" and is_open)
+
+
+def _decided(standing: Standing) -> Decision:
     account = standing.account
     if is_retired(standing):
         return Decision("rotate", "git says a version that was retired: rotate forward")
@@ -119,11 +136,12 @@ def _accepted(standing: Standing) -> Decision:
 
 
 def _agreed(standing: Standing) -> Decision:
-    is_asked = standing.secrets is not None
-    return Decision(
-        "none",
-        "git, the database and the cluster agree" if is_asked else "git and the database agree",
-    )
+    if standing.place is None:
+        return Decision("none", "git and the database agree")
+    if standing.is_shown:
+        return Decision("none", "git, the database and the cluster agree")
+    unseen = presence.words(standing.account, standing.place)
+    return Decision("none", f"git and the database agree; {unseen}")
 
 
 def _is_reinstatable(standing: Standing) -> bool:

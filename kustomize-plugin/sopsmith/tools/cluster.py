@@ -16,6 +16,7 @@ from sopsmith.findings import Finding
 
 TIMEOUT = 30  # seconds
 Kind = Literal["secrets", "pods", "jobs", "cronjobs", "deployments", "statefulsets", "daemonsets"]
+_FORBIDDEN = 403
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
@@ -37,18 +38,36 @@ def secret(namespace: str, name: str) -> bytes:
     return data if json.loads(data).get("kind") else _with_kind(data)
 
 
-def namespace() -> str | None:
-    """The namespace that is meant where nobody names one: the pod's own, or the kubeconfig's."""
+def here() -> tuple[str | None, str | None]:
+    """The namespace that is meant where nobody names one, the pod's own or the kubeconfig's; and
+    the kubeconfig's context, as far as there is one.
+
+    Raises SopsmithError: program-missing, cluster-failed.
+    """
     with contextlib.suppress(OSError), open(_OWN_NAMESPACE) as file:
-        return file.read().strip() or None
+        return file.read().strip() or None, None
     _core()
     from kubernetes import config
 
     contexts: Callable[[], Any] = config.list_kube_config_contexts
     with contextlib.suppress(Exception):  # then nobody says
-        namespace: str | None = contexts()[1]["context"].get("namespace")
-        return namespace
-    return None
+        current = contexts()[1]
+        return current["context"].get("namespace"), str(current["name"])
+    return None, None
+
+
+def check_there(namespace: str) -> None:
+    """Raise SopsmithError (cluster-failed) where there is no such namespace: all lists of one are
+    empty. Who may not ask, as a pod with rights in its own, is told nothing."""
+    call: Callable[..., Any] = _core().read_namespace
+    try:
+        call(namespace, _preload_content=False, _request_timeout=TIMEOUT)
+    except Exception as error:  # urllib3's and its own; a message may quote headers or a body
+        status = getattr(error, "status", None)
+        if status == _FORBIDDEN:
+            return
+        found = _refused(status, f"the namespace {namespace}")
+        raise SopsmithError(found._replace(hint="kubectl get namespaces shows them")) from None
 
 
 def listed(kind: Kind, namespace: str) -> list[dict[str, Any]]:
