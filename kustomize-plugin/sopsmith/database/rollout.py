@@ -92,8 +92,17 @@ def _followed(account: Account, terms: Terms) -> str:
             raise SopsmithError(late)
         if late[0].message != said:
             said = late[0].message
-            terms.say(f"sopsmith: waiting: {one_line(said)}\n")
+            limit = f"for {terms.wait:.0f} s at most"
+            terms.say(f"sopsmith: waiting, {limit}: {one_line(said)}\n")
+            if late[0].code == "db-waiting" and live is None and account.other is not None:
+                terms.say(f"sopsmith: hint: {_unused(account)}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
+
+
+def _unused(account: Account) -> str:
+    """What ends the wait for somebody who does not come."""
+    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    return f"where no application runs, {command} ends it"
 
 
 def _agreed(account: Account, live: Live | None, seconds: float) -> str:
@@ -133,8 +142,8 @@ def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Findin
         who, follow = "not everybody follows", "restart what uses the database, with the new URL"
     again = f"sopsmith postgres rotate {where} --now, with the options of before"
     hint = f"{follow}, then this goes on: {again}"
-    if account.other is not None:
-        hint += f"; where you know better, sopsmith postgres retire {where} --no-cluster ends it"
+    if account.other is not None and not in_cluster:
+        hint += f"; {_unused(account)}"
     return Finding("db-waiting", f"{who}: {lag[0]}{more}", field=account.title, hint=hint)
 
 
