@@ -29,10 +29,11 @@ class Session(NamedTuple):
     today: date
     is_terminal: bool = False  # whether somebody is there to answer
     read_stdin: Callable[[], bytes] = bytes
+    again: Callable[[str], str] = str  # gives the commands in a text the options that were given
 
     def say(self, text: str) -> None:
         """Tell people what goes on, beside the result."""
-        _say(text)
+        _say(self.again(text))
 
     def ask(self, question: str, default: str = "") -> str:
         """Ask on the terminal; raises SopsmithError (usage) where there is none."""

@@ -6,8 +6,8 @@ import argparse
 import time
 from collections.abc import Callable
 
+from sopsmith.arguments import carrying, options
 from sopsmith.arguments import database_options as of
-from sopsmith.arguments import options
 from sopsmith.arguments.options import Add, Parser
 from sopsmith.commands import (
     postgres_adopt,
@@ -20,6 +20,7 @@ from sopsmith.commands import (
     postgres_status,
 )
 from sopsmith.commands.postgres_rotate import Manner
+from sopsmith.errors import SopsmithError
 from sopsmith.voice import Session
 
 EXAMPLES = {
@@ -77,6 +78,7 @@ _EXAMPLES = {
 
 def add_to(add: Add) -> None:
     """Add them to the command line."""
+    taken: dict[str, set[str]] = {}  # the options of each verb
     group = add("postgres", "Make a running PostgreSQL accept what git says.", lambda s, o: 2)
     verbs = group.add_subparsers(title="verbs", metavar="VERB", required=True)
 
@@ -86,7 +88,17 @@ def add_to(add: Add) -> None:
             name, help=summary, description=summary, epilog=f"examples:\n{examples}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
-        one.set_defaults(command=run)
+
+        def command(session: Session, given: argparse.Namespace) -> int:
+            again = carrying.carried(carrying.given(given), taken)
+            try:
+                return run(session._replace(again=again), given)
+            except SopsmithError as error:
+                found = (each._replace(hint=each.hint and again(each.hint))
+                         for each in error.findings)  # fmt: skip
+                raise SopsmithError(found, error.done) from None
+
+        one.set_defaults(command=command)
         options.environment(one)
         if name not in ("rotate", "rollback", "recreate"):  # these need git, or tell as they go
             of.source(one)
@@ -97,6 +109,8 @@ def add_to(add: Add) -> None:
     for each in (_check, _apply, _retire, _status, _rotate, _rollback, _bootstrap, _adopt,
                  _recreate):  # fmt: skip
         each(verb)
+    for name, parser in verbs.choices.items():
+        taken[name] = {each.dest for each in parser._actions}
 
 
 def _check(verb: Add) -> None:

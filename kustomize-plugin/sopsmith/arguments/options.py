@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from sopsmith import voice
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.voice import Session
 
+_UNKNOWN = "unrecognized arguments: "
+_OPTION = re.compile(r"(?<= )(--[a-z-]{2,30})(?=[= ]|$)")  # which no secret looks like
 _CHOICES = re.compile(r"argument ([^:]+): invalid choice: .* \(choose from (.+)\)", re.DOTALL)
 
 
@@ -21,9 +23,18 @@ class Parser(argparse.ArgumentParser):
     def _print_message(self, message: str, file: object = None) -> None:
         voice.write_out(message.encode())  # help on a full disk is a failure like any other
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, but a verb says itself what it does not know, and names its --help."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"{_UNKNOWN}{' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> NoReturn:
         what = "an argument is unknown, or one too many"
-        if message.startswith("the following arguments are required: "):
+        if message.startswith(_UNKNOWN) and (named := _OPTION.search(message)):
+            what = f"{named[1]} is no option here"
+        elif message.startswith("the following arguments are required: "):
             what = message.replace("the following arguments are required: ", "missing: ")
         elif choices := _CHOICES.match(message):
             what = f"{choices[1]} has to be one of {choices[2]}".replace("'", "")

@@ -42,6 +42,7 @@ def adopt(
     session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in _told(shown)))
     if shown.refusals and not dry_run:
         raise SopsmithError(shown.refusals)
+    shown = shown._replace(remains=session.again(shown.remains))
     is_done = not shown.steps
     if shown.steps and not dry_run and assent.agreed(session, f"adopt {meant.role}", yes=yes):
         with repeatable(account, "adopt"):

@@ -36,6 +36,7 @@ def check(
     tried = checking.wait(check_all, wait, time.monotonic, time.sleep)
     found = list(versions.named(tried, ways.real(session.env)))
     findings = [each.finding for each in found if each.finding]
+    findings = [each._replace(hint=each.hint and session.again(each.hint)) for each in findings]
     if output == "json":
         tree = {"urls": [_tree(each) for each in found], "findings": report.findings_json(findings)}
         session.write(report.as_json(tree))

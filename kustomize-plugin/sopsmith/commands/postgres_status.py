@@ -36,7 +36,7 @@ def status(
         session.write(report.as_json([_tree(*each) for each in decided]))
     else:
         session.write(_table(found, session.colour))
-        session.write("".join(_verdict(*each) for each in decided))
+        session.write(session.again("".join(_verdict(*each) for each in decided)))
     return 0
 
 

@@ -1,0 +1,79 @@
+"""What a hint says can be pasted: it looks, and comes in, as the command did that printed it."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.database import Make, Shop, published, shops
+from tests.repository import Repo, Run
+from tests.servers import Server
+from tests.tools.test_postgres_rotation import begun
+
+
+@pytest.fixture
+def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
+    """Makes the application with its roles, committed and pushed."""
+    with shops(repo, postgres18) as made:
+
+        def one(strategy: str = "alternating", **values: object) -> Shop:
+            new = made(strategy, **values)
+            published(new)
+            return new
+
+        yield one
+
+
+def pasted(one: Shop, said: str, verb: str) -> Run:
+    """Run the command of this verb that a text names, up to its next sign or word of prose."""
+    option = r" -\S+(?: (?:production|0s))?"
+    match = re.search(rf"sopsmith postgres {verb}(?:{option}| [A-Z_]+)*", said)
+    assert match, said
+    return one.repo.cli(*match[0].split()[1:])
+
+
+def test_what_status_advises_looks_where_status_looked(make: Make) -> None:
+    one = make()
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    said = one.postgres("status", "--no-cluster").out
+    assert "hint: sopsmith postgres recover -e production --no-cluster\n" in said
+    done = pasted(one, said, "recover")
+    assert done.code == 0, done.err
+    assert one.logs_in()
+
+
+def test_a_wait_says_how_long_it_is_and_what_ends_it(make: Make) -> None:
+    one = make()
+    before = one.value("DATABASE_URL")
+    with begun(one) as run:
+        assert run.stderr
+        first, ends = run.stderr.readline(), run.stderr.readline()
+        run.send_signal(signal.SIGTERM)
+        assert run.wait() == 143
+    assert first.startswith("sopsmith: waiting, for 300 s at most: not everybody follows")
+    assert "where no application runs, sopsmith postgres retire POSTGRES_PASSWORD" in ends
+    assert "-e production --no-cluster --grace 0s ends it" in ends
+    done = pasted(one, ends, "retire")
+    assert done.code == 0 and one.logs_in(before) is None and one.logs_in()
+
+
+def test_what_stops_it_names_the_command_with_its_options(make: Make) -> None:
+    run = make().postgres("rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--wait", "0s")
+    again = "sopsmith postgres rotate POSTGRES_PASSWORD -e production --no-cluster --grace 0s --now"
+    assert run.code == 6 and again in run.err
+
+
+def test_who_came_by_another_way_is_told_to_come_by_it_again(make: Make) -> None:
+    one = make()
+    via = "psql -h nowhere.invalid"
+    run = one.postgres("bootstrap", "--via", via)
+    assert run.code == 3 and f"sopsmith postgres bootstrap -e production --via '{via}'" in run.err
+
+
+def test_an_unknown_option_is_named_by_the_verb(make: Make) -> None:
+    run = make().postgres("status", "--context", "other")
+    assert run.code == 2 and "--context is no option here" in run.err
+    assert "hint: sopsmith postgres status --help" in run.err
