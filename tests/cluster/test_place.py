@@ -132,3 +132,14 @@ def test_the_rights_of_the_example_s_cronjob_suffice(
     assert one.logs_in(before) and one.logs_in()
     sync(one, api, namespace)
     assert one.postgres(*words, KUBECONFIG=config).code == 0 and one.logs_in(before) is None
+
+
+def test_what_nobody_pruned_is_counted_and_not_listed(make: Make, api: Api, namespace: str) -> None:
+    one = make()
+    url = one.value("DATABASE_URL").encode()
+    for number in range(5):
+        api.apply(secret(f"roles-{number}", {"URL": url}, namespace))
+    run = told(one, api, "status", namespace)
+    assert "shop version 1 and 5 more  pod web (shop)" in run.out and "roles-" not in run.out
+    (found, *_) = told(one, api, "status", namespace, "--output", "json").document[::-1]
+    assert len(found["secrets"]) == 6

@@ -18,6 +18,7 @@ from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
 from sopsmith.voice import Session
 
+_MOST = 3  # Secrets that the table names for a role; --output json has them all
 _HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
 
 
@@ -97,13 +98,21 @@ def _table(found: Sequence[Standing], colour: bool) -> str:
 def _row(each: Standing, role: str) -> tuple[str, ...]:
     account = each.account
     git = account.title if role == account.active else "-"
-    secrets = [f"{s.name} {_words(each, s.holds)}" for s in each.secrets or () if s.role == role]
-    cluster = "not asked" if each.secrets is None else ", ".join(secrets) or "-"
+    cluster = "not asked" if each.secrets is None else _secrets(each, role)
     used = ", ".join(each.consumers.get(role, ())) or "-"
     other = each.others.get(role)
     held = versions.named(account, other) if other else _words(each, each.holds[role])
     return (account.value, role, git.removeprefix(f"{account.value} "), held,
             str(each.sessions(role)), cluster, used)  # fmt: skip
+
+
+def _secrets(each: Standing, role: str) -> str:
+    """Those that are read; of others, which stay where nobody prunes, how many there are."""
+    those = [secret for secret in each.secrets or () if secret.role == role]
+    shown = [secret for secret in those if secret.is_read][:_MOST] or those[:1]
+    said = [f"{secret.name} {_words(each, secret.holds)}" for secret in shown]
+    more = len(those) - len(shown)
+    return ", ".join(said) + (f" and {more} more" if more else "") or "-"
 
 
 def _words(each: Standing, holds: recovery.Holds) -> str:

@@ -114,4 +114,4 @@ def _secrets(
                     to = connecting.at_primary(account)[0].probe(role, Sensitive(password))
                     tried[role][password] = way.login(to).proven
                 logs_in = tried[role].get(password, is_read(each))
-            yield LiveSecret(secret, role, held, logs_in)
+            yield LiveSecret(secret, role, held, logs_in, is_read(each))

@@ -26,6 +26,7 @@ class LiveSecret(NamedTuple):
     role: str
     holds: Holds
     logs_in: bool
+    is_read: bool = False  # by a pod, or what starts pods
 
 
 class Standing(NamedTuple):
