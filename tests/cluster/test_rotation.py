@@ -83,7 +83,9 @@ def test_it_goes_on_when_the_cluster_has_followed(
     assert waiting.code == 6 and "no Secret has POSTGRES_PASSWORD version 2 yet" in waiting.err
     assert one.logs_in(before) and one.logs_in()
     sync(one, api, namespace)
-    assert phases(rotate(one, "--output", "json")) == ["push", "apply", "wait", "retire"]
+    run = rotate(one, "--output", "json")
+    assert phases(run) == ["push", "apply", "wait", "retire"]
+    assert f"in the namespace {namespace} of the context" in run.document["phases"][2]["words"]
     assert one.logs_in(before) is None
 
 

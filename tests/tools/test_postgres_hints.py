@@ -62,7 +62,7 @@ def test_a_wait_says_how_long_it_is_and_what_ends_it(make: Make) -> None:
 
 def test_what_stops_it_names_the_command_with_its_options(make: Make) -> None:
     run = make().postgres("rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--wait", "0s")
-    again = "sopsmith postgres rotate POSTGRES_PASSWORD -e production --no-cluster --grace 0s --now"
+    again = "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now --no-cluster --grace 0s"
     assert run.code == 6 and again in run.err
 
 

@@ -109,7 +109,8 @@ def _agreed(account: Account, live: Live | None, seconds: float) -> str:
     if account.other is None and live is None:  # sessions of one role do not tell the password
         return f"{account.active} has {account.title}; nobody looked who still has the one before"
     window = "" if account.other else f"; in place, {seconds:.1f} s of refusals"
-    return f"everybody who was seen uses {account.title}{window}"
+    where = f" in {live.place.words}" if live else ""
+    return f"everybody who was seen{where} uses {account.title}{window}"
 
 
 def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | None]:

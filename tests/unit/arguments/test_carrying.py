@@ -31,10 +31,10 @@ def test_a_hint_looks_where_the_command_looked() -> None:
     )
 
 
-def test_an_option_comes_before_what_the_hint_adds() -> None:
+def test_an_option_comes_after_what_is_meant() -> None:
     hint = "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now, with all of before"
     assert carried(hint, no_cluster="--no-cluster", no_push="--no-push") == (
-        "sopsmith postgres rotate POSTGRES_PASSWORD -e production --no-cluster --no-push --now, "
+        "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now --no-cluster --no-push, "
         "with all of before"
     )
 
