@@ -26,6 +26,8 @@ def is_ready(standing: Standing) -> bool:
     if recovery.is_retired(standing):
         return True  # forward is the only way
     refusals.check_server(account, standing.seen)
+    if recovery.is_adopted(standing):
+        return True  # likewise: nobody here ever knew what its application logs in with
     decision = recovery.decide(standing)
     if decision.action == "rotate":
         raise SopsmithError(recovery.in_use(standing, decision))

@@ -12,6 +12,7 @@ from sopsmith.findings import Finding
 from sopsmith.postgres import applied, refusals
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed
+from sopsmith.postgres.statements import close_role
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
@@ -76,6 +77,16 @@ def is_retired(standing: Standing) -> bool:
     return applied.is_retired(standing.account, standing.mark)
 
 
+def is_adopted(standing: Standing) -> bool:
+    """Whether the active role is open with a password that nobody here gave it: that of the
+    application which had the role before; and the other one is free, so that a rotation helps."""
+    account = standing.account
+    if account.other is None or standing.mark is not None:
+        return False
+    holds = standing.holds
+    return holds[account.active] == "another" and holds[account.other] == "nothing"
+
+
 def in_use(standing: Standing, decision: Decision) -> Finding:
     """Why nothing is done where only a rotation helps."""
     title, hint = standing.account.title, advice(standing)
@@ -85,7 +96,12 @@ def in_use(standing: Standing, decision: Decision) -> Finding:
 def advice(standing: Standing) -> str:
     """What a person does where only a rotation helps: the role in its way may be one to retire."""
     account = standing.account
+    if is_adopted(standing):
+        rotation = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
+        return f"{rotation} gives its application the other role"
     again = f"then sopsmith postgres recover -e {account.environment} again"
+    if standing.mark is None and standing.secrets is None:  # a rotation would meet the other one
+        return f"where nobody uses {account.active}: {close_role(account.active)}; {again}"
     is_needed = standing.consumers.get(account.active)
     if applied.served(account, standing.mark) is not account and not is_needed:
         return f"{refusals.freeing(account, standing.mark)}; {again}"
@@ -144,7 +160,10 @@ def _not_accepted(standing: Standing) -> Decision:
         return Decision(
             "rotate", f"{active} has another password, which pods may hold without a URL"
         )
-    if standing.secrets is None and standing.mark is not None:
+    if is_adopted(standing):
+        words = f"{active} is open with a password that was never applied, and that its application"
+        return Decision("rotate", f"{words} may hold")
+    if standing.secrets is None:
         if applied.served(account, standing.mark) is not account:
             return Decision("retire", f"{active} was not closed when the other role took over")
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
