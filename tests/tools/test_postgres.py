@@ -346,6 +346,42 @@ def test_what_is_reverted_closes_nothing_that_git_says(make: Make) -> None:
     assert one.logs_in()
 
 
+def test_what_recover_notes_is_told_and_what_comes_then(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    assert one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster").code == 0
+    run = one.postgres("recover", "--no-cluster")
+    assert "changed  POSTGRES_PASSWORD version 1 is noted as applied last" in run.out, run.err
+    assert f"recover -e production again closes {one.roles[1]} once nobody uses it" in run.out
+    assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
+    assert one.logs_in(before)
+
+
+def test_what_status_promises_recover_does(make: Make) -> None:
+    """Git went back to what the database still has, and nobody knows that it was rotated."""
+    one = make()
+    one.bootstrap()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)
+    assert "hint: sopsmith postgres recover" in one.postgres("status", "--no-cluster").out
+    run = one.postgres("recover", "--no-cluster")
+    assert run.code == 0 and "takes the place of version 2" in run.err
+    assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
+    assert one.logs_in() and "agree" in one.postgres("status", "--no-cluster").out
+
+
+def test_recover_shows_the_same_as_status(make: Make) -> None:
+    one = make()
+    with psycopg.connect(rotated(one)):
+        for _ in range(3):
+            one.rotate()
+        shown = [one.postgres(verb, "--no-cluster").out for verb in ("status", "recover")]
+    rows = [[line.split() for line in each.splitlines() if "not asked" in line] for each in shown]
+    assert rows[0] == rows[1] != [] and "version 1" in shown[1]
+
+
 @pytest.mark.parametrize("strategy", ["alternating", "in-place"])
 def test_a_rotator_with_another_password_needs_the_break_glass(make: Make, strategy: str) -> None:
     one = make(strategy)

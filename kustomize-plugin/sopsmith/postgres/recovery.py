@@ -5,7 +5,7 @@ Whatever was interrupted where, the state is what these three say, and all of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sopsmith.findings import Finding
@@ -17,6 +17,7 @@ from sopsmith.postgres.statements import close_role
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
 Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate"]
+_SHOWN = 3  # of those who use a role
 
 
 class LiveSecret(NamedTuple):
@@ -26,6 +27,7 @@ class LiveSecret(NamedTuple):
     role: str
     holds: Holds
     logs_in: bool
+    readers: tuple[str, ...] = ()  # pods and what starts them; none of an old one left behind
 
 
 class Standing(NamedTuple):
@@ -108,30 +110,65 @@ def advice(standing: Standing) -> str:
     return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
 
 
+def following(standing: Standing, decision: Decision) -> str | None:
+    """What comes after what was decided is done, where that is not all."""
+    account, other = standing.account, standing.account.other
+    is_more = decision.action in ("apply", "replace") and other is not None
+    if not is_more or standing.holds[other or ""] == "nothing":
+        return None
+    command = f"sopsmith postgres recover -e {account.environment}"
+    return f"{command} again closes {other} once nobody uses it"
+
+
 def _accepted(standing: Standing) -> Decision:
     """The database has what git says; what is left is the role of before."""
     account = standing.account
     other = account.other or ""
     if applied.served(account, standing.mark) is not account:  # an apply of former commits
         return Decision("apply", f"{account.active} is open, and {other} was applied after it")
-    if _holding(standing, account.active, "another"):
-        return Decision("wait", f"a Secret has another password of {account.active}: sync it")
+    late = _late(standing)
+    if late is not None:
+        words = f"the Secret {late.name} has another password of {account.active}"
+        who = f", read by {_some(late.readers)}" if late.readers else ""
+        return Decision("wait", f"{words}{who}: sync it")
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
         if standing.consumers.get(other):  # else it is an old one that nobody pruned
             if _is_reinstatable(standing) and _holding(standing, other, "before"):
                 return Decision("reinstate", f"pods hold {other}, which cannot log in")
-            return Decision("wait", f"a Secret names {other}, which is closed: sync it")
+            return Decision("wait", _locked_out(standing, other))
     if standing.holds[other] == "nothing":
         if standing.consumers.get(other):
-            return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")
+            return Decision("wait", _locked_out(standing, other))
         there = standing.seen.roles.get(other)
         if there is None or not there.has_login:  # it has not only expired
             return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
+    if not applied.is_last(account, standing.mark):  # then retire would close nothing
+        return Decision("apply", f"{account.active} is open, and not noted as applied last")
     return Decision("retire", f"nobody uses {other} any more")
+
+
+def _late(standing: Standing) -> LiveSecret | None:
+    """A Secret with another password of the active role: one that is read, or that nothing has
+    taken the place of; others are what nobody pruned."""
+    is_there = _holding(standing, standing.account.active, "now")
+    return next(
+        (each for each in standing.secrets or ()
+         if (each.role, each.holds) == (standing.account.active, "another")
+         and (each.readers or not is_there)), None,
+    )  # fmt: skip
+
+
+def _locked_out(standing: Standing, role: str) -> str:
+    who = _some(standing.consumers.get(role, ()))
+    return f"{role} is closed, and {who} would log in as it: sync that, and restart it"
+
+
+def _some(who: Sequence[str]) -> str:
+    return ", ".join(who[:_SHOWN]) + (", …" if len(who) > _SHOWN else "")
 
 
 def _agreed(standing: Standing) -> Decision:

@@ -54,6 +54,22 @@ def test_in_place_the_cluster_comes_after() -> None:
     assert recovery.decide(here).action == "wait"
 
 
+def test_before_the_other_role_is_closed_git_s_version_is_what_was_applied_last() -> None:
+    """Else `retire` refuses what `recover` decided."""
+    holds: dict[str, Holds] = {"shop_a": "now", "shop_b": "another"}
+    there = Seen(True, False, True, (), None, None, ())
+    for seen, action in (
+        (served("owner", "a", 3), "retire"),
+        (served("owner", "a", 1), "apply"),  # somebody set the password by hand
+        (served("owner", "b", 4), "apply"),  # git went back
+        (nothing(), "apply"),
+    ):
+        here = standing(account(3, "a"), seen, holds=holds)
+        here = here._replace(seen=seen._replace(roles={**seen.roles, "shop_b": there}))
+        assert recovery.decide(here).action == action
+        assert bool(recovery.following(here, recovery.decide(here))) == (action == "apply")
+
+
 def test_a_closed_role_that_pods_refer_to_is_no_agreement() -> None:
     here = standing(account(2, "b"), nothing(), holds={"shop_a": "nothing", "shop_b": "now"})
     assert recovery.decide(here).action == "none"
