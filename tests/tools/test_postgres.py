@@ -282,6 +282,24 @@ def test_status_shows_what_each_side_has(make: Make) -> None:
     assert [each["holds"] for each in mine["roles"]] == ["before", "nothing"]
 
 
+def test_a_role_that_was_dropped_is_missing(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.server.owner_run(SQL("DROP ROLE {}").format(Identifier(one.roles[1])))
+    (row,) = [e for e in one.postgres("status", "--no-cluster").out.splitlines()
+              if one.roles[1] in e]  # fmt: skip
+    assert "missing" in row and "closed" not in row
+
+
+def test_of_a_rotator_nobody_notes_what_was_applied(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate("ROTATOR_PASSWORD")
+    assert one.postgres("apply").code == 0
+    told = one.postgres("status", "--no-cluster", "--output", "json").document
+    assert [each["applied"] and each["applied"]["version"] for each in told] == [None, 1]
+
+
 def test_recover_goes_on_from_wherever_it_stopped(make: Make) -> None:
     one = make()
     one.bootstrap()
@@ -387,10 +405,15 @@ def test_a_rotator_with_another_password_needs_the_break_glass(make: Make, strat
     one = make(strategy)
     one.bootstrap()
     one.server.change(f"{one.name}_rotator", "another")
-    run = one.postgres("status", "--no-cluster")
-    assert run.codes == {"db-login"} and "apply -e production --via" in run.err  # of itself
+    words = "sopsmith postgres bootstrap -e production --via"
+    for verb in ("status", "recover"):
+        run = one.postgres(verb, "--no-cluster")
+        assert run.codes == {"db-login"} and words in run.err
+    for verb in ("check", "apply"):
+        run = one.postgres(verb)
+        assert run.code and words in run.out + run.err
     run = one.postgres("apply", "POSTGRES_PASSWORD")
-    assert run.codes == {"db-login"} and "bootstrap -e production --via" in run.err
+    assert run.codes == {"db-login"} and words in run.err
     one.bootstrap()
     assert one.postgres("apply").code == 0
 

@@ -129,6 +129,7 @@ def _tree(each: Standing, decision: Decision) -> dict[str, Any]:
         for role, secret in held.items()
     ]  # fmt: skip
     secrets = None if each.secrets is None else [s._asdict() for s in each.secrets]
+    mark = each.mark if account.rotator else None  # of itself no role may note what it was given
     return {"value": account.value, "version": account.now.version, "slot": account.slot,
-            "roles": roles, "secrets": secrets, "applied": each.mark and each.mark._asdict(),
+            "roles": roles, "secrets": secrets, "applied": mark and mark._asdict(),
             "action": decision.action, "words": decision.words}  # fmt: skip
