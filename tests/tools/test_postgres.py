@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from secrets import token_hex
 from threading import Timer
 from typing import Any
@@ -289,6 +291,29 @@ def test_a_role_that_was_dropped_is_missing(make: Make) -> None:
     (row,) = [e for e in one.postgres("status", "--no-cluster").out.splitlines()
               if one.roles[1] in e]  # fmt: skip
     assert "missing" in row and "closed" not in row
+
+
+AS_JSON = {
+    "bootstrap": ["--via", "VIA"], "adopt": ["POSTGRES_PASSWORD", "--via", "VIA", "--dry-run"],
+    "apply": [], "check": [], "status": ["--no-cluster"], "recover": ["--no-cluster"],
+    "rotate": ["POSTGRES_PASSWORD", "--no-cluster"],
+    "rollback": ["POSTGRES_PASSWORD", "--no-cluster"], "retire": ["--no-cluster"],
+}  # fmt: skip
+README = Path(__file__).parents[2] / "kustomize-plugin/README.md"
+
+
+def test_the_json_of_each_verb_is_as_the_readme_says(make: Make) -> None:
+    one = make()
+    rows = re.findall(r"^\| (`.*`) \| (a list|an object)(.*) \|$", README.read_text(), re.MULTILINE)
+    said = {verb: (kind, re.findall(r"`(\w+)`", words)) for verbs, kind, words in rows
+            for verb in re.findall(r"\w+", verbs)}  # fmt: skip
+    said["recover"] = ("a list", [*said["status"][1], *said["recover"][1]])
+    assert said.keys() == AS_JSON.keys()
+    for verb, argv in AS_JSON.items():
+        given = [one.via if each == "VIA" else each for each in argv]
+        tree = one.postgres(verb, *given, "--output", "json").document
+        found = ("an object", tree) if isinstance(tree, dict) else ("a list", tree[-1])
+        assert (found[0], sorted(found[1])) == (said[verb][0], sorted(said[verb][1])), verb
 
 
 def test_of_a_rotator_nobody_notes_what_was_applied(make: Make) -> None:
