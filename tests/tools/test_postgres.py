@@ -325,6 +325,19 @@ def test_of_a_rotator_nobody_notes_what_was_applied(make: Make) -> None:
     assert [each["applied"] and each["applied"]["version"] for each in told] == [None, 1]
 
 
+def test_in_place_what_only_the_application_knows_takes_an_apply(make: Make) -> None:
+    one = make("in-place")
+    held = one.repo.canary(token_hex(16))
+    one.server.role(one.roles[0], held)
+    url = one.server.url(one.roles[0], held, one.name)
+    one.bootstrap()
+    run = one.postgres("recover", "--no-cluster")
+    assert run.code == 5 and run.codes == {"db-in-use"} and one.logs_in(url)
+    words = "sopsmith postgres apply -e production sets git's, and shuts out who holds the other"
+    assert words in run.err and words in one.postgres("status", "--no-cluster").out
+    assert one.postgres("apply").code == 0 and one.logs_in()
+
+
 def test_recover_goes_on_from_wherever_it_stopped(make: Make) -> None:
     one = make()
     one.bootstrap()

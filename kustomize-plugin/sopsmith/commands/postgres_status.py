@@ -68,7 +68,7 @@ def recover(
 def _verdict(found: Standing, decision: Decision) -> str:
     """What it means, and the command that puts it right, where one does."""
     words = f"{found.account.value}: {decision.words}\n"
-    if decision.action == "rotate":
+    if decision.action in ("rotate", "ask"):
         return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
         return words

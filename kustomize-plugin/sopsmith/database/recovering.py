@@ -29,7 +29,7 @@ def recover(
     """Do what `recovery.decide` says.
 
     What nobody seems to hold is replaced after `grace` seconds in which nobody was seen with it.
-    Raises SopsmithError: db-in-use where only a rotation helps, db-waiting where the cluster has
+    Raises SopsmithError: db-in-use where a person has to say so, db-waiting where the cluster has
     to come after, and what `applying.apply`, `plan.reinstate` and `retiring.retire` raise.
     """
     account = standing.account
@@ -44,7 +44,7 @@ def recover(
         done = _reinstated(standing, way)
     elif decision.action == "retire":
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
-    elif decision.action == "rotate":
+    elif decision.action in ("rotate", "ask"):
         raise SopsmithError(recovery.in_use(standing, decision))
     elif decision.action == "wait":
         hint = f"then run it again: sopsmith postgres recover -e {account.environment}"

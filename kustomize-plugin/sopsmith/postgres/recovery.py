@@ -16,7 +16,7 @@ from sopsmith.postgres.statements import close_role
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
-Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate"]
+Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate", "ask"]
 _SHOWN = 3  # of those who use a role
 
 
@@ -60,7 +60,7 @@ class Decision(NamedTuple):
 
 
 def decide(standing: Standing) -> Decision:
-    """The one right thing; `wait` and `none` change nothing."""
+    """The one right thing; `wait` and `none` change nothing, `rotate` and `ask` are a person's."""
     account = standing.account
     if is_retired(standing):
         return Decision("rotate", "git says a version that was retired: rotate forward")
@@ -90,14 +90,17 @@ def is_adopted(standing: Standing) -> bool:
 
 
 def in_use(standing: Standing, decision: Decision) -> Finding:
-    """Why nothing is done where only a rotation helps."""
+    """Why nothing is done where a person has to say so, most often by a rotation."""
     title, hint = standing.account.title, advice(standing)
     return Finding("db-in-use", decision.words, field=title, hint=hint)
 
 
 def advice(standing: Standing) -> str:
-    """What a person does where only a rotation helps: the role in its way may be one to retire."""
+    """What a person does where `recover` must not: the role in its way may be one to retire."""
     account = standing.account
+    if account.other is None and not is_retired(standing):
+        command = f"sopsmith postgres apply -e {account.environment}"
+        return f"{command} sets git's, and shuts out who holds the other one"
     if is_adopted(standing):
         rotation = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
         return f"{rotation} gives its application the other role"
@@ -198,8 +201,7 @@ def _not_accepted(standing: Standing) -> Decision:
             "rotate", f"{active} has another password, which pods may hold without a URL"
         )
     if is_adopted(standing):
-        words = f"{active} is open with a password that was never applied, and that its application"
-        return Decision("rotate", f"{words} may hold")
+        return Decision("rotate", _never_applied(active))
     if standing.secrets is None:
         if applied.served(account, standing.mark) is not account:
             return Decision("retire", f"{active} was not closed when the other role took over")
@@ -216,7 +218,14 @@ def _in_place(standing: Standing) -> Decision:
         return _agreed(standing)
     if _lags(standing, role) and _lets_in(standing, role):
         return Decision("wait", "pods hold a former password, which works: the sync applies it")
+    is_noting = account.rotator is not None  # by itself no role can say what it was given
+    if standing.holds[role] == "another" and standing.mark is None and is_noting:
+        return Decision("ask", _never_applied(role))
     return Decision("apply", f"{role} has not the password that git says")
+
+
+def _never_applied(role: str) -> str:
+    return f"{role} is open with a password that was never applied, which its application may hold"
 
 
 def _lags(standing: Standing, role: str) -> bool:

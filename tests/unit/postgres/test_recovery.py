@@ -48,6 +48,17 @@ def test_in_place_what_works_for_pods_stays_however_far_git_is_ahead() -> None:
     assert recovery.decide(here._replace(secrets=())).action == "apply"
 
 
+def test_in_place_a_password_that_was_never_applied_is_a_person_s_to_replace() -> None:
+    mine = account(1, roles=("shop",))
+    rotated = mine._replace(rotator=endpoint.parse("postgresql://rotator:r@db/shop"))
+    here = standing(rotated, nothing(), holds={"shop": "another"})
+    assert recovery.decide(here).action == "ask" and "apply" in recovery.advice(here)
+    with pytest.raises(SopsmithError, match="db-in-use"):
+        readiness.is_ready(here)
+    assert recovery.decide(here._replace(seen=served("shop", "a", 1))).action == "apply"
+    assert recovery.decide(here._replace(account=mine)).action == "apply"  # which notes nothing
+
+
 def test_in_place_the_cluster_comes_after() -> None:
     held = (LiveSecret("shop-1", "shop", "another", logs_in=False),)
     here = standing(account(3, roles=("shop",)), nothing(), holds={"shop": "now"}, secrets=held)
