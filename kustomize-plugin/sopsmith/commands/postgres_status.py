@@ -56,8 +56,8 @@ def recover(
                 session.write(_table([found], session.colour))
             with repeatable(account, "recover"):
                 done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
-            told = done[-1].applied.warnings if done[-1].applied else ()
-            session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in told))
+            warned = done[-1].applied.warnings if done[-1].applied else ()
+            session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
             if output == "text":
                 session.write("".join(_lines(done[-1])))
     if output == "json":
