@@ -16,7 +16,7 @@ _STANDING = ("namespace", "no_cluster", "as", "via", "grace", "no_push")
 _INSTEAD = {"namespace": "no_cluster", "no_cluster": "namespace", "as": "via", "via": "as"}
 _COMMAND = re.compile(
     r"sopsmith postgres (?P<verb>[a-z]+)(?P<keys>(?: [A-Z_][A-Z0-9_]+\b)*)"
-    r"(?P<where> -e [^\s;,:`]+)?(?P<more>(?: [A-Z_][A-Z0-9_]+\b)*(?: --now)?)"
+    r"(?P<where> -e [^\s;,:`]+)?(?P<more>(?: [A-Z_][A-Z0-9_]+\b)*(?: --now| --role [^\s;,`]+)?)"
 )
 _REST = re.compile(r"[^;`\n]*")  # what belongs to the command, or tells more of it
 _TELLING = re.compile(r"://|=|pass", re.IGNORECASE)  # of a command that may hold a secret

@@ -13,6 +13,7 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
+from sopsmith.findings import one_line
 from sopsmith.postgres import presence, recovery, versions
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
@@ -54,13 +55,15 @@ def recover(
                 live = cluster.live()  # each time, as the one before may have taken its grace
                 if live and live.place.told != told:
                     session.say(told := live.place.told)
-                found = standing(account, way, live)
+                found = standing(account, way, live, probes=versions.PROBES)
             if output == "text":
                 session.write(_table([found], session.colour))
             with repeatable(account, "recover"):
                 done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
+            warned = done[-1].applied.warnings if done[-1].applied else ()
+            session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
             if output == "text":
-                session.write("".join(_lines(done[-1])))
+                session.write(session.again("".join(_lines(done[-1]))))
     if output == "json":
         session.write(report.as_json([_done(each) for each in done]))
     return 0
@@ -71,7 +74,7 @@ def _verdict(found: Standing, decision: Decision) -> str:
     words = f"{found.account.value}: {decision.words}\n"
     if decision.action == "look" and found.place is not None:
         return f"{words}hint: {presence.unseen(found.account, found.place).hint}\n"
-    if decision.action == "rotate":
+    if decision.action in ("rotate", "ask"):
         return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
         return words
@@ -82,6 +85,8 @@ def _lines(done: Recovered) -> Iterator[str]:
     yield f"found    {done.decision.words}\n"
     for words in done.applied.changes if done.applied else ():
         yield f"changed  {words}\n"
+    hint = recovery.following(done.standing, done.decision)
+    yield f"hint: {hint}\n" if hint else ""
 
 
 def _done(each: Recovered) -> dict[str, Any]:
@@ -102,6 +107,7 @@ def _row(each: Standing, role: str) -> tuple[str, ...]:
     used = ", ".join(each.consumers.get(role, ())) or "-"
     other = each.others.get(role)
     held = versions.named(account, other) if other else _words(each, each.holds[role])
+    held = held if role in each.seen.roles else "missing"
     return (account.value, role, git.removeprefix(f"{account.value} "), held,
             str(each.sessions(role)), cluster, used)  # fmt: skip
 
@@ -109,7 +115,7 @@ def _row(each: Standing, role: str) -> tuple[str, ...]:
 def _secrets(each: Standing, role: str) -> str:
     """Those that are read; of others, which stay where nobody prunes, how many there are."""
     those = [secret for secret in each.secrets or () if secret.role == role]
-    shown = [secret for secret in those if secret.is_read][:_MOST] or those[:1]
+    shown = [secret for secret in those if secret.readers][:_MOST] or those[:1]
     said = [f"{secret.name} {_words(each, secret.holds)}" for secret in shown]
     more = len(those) - len(shown)
     return ", ".join(said) + (f" and {more} more" if more else "") or "-"
@@ -137,7 +143,8 @@ def _tree(each: Standing, decision: Decision) -> dict[str, Any]:
         for role, secret in held.items()
     ]  # fmt: skip
     secrets = None if each.secrets is None else [s._asdict() for s in each.secrets]
+    mark = each.mark if account.rotator else None  # of itself no role may note what it was given
     return {"value": account.value, "version": account.now.version, "slot": account.slot,
             "roles": roles, "cluster": each.place and each.place._asdict(), "secrets": secrets,
-            "applied": each.mark and each.mark._asdict(),
+            "applied": mark and mark._asdict(),
             "action": decision.action, "words": decision.words}  # fmt: skip

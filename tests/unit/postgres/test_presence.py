@@ -10,7 +10,7 @@ from sopsmith.model import Sensitive
 from sopsmith.postgres import endpoint, presence, recovery
 from sopsmith.postgres.account import Account, Secret, document
 from sopsmith.postgres.consumers import Live, Place
-from sopsmith.postgres.observation import nothing
+from sopsmith.postgres.observation import Mark, Seen, nothing
 from sopsmith.postgres.recovery import Holds, Standing
 
 PLACE = Place("shpo", "kind")
@@ -62,8 +62,11 @@ def test_a_name_does_not(text: str) -> None:
 
 
 def standing(**holds: Holds) -> Standing:
-    """Git, a database like that, and a look that saw nothing."""
-    return Standing(account(), nothing(), holds, {}, (), {}, place=PLACE, is_shown=False)
+    """Git, a database like that which was applied last, and a look that saw nothing."""
+    mark = Mark("shop", "production", "PASSWORD", "b", 3, None).text
+    owner = Seen(False, False, True, (), None, mark, ())
+    seen = nothing()._replace(roles={"owner": owner})
+    return Standing(account(), seen, holds, {}, (), {}, place=PLACE, is_shown=False)
 
 
 @pytest.mark.parametrize(("before", "now"), [("before", "now"), ("nothing", "another")])
