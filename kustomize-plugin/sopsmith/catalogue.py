@@ -279,8 +279,8 @@ CATALOGUE: dict[str, Entry] = {
     "recreate-failed": Entry(
         3, "a data directory was not re-initialised",
         "A program of PostgreSQL failed, the disk is full, or what was restored is not what was "
-        "dumped. The old directory is in its place as it was; a server that ran is stopped.",
-        "Mend what the message names and run the command again, or start the old server.",
+        "dumped. The old directory is in its place as it was, and a server that ran runs again.",
+        "Mend what the message names and run the command again.",
         "postgres recreate on a full disk",
     ),
     # --- our bug: 4 ---------------------------------------------------------------------------
