@@ -931,6 +931,13 @@ CATALOGUE: dict[str, Entry] = {
         "Rotate what can be rotated, have the rest issued anew, and ignore the file.",
         "a committed .env", "warning",
     ),
+    "db-owner": Entry(
+        1, "the owner of two alternating roles may create nothing in their database",
+        "The database belongs to somebody else, as it did before `bootstrap`, which gives away "
+        "what a superuser has and nothing else. The application's own migrations fail.",
+        "Give the owner the database; where others make all tables, nothing is wrong.",
+        "CREATE DATABASE shop OWNER somebody", "warning",
+    ),
     "overdue": Entry(
         1, "a value is older than its maxAge",
         "`rotated` plus `maxAge` has passed, or `rotated` is not stated.",
