@@ -766,7 +766,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "unused-value": Entry(
         1, "a declared value is used by nothing",
-        "No Secret, derivation or rule refers to it.",
+        "No Secret, derivation, rule or role refers to it.",
         "Emit it or remove it.",
         "values: {OLD_TOKEN: {}}", "warning",
     ),
@@ -930,6 +930,14 @@ CATALOGUE: dict[str, Entry] = {
         "Whoever has the repository has every value, also after the file is deleted.",
         "Rotate what can be rotated, have the rest issued anew, and ignore the file.",
         "a committed .env", "warning",
+    ),
+    "db-unset": Entry(
+        1, "a running database keeps the password that is rotated",
+        "It reads one at its first start and never again, and no `role` beside the password says "
+        "how another one is set there. Pods that get the new one can't log in.",
+        "Say how: `role: {strategy: in-place}`, or two roles that take turns; then "
+        "`sopsmith postgres apply`.",
+        "POSTGRES_PASSWORD: {generate: {password: {}}} and a DATABASE_URL", "warning",
     ),
     "db-owner": Entry(
         1, "the owner of two alternating roles may create nothing in their database",
