@@ -1,4 +1,4 @@
-"""A password that no role stands beside: its database keeps the old one, and that is said."""
+"""Where no role is known: what a database keeps then, and what is said of it."""
 
 from __future__ import annotations
 
@@ -56,3 +56,11 @@ def test_the_hint_is_the_same_wherever_no_role_is_known(one: Shop) -> None:
     run = one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster")
     assert run.code == 2 and run.codes == {"db-roles"}
     assert "known: ROTATOR_PASSWORD; say beside a password how it is changed: role:" in run.err
+
+
+def test_a_file_of_roles_that_is_not_there_is_told_as_one(one: Shop) -> None:
+    run = one.postgres("apply", "--from", "nothere")
+    assert (
+        run.code == 3 and run.codes == {"file-unreadable"} and "nothere: does not exist" in run.err
+    )
+    assert "a folder that holds it as roles.json" in run.err and "relative" not in run.err

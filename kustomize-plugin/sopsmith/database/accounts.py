@@ -103,9 +103,11 @@ def _others(rendered: Rendered, found: Account) -> tuple[Secret, ...]:
 
 def _from_file(path: str) -> list[Account]:
     name = os.path.join(path, FILE) if os.path.isdir(path) else path
+    hint = f"name what `derive: {{rolesOf: …}}` gave, or a folder that holds it as {FILE}"
     try:
         found = list(account.read(files.named(name)))
+    except SopsmithError as error:
+        raise SopsmithError(each._replace(hint=hint) for each in error.findings) from None
     except ValueError as error:
-        hint = f"name what `derive: {{rolesOf: …}}` gave, or a folder that holds it as {FILE}"
         raise SopsmithError(Finding("db-roles", str(error), name, hint=hint)) from None
     return _distinct(found, name)
