@@ -63,14 +63,15 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(make: Make) -> 
     assert one.postgres("apply").code == 0 and can_create(one)
 
 
-@pytest.mark.parametrize("verb", ["status", "recover", "apply"])
+@pytest.mark.parametrize("verb", ["status", "recover", "apply", "check"])
 def test_where_it_is_not_there_nothing_else_is_advised(make: Make, verb: str) -> None:
     one = make()
     bootstrap(one)
     one.server.owner_run(f"DROP DATABASE {one.name}")
-    run = one.postgres(verb, *(() if verb == "apply" else ("--no-cluster",)))
-    assert run.code == 1 and run.codes == {"db-login"}
-    assert "create it, or correct the URL's path" in run.err and "--via" not in run.err
+    run = one.postgres(verb, *(() if verb in ("apply", "check") else ("--no-cluster",)))
+    said = run.out + run.err
+    assert run.code == 1 and "[db-login]" in said
+    assert "create it, or correct the URL's path" in said and "--via" not in said
 
 
 def test_a_database_of_somebody_stays_theirs_and_that_is_told(of_somebody: Shop) -> None:
