@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.past import git
 from tests.repository import Repo, Run
 from tests.servers import RULES, Server
 from tests.test_documents import blocks, replay
+from tests.tools.test_interrupted import interrupted
 
 NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
 
@@ -159,6 +161,13 @@ def test_who_pushes_to_a_fork_is_told(make: Make, setting: str) -> None:
     assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
 
 
+def test_who_has_no_branch_is_told_to_take_one(make: Make) -> None:
+    one = make()
+    git(one.repo, "checkout", "-q", "--detach")
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 2 and "hint: git switch BRANCH; or --no-push" in run.err
+
+
 def test_who_is_behind_is_told_before_anything_changes(make: Make) -> None:
     one = make()
     other = one.repo.path.parent / "other"
@@ -272,6 +281,39 @@ def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"db-privilege", "db-waiting"}
     assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+
+
+def test_interrupted_before_the_commit_the_same_command_does_it(make: Make) -> None:
+    one = make()
+    assert interrupted(one.repo, "commit-msg", "ctrl-c", "postgres", "rotate", *NOW).code == 130
+    with pods(one):
+        again = one.postgres("rotate", *NOW, "--output", "json")
+    assert phases(again) == ["push", "apply", "wait", "retire"]
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2 and one.logs_in()
+
+
+def test_interrupted_after_the_commit_the_same_command_goes_on(make: Make) -> None:
+    one = make()
+    run = interrupted(one.repo, "post-commit", "ctrl-c", "postgres", "rotate", *NOW)
+    assert "half done; this goes on: sopsmith postgres rotate POSTGRES_PASSWORD" in run.err
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2 and one.logs_in()
+
+
+def test_what_a_hook_refuses_goes_on_once_the_hint_was_typed(make: Make) -> None:
+    one = make()
+    file = one.repo.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
+    file.chmod(0o755)
+    refused = one.postgres("rotate", *NOW)
+    again = one.postgres("rotate", *NOW)
+    assert (refused.code, again.code) == (3, 2) and "could be lost" in again.err
+    file.unlink()
+    (typed,) = re.findall(r"hint: (git commit -- .*); then the same command again", again.err)
+    assert one.repo.run("sh", "-c", typed, GIT_EDITOR="echo rotate >").code == 0
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2 and one.logs_in()
 
 
 def begun(one: Shop, *argv: str) -> subprocess.Popen[str]:

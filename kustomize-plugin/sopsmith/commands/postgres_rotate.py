@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -67,9 +68,10 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     else:
         if manner.is_now:
             _check_logins(found, terms.way)
-        terms.way.at("before promote")
-        made = _rotated(session, leaf, names, manner, found)
-        terms.way.at("after promote")
+        with _telling(session, leaf, names, manner):
+            terms.way.at("before promote")
+            made = _rotated(session, leaf, names, manner, found)
+            terms.way.at("after promote")
         goes_on = manner.is_now and bool(made.done.changed)
     rest = _finished(leaf, names, terms, to, made.done.commit) if goes_on else ()
     return _end(session, leaf, names, manner, made, rest)
@@ -94,7 +96,8 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         return reversal.work(repository.reread(leaf), tuple(names), session.today), None
 
     commit = manner.is_committed or manner.is_now
-    done, _ = carry_out(session, leaf.root, plan, commit=commit)
+    with _telling(session, leaf, names, manner):
+        done, _ = carry_out(session, leaf.root, plan, commit=commit)
     rest = _finished(leaf, names, terms, to, done.commit) if manner.is_now else ()
     return _end(session, leaf, names, manner, made._replace(done=done), rest)
 
@@ -157,7 +160,7 @@ def _check_committed(leaf: Leaf) -> None:
     changed = repository.uncommitted(leaf)
     if changed:
         message = "is changed and not committed, so it could be lost"
-        hint = f"git commit -- {git_write.shown(leaf.git, changed)}"
+        hint = f"{git_write.by_hand(leaf.git, changed)}; then the same command again"
         raise SopsmithError(Finding("usage", message, changed[0], hint=hint))
 
 
@@ -219,6 +222,18 @@ def _finished(
             yield from rollout.roll_out(account, terms)
     except SopsmithError as error:
         raise SopsmithError(_half_done(error.findings, _again(leaf, names))) from None
+
+
+@contextlib.contextmanager
+def _telling(session: Session, leaf: Leaf, names: Sequence[str], manner: Manner) -> Iterator[None]:
+    """Who is stopped while git changes hears how it goes on, where there is a commit by then."""
+    before = git.commit_of(leaf.git, "HEAD") if manner.is_now else None
+    try:
+        yield
+    except Interrupted:
+        if manner.is_now and git.commit_of(leaf.git, "HEAD") != before:
+            session.say(f"sopsmith: half done; this goes on: {_again(leaf, names)}\n")
+        raise
 
 
 def _again(leaf: Leaf, names: Sequence[str]) -> str:
