@@ -253,15 +253,36 @@ def test_what_was_retired_is_not_rolled_back(make: Make) -> None:
     assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
 
 
-def test_once_more_a_rollback_does_not_go_forward_again(make: Make) -> None:
+def test_a_rollback_that_waits_for_pods_goes_on_and_then_is_over(make: Make) -> None:
     one = make()
     assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
-    assert one.postgres("rollback", *NOW, "--wait", "0s").code == 6
-    run = one.postgres("rollback", *NOW)
-    assert run.code == 2 and "rolled back already" in run.err and "rotate" in run.err
+    lagging = one.postgres("rollback", *NOW, "--wait", "0s")
+    assert lagging.code == 6
+    assert "this goes on: sopsmith postgres rollback POSTGRES_PASSWORD" in lagging.err
+    refused = one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster")
+    assert refused.code == 2 and "rollback POSTGRES_PASSWORD -e production --now" in refused.err
     with pods(one):
-        assert one.postgres("rotate", *NOW).code == 0
-    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+        again = one.postgres("rollback", *NOW, "--output", "json")
+    assert phases(again) == ["push", "apply", "wait", "retire"]
+    at, over = head(str(one.repo.path)), one.postgres("rollback", *NOW)
+    assert (over.code, over.out) == (0, "nothing was changed\n")
+    assert "rolled back already; nothing is left to do" in over.err
+    assert head(str(one.repo.path)) == at and one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+
+
+def test_a_rollback_that_a_hook_refused_goes_on_once_it_is_committed(make: Make) -> None:
+    one = make()
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    hook = one.repo.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert one.postgres("rollback", *NOW).code == 3
+    again = one.postgres("rollback", *NOW)
+    assert again.code == 2 and "git commit -- overlay/recipe.yaml" in again.err
+    hook.unlink()
+    git(one.repo, "commit", "-qam", "back")
+    with pods(one):
+        assert one.postgres("rollback", *NOW).code == 0
+    assert one.logs_in() and head(remote(one)) == head(str(one.repo.path))
 
 
 def test_of_two_rollbacks_at_once_the_later_one_changes_nothing(make: Make) -> None:
@@ -396,6 +417,8 @@ def test_a_stored_password_is_rolled_back_too(make: Make) -> None:
     with pods(one):
         run = one.postgres("rollback", *NOW)
     assert run.code == 0 and "stored, slot b  what it was before, slot a" in run.out
+    over = one.postgres("rollback", *NOW)
+    assert over.code == 0 and "nothing is left to do" in over.err
     assert second != first == one.value("POSTGRES_PASSWORD") and one.logs_in()
 
 
