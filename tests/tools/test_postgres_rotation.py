@@ -285,6 +285,30 @@ def test_a_rollback_that_a_hook_refused_goes_on_once_it_is_committed(make: Make)
     assert one.logs_in() and head(remote(one)) == head(str(one.repo.path))
 
 
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "ROTATOR_PASSWORD"])
+def test_after_the_rollback_of_what_nobody_committed_the_hook_is_content(
+    make: Make, name: str
+) -> None:
+    """On the day of the last rotation, and the database followed each step."""
+    one = make()
+
+    def followed(*argv: str) -> None:
+        for words in (argv, ("apply",), ("retire", "POSTGRES_PASSWORD", "--no-cluster")):
+            run = one.postgres(*words)
+            assert run.code == 0, run.err
+
+    followed("rotate", name, "--no-cluster", "--commit")
+    assert one.postgres("rotate", name, "--no-cluster").code == 0
+    assert one.postgres("apply").code == 0
+    followed("rollback", name, "--no-cluster")
+    assert one.repo.cli("check", "--against", "HEAD").code == 0
+    assert one.postgres("rotate", name, "--no-cluster").codes == {"usage"}  # git comes first
+    git(one.repo, "commit", "-qam", "back")
+    followed("rotate", name, "--no-cluster", "--commit")
+    assert one.repo.cli("check", "--against", "HEAD~1").code == 0 and one.logs_in()
+    assert one.leaf()[name]["version"] == 4
+
+
 def test_of_two_rollbacks_at_once_the_later_one_changes_nothing(make: Make) -> None:
     one = make()
     assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6

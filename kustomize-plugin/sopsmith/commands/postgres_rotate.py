@@ -56,6 +56,8 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     leaf, terms = _begun(session, names, manner)
     to = _upstream(session, leaf, manner)  # first: nobody has looked at what is committed later
     found = _standings(leaf, names, terms)
+    if any(readiness.is_rolled_back(each.account) for each in found):
+        _check_committed(leaf)  # or git would see a version left out
     unfinished = [each.account for each in found if not readiness.is_ready(each)]
     if unfinished and not manner.is_now:
         raise SopsmithError(map(_unfinished, unfinished))
