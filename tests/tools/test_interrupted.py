@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -109,3 +110,14 @@ def test_what_was_committed_stays(
     run = interrupted(repo, "post-commit", "ctrl-c", *argv)
     assert run.code == 130 and "as they were" not in run.err
     assert git(repo, "rev-parse", "HEAD^") == at and left(repo) == before
+
+
+def test_who_stops_it_while_it_loads_hears_no_traceback(repo: Repo, tmp_path: Path) -> None:
+    """It loads a module of that name, which stops it."""
+    stop = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhile True:\n    pass\n"
+    (tmp_path / "argparse.py").write_text(stop)
+    run = subprocess.run(
+        ["sopsmith", "--help"], capture_output=True, timeout=120, preexec_fn=heeding,
+        env={**repo.env, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, b"", b"")
