@@ -145,6 +145,12 @@ def published(made: Shop) -> None:
     assert repo.cli("fill").code == 0  # what is stored
     made.bootstrap()
     assert made.postgres("apply").code == 0
+    pushed(made)
+
+
+def pushed(made: Shop) -> None:
+    """The repository has a remote that has all of it."""
+    repo = made.repo
     for key, text in (("user.name", "Ada"), ("user.email", "ada@example.org")):
         git(repo, "config", key, text)
     commit(repo, "begin")

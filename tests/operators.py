@@ -354,7 +354,7 @@ class Operators(RuleBasedStateMachine):
         """Do what a person is asked to."""
         (finding,) = error.findings
         hint = finding.hint or ""
-        if finding.code == "db-in-use" and "sopsmith rotate" in hint:
+        if finding.code == "db-in-use" and " rotate " in hint:
             self.rotate()
         elif finding.code == "db-in-use" and "postgres retire" in hint:
             self.retire(0, None)

@@ -51,6 +51,21 @@ def test_a_role_that_nobody_held_is_replaced_unless_somebody_comes(world: World)
     assert recover(found, world) == "replace" and world.accepted(start) == {2, 3}
 
 
+def test_who_comes_within_the_grace_keeps_the_password(world: World) -> None:
+    start = STARTS["alternating rotated and retired"]
+    world.arrange(start)
+    world.server.change(start.roles[0], password(start, 8))
+    world.owner.execute(f"ALTER ROLE {start.roles[0]} LOGIN".encode())
+    url = world.server.url(start.roles[0], password(start, 8), DATABASE)
+    came: list[psycopg.Connection[object]] = []
+    way = world.way()._replace(pause=lambda _: came.append(psycopg.connect(url)))
+    found = standing(world.account(start), way, NOBODY)
+    with pytest.raises(SopsmithError, match="db-in-use"):
+        recovering.recover(found, way, lambda account: (), grace=60, now=time.monotonic)
+    for each in (*came, psycopg.connect(url)):
+        each.close()
+
+
 def test_what_pods_hold_comes_back_unless_another_application_came(world: World) -> None:
     start = STARTS["alternating rotated once"]
     world.arrange(start)

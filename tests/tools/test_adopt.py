@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from secrets import token_hex
 from threading import Event
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from ci.cluster.processes import beside
-from tests.database import Shop, shop
+from tests.database import Shop, pods, pushed, shop
 from tests.programs import wait_until
 from tests.repository import Repo, Run
 from tests.servers import Server, heard
@@ -105,6 +106,39 @@ def test_a_running_pod_goes_on_and_the_roles_then_take_turns(one: Shop) -> None:
         session.execute("ALTER TABLE stock.item ADD COLUMN price int")
     assert one.postgres("retire", "--no-cluster").code == 0
     assert one.logs_in(before) is None and one.logs_in()
+
+
+def unknown(make: Make, server: Server) -> tuple[Shop, str]:
+    """An application whose password no recipe knows, adopted; and its URL."""
+    one = make(server)
+    held = one.repo.canary(token_hex(16))
+    server.change(one.roles[0], held)
+    assert "postgres rotate POSTGRES_PASSWORD -e production --now" in adopted(one).out
+    return one, server.url(one.roles[0], held, one.name)
+
+
+def test_a_password_that_only_the_application_knows_is_not_replaced(
+    make: Make, postgres18: Server
+) -> None:
+    one, url = unknown(make, postgres18)
+    one.bootstrap()
+    run = one.postgres("recover", "--no-cluster")  # while no session is there
+    assert run.code == 5 and run.codes == {"db-in-use"}
+    words = "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now"
+    assert words in run.err and words in one.postgres("status", "--no-cluster").out
+    assert one.logs_in(url) == (one.name + "_owner", one.name)
+
+
+def test_a_rotation_takes_an_application_off_the_password_that_it_alone_knows(
+    make: Make, postgres18: Server
+) -> None:
+    one, url = unknown(make, postgres18)
+    one.bootstrap()
+    pushed(one)
+    with pods(one):
+        run = one.postgres("rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster")
+    assert run.code == 0, run.err
+    assert one.logs_in() and one.logs_in(url) is None
 
 
 def test_what_the_role_had_is_the_owners(one: Shop) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from secrets import token_hex
 from threading import Timer
 from typing import Any
@@ -282,6 +284,60 @@ def test_status_shows_what_each_side_has(make: Make) -> None:
     assert [each["holds"] for each in mine["roles"]] == ["before", "nothing"]
 
 
+def test_a_role_that_was_dropped_is_missing(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.server.owner_run(SQL("DROP ROLE {}").format(Identifier(one.roles[1])))
+    (row,) = [e for e in one.postgres("status", "--no-cluster").out.splitlines()
+              if one.roles[1] in e]  # fmt: skip
+    assert "missing" in row and "closed" not in row
+
+
+AS_JSON = {
+    "bootstrap": ["--via", "VIA"], "adopt": ["POSTGRES_PASSWORD", "--via", "VIA", "--dry-run"],
+    "apply": [], "check": [], "status": ["--no-cluster"], "recover": ["--no-cluster"],
+    "rotate": ["POSTGRES_PASSWORD", "--no-cluster"],
+    "rollback": ["POSTGRES_PASSWORD", "--no-cluster"], "retire": ["--no-cluster"],
+}  # fmt: skip
+README = Path(__file__).parents[2] / "kustomize-plugin/README.md"
+
+
+def test_the_json_of_each_verb_is_as_the_readme_says(make: Make) -> None:
+    one = make()
+    rows = re.findall(r"^\| (`.*`) \| (a list|an object)(.*) \|$", README.read_text(), re.MULTILINE)
+    said = {verb: (kind, re.findall(r"`(\w+)`", words)) for verbs, kind, words in rows
+            for verb in re.findall(r"\w+", verbs)}  # fmt: skip
+    said["recover"] = ("a list", [*said["status"][1], *said["recover"][1]])
+    assert said.keys() == AS_JSON.keys()
+    for verb, argv in AS_JSON.items():
+        given = [one.via if each == "VIA" else each for each in argv]
+        tree = one.postgres(verb, *given, "--output", "json").document
+        found = ("an object", tree) if isinstance(tree, dict) else ("a list", tree[-1])
+        assert (found[0], sorted(found[1])) == (said[verb][0], sorted(said[verb][1])), verb
+
+
+def test_of_a_rotator_nobody_notes_what_was_applied(make: Make) -> None:
+    one = make()
+    one.bootstrap()
+    one.rotate("ROTATOR_PASSWORD")
+    assert one.postgres("apply").code == 0
+    told = one.postgres("status", "--no-cluster", "--output", "json").document
+    assert [each["applied"] and each["applied"]["version"] for each in told] == [None, 1]
+
+
+def test_in_place_what_only_the_application_knows_takes_an_apply(make: Make) -> None:
+    one = make("in-place")
+    held = one.repo.canary(token_hex(16))
+    one.server.role(one.roles[0], held)
+    url = one.server.url(one.roles[0], held, one.name)
+    one.bootstrap()
+    run = one.postgres("recover", "--no-cluster")
+    assert run.code == 5 and run.codes == {"db-in-use"} and one.logs_in(url)
+    words = "sopsmith postgres apply -e production sets git's, and shuts out who holds the other"
+    assert words in run.err and words in one.postgres("status", "--no-cluster").out
+    assert one.postgres("apply").code == 0 and one.logs_in()
+
+
 def test_recover_goes_on_from_wherever_it_stopped(make: Make) -> None:
     one = make()
     one.bootstrap()
@@ -346,15 +402,56 @@ def test_what_is_reverted_closes_nothing_that_git_says(make: Make) -> None:
     assert one.logs_in()
 
 
+def test_what_recover_notes_is_told_and_what_comes_then(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    assert one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster").code == 0
+    run = one.postgres("recover", "--no-cluster")
+    assert "changed  POSTGRES_PASSWORD version 1 is noted as applied last" in run.out, run.err
+    assert f"recover -e production again closes {one.roles[1]} once nobody uses it" in run.out
+    assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
+    assert one.logs_in(before)
+
+
+def test_what_status_promises_recover_does(make: Make) -> None:
+    """Git went back to what the database still has, and nobody knows that it was rotated."""
+    one = make()
+    one.bootstrap()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)
+    assert "hint: sopsmith postgres recover" in one.postgres("status", "--no-cluster").out
+    run = one.postgres("recover", "--no-cluster")
+    assert run.code == 0 and "takes the place of version 2" in run.err
+    assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
+    assert one.logs_in() and "agree" in one.postgres("status", "--no-cluster").out
+
+
+def test_recover_shows_the_same_as_status(make: Make) -> None:
+    one = make()
+    with psycopg.connect(rotated(one)):
+        for _ in range(3):
+            one.rotate()
+        shown = [one.postgres(verb, "--no-cluster").out for verb in ("status", "recover")]
+    rows = [[line.split() for line in each.splitlines() if "not asked" in line] for each in shown]
+    assert rows[0] == rows[1] != [] and "version 1" in shown[1]
+
+
 @pytest.mark.parametrize("strategy", ["alternating", "in-place"])
 def test_a_rotator_with_another_password_needs_the_break_glass(make: Make, strategy: str) -> None:
     one = make(strategy)
     one.bootstrap()
     one.server.change(f"{one.name}_rotator", "another")
-    run = one.postgres("status", "--no-cluster")
-    assert run.codes == {"db-login"} and "apply -e production --via" in run.err  # of itself
+    words = "sopsmith postgres bootstrap -e production --via"
+    for verb in ("status", "recover"):
+        run = one.postgres(verb, "--no-cluster")
+        assert run.codes == {"db-login"} and words in run.err
+    for verb in ("check", "apply"):
+        run = one.postgres(verb)
+        assert run.code and words in run.out + run.err
     run = one.postgres("apply", "POSTGRES_PASSWORD")
-    assert run.codes == {"db-login"} and "bootstrap -e production --via" in run.err
+    assert run.codes == {"db-login"} and words in run.err
     one.bootstrap()
     assert one.postgres("apply").code == 0
 

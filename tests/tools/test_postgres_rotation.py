@@ -205,7 +205,7 @@ def test_what_does_not_log_in_is_not_rotated(make: Make) -> None:
     one = make()
     one.server.owner_run(f"ALTER ROLE {one.roles[0]} CONNECTION LIMIT 0", one.name)
     run = one.postgres("rotate", *NOW)
-    assert run.code == 3 and "DATABASE_URL" in run.err
+    assert run.code == 3 and "DATABASE_URL" in run.err and "CONNECTION LIMIT" in run.err
     assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
 
 

@@ -181,6 +181,36 @@ def test_a_secret_that_nothing_reads_opens_no_role(make: Make) -> None:
     assert done.decision.action == "none" and one.logs_in() and one.logs_in(before) is None
 
 
+def test_a_secret_of_two_rotations_ago_that_nothing_reads_holds_nobody_up(make: Make) -> None:
+    one = make()
+    first = one.value("DATABASE_URL")
+    for _ in range(2):
+        one.rotate()
+        assert one.postgres("apply").code == one.postgres("retire", "--no-cluster").code == 0
+    mine, new = said(one), secret("new", URL=one.value("DATABASE_URL"))
+    old = secret("old", URL=first)
+    assert recover(mine, cluster(new, old, read="new")).decision.words.endswith("agree")
+    for held in (cluster(new, old, read="old"), cluster(old, read="gone")):
+        with pytest.raises(SopsmithError, match="db-waiting") as failed:
+            recover(mine, held)
+        assert "Secret old has another password" in text(failed.value.findings)
+
+
+def test_who_is_locked_out_is_named(make: Make) -> None:
+    one = make()
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    former = one.value("DATABASE_URL")
+    one.rotate()
+    for verb in ("retire", "apply", "retire"):
+        flags = () if verb == "apply" else ("--no-cluster",)
+        assert one.postgres(verb, *flags).code == 0
+    new = secret("new", URL=one.value("DATABASE_URL"))
+    with pytest.raises(SopsmithError, match="db-waiting") as failed:
+        recover(said(one), cluster(new, secret("old", URL=former), read="old"))
+    assert f"{one.roles[1]} is closed, and pod web-1 (old) would" in text(failed.value.findings)
+
+
 class Moving(Cluster):
     """A cluster that is synced while `recover` is at the first password."""
 

@@ -25,7 +25,7 @@ def apply(
     with telling(lambda: {"done": [_tree(each) for each in done]}):
         for account in found:
             done.append(applying.apply(account, way))
-            session.say(_gone_back(done[-1]))
+            session.say("".join(f"sopsmith: warning: {one_line(e)}\n" for e in done[-1].warnings))
             if output == "text":  # as it goes: the next one may fail
                 session.write(_lines(done[-1]))
     if output == "json":
@@ -40,14 +40,6 @@ def _at_risk(session: Session, source: Source, names: Sequence[str]) -> str:
     files = repository.uncommitted(repository.leaf(source.where, session.env, names))
     shown = ", ".join(map(one_line, files))
     return f"sopsmith: warning: not committed, so it could be lost: {shown}\n" if files else ""
-
-
-def _gone_back(done: Applied) -> str:
-    """A warning where a newer version was there: a rollback means it, an old checkout does not."""
-    if done.newer is None:
-        return ""
-    words = f"{one_line(done.account.title)} takes the place of version {done.newer}"
-    return f"sopsmith: warning: {words}; where that is no rollback, git pull and apply again\n"
 
 
 def _lines(done: Applied) -> str:

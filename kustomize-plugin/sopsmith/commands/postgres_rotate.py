@@ -204,7 +204,7 @@ def _check_logins(found: Sequence[Standing], way: Way) -> None:
     """What does not log in today is mended first, or a rotation would hide why."""
     for each in found:
         account = each.account
-        if recovery.is_retired(each):
+        if recovery.is_retired(each) or recovery.is_adopted(each):
             continue  # it can't, and the rotation mends it
         bad = looking.failed(account, looking.confirmed(account, way, 1))
         if bad:

@@ -13,6 +13,7 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
+from sopsmith.findings import one_line
 from sopsmith.postgres import recovery, versions
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
@@ -50,11 +51,13 @@ def recover(
         for account in accounts.accounts(source, session.env):
             with repeatable(account, "recover"):
                 live = cluster.live()  # each time, as the one before may have taken its grace
-                found = standing(account, way, live)
+                found = standing(account, way, live, probes=versions.PROBES)
             if output == "text":
                 session.write(_table([found], session.colour))
             with repeatable(account, "recover"):
                 done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
+            warned = done[-1].applied.warnings if done[-1].applied else ()
+            session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
             if output == "text":
                 session.write("".join(_lines(done[-1])))
     if output == "json":
@@ -65,7 +68,7 @@ def recover(
 def _verdict(found: Standing, decision: Decision) -> str:
     """What it means, and the command that puts it right, where one does."""
     words = f"{found.account.value}: {decision.words}\n"
-    if decision.action == "rotate":
+    if decision.action in ("rotate", "ask"):
         return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
         return words
@@ -76,6 +79,8 @@ def _lines(done: Recovered) -> Iterator[str]:
     yield f"found    {done.decision.words}\n"
     for words in done.applied.changes if done.applied else ():
         yield f"changed  {words}\n"
+    hint = recovery.following(done.standing, done.decision)
+    yield f"hint: {hint}\n" if hint else ""
 
 
 def _done(each: Recovered) -> dict[str, Any]:
@@ -97,6 +102,7 @@ def _row(each: Standing, role: str) -> tuple[str, ...]:
     used = ", ".join(each.consumers.get(role, ())) or "-"
     other = each.others.get(role)
     held = versions.named(account, other) if other else _words(each, each.holds[role])
+    held = held if role in each.seen.roles else "missing"
     return (account.value, role, git.removeprefix(f"{account.value} "), held,
             str(each.sessions(role)), cluster, used)  # fmt: skip
 
@@ -123,6 +129,7 @@ def _tree(each: Standing, decision: Decision) -> dict[str, Any]:
         for role, secret in held.items()
     ]  # fmt: skip
     secrets = None if each.secrets is None else [s._asdict() for s in each.secrets]
+    mark = each.mark if account.rotator else None  # of itself no role may note what it was given
     return {"value": account.value, "version": account.now.version, "slot": account.slot,
-            "roles": roles, "secrets": secrets, "applied": each.mark and each.mark._asdict(),
+            "roles": roles, "secrets": secrets, "applied": mark and mark._asdict(),
             "action": decision.action, "words": decision.words}  # fmt: skip

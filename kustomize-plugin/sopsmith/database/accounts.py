@@ -75,7 +75,7 @@ def _distinct(found: list[Account], file: str) -> list[Account]:
     bad = [Finding("db-roles", words, file, each.value) for each, words in distinct.problems(found)]
     if bad:
         raise SopsmithError(bad)
-    return found
+    return account.related(found)
 
 
 def _account(rendered: Rendered, access: Access) -> Account:

@@ -31,6 +31,13 @@ class Applied(NamedTuple):
     logins: Mapping[str, Attempt]  # by the URLs' names
     newer: int | None = None  # the version that had been applied, where it is newer than this one
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where a newer version was there: a rollback means it, an old checkout does not."""
+        words = f"{self.account.title} takes the place of version {self.newer}"
+        again = "where that is no rollback, git pull and apply again"
+        return () if self.newer is None else (f"{words}; {again}",)
+
 
 def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Applied:
     """Make the server accept the account's password; `unused` as in `plan.apply`.

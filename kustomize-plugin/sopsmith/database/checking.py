@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Url, Values
+from sopsmith.postgres import refusals
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.endpoint import Endpoint, parse
 from sopsmith.postgres.verdict import Attempt
@@ -39,18 +40,24 @@ class Checked(NamedTuple):
             return None
         found = self.attempt.finding(self.name, self.to)
         account = self.account
-        if account is None or self.search is None or not self.search.tried:
+        if account is None or self.search is None:
             return found
+        hint = f"sopsmith postgres recover -e {account.environment}"
+        if account.rotator is None:  # recover would not come in
+            hint = refusals.break_glass(account)
         held = self.search.held
         if held is None:
-            none = f"no other version fits either ({self.search.tried} tried)"
-            hint = f"sopsmith postgres recover -e {account.environment} does, or says, what helps"
-            return found._replace(message=f"{found.message}; {none}", hint=hint)
+            none = f"; no other version fits either ({self.search.tried} tried)"
+            hint = hint if account.rotator is None else f"{hint} does, or says, what helps"
+            return found._replace(
+                message=f"{found.message}{none if self.search.tried else ''}", hint=hint
+            )
         said = f"the database holds {held.words(account)}; git says {named(account, account.now)}"
-        verb = "apply" if held.secret is account.before else "recover"
+        if held.secret is account.before:
+            hint = f"sopsmith postgres apply -e {account.environment}"
         return found._replace(
             message=f"{self.to.user} at {self.to.place}: wrong password: {said}",
-            hint=f"sopsmith postgres {verb} -e {account.environment}",
+            hint=hint,
         )
 
 

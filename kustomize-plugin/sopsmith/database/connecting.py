@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import scram
+from sopsmith.postgres import refusals, scram
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import At, Channel
 from sopsmith.postgres.endpoint import Endpoint
@@ -56,8 +56,7 @@ def _shut_out(account: Account, finding: Finding) -> Finding:
     """What helps where the way in itself has another password: then `status` sees nothing."""
     if finding.code != "db-login":
         return finding
-    verb = "apply" if account.rotator is None else "bootstrap"
-    hint = f"sopsmith postgres {verb} -e {account.environment} --via 'COMMAND … psql' puts it right"
+    hint = refusals.break_glass(account)
     if account.rotator is not None:
         hint = f"apply puts it right where git rotated that password last; else {hint}"
     return finding._replace(hint=hint)

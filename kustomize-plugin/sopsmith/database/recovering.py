@@ -28,25 +28,38 @@ def recover(
 ) -> Recovered:  # fmt: skip
     """Do what `recovery.decide` says.
 
-    Raises SopsmithError: db-in-use where only a rotation helps, db-waiting where the cluster has
+    What nobody seems to hold is replaced after `grace` seconds in which nobody was seen with it.
+    Raises SopsmithError: db-in-use where a person has to say so, db-waiting where the cluster has
     to come after, and what `applying.apply`, `plan.reinstate` and `retiring.retire` raise.
     """
     account = standing.account
     decision = recovery.decide(standing)
     done = None
-    if decision.action in ("apply", "replace"):
-        unused = standing.seen if decision.action == "replace" else None
-        done = applying.apply(account, way, unused=unused)
+    if decision.action == "apply":
+        done = applying.apply(account, way)
+    elif decision.action == "replace":
+        _watch(standing, way, grace=grace, now=now)
+        done = applying.apply(account, way, unused=standing.seen)
     elif decision.action == "reinstate":
         done = _reinstated(standing, way)
     elif decision.action == "retire":
         done = retiring.retire(account, way, consumers, grace=grace, now=now)
-    elif decision.action == "rotate":
+    elif decision.action in ("rotate", "ask"):
         raise SopsmithError(recovery.in_use(standing, decision))
     elif decision.action == "wait":
         hint = f"then run it again: sopsmith postgres recover -e {account.environment}"
         raise SopsmithError(Finding("db-waiting", decision.words, field=account.title, hint=hint))
     return Recovered(standing, decision, done)
+
+
+def _watch(standing: Standing, way: Way, *, grace: float, now: Callable[[], float]) -> None:
+    """Look again and again; raises SopsmithError (db-in-use) where somebody is seen as the role."""
+    until = now() + grace
+    while (left := until - now()) > 0:
+        way.pause(min(retiring.GLANCE, left))
+        again = standing._replace(seen=looking.glance(standing.account, way))
+        if again.sessions(standing.account.active):
+            raise SopsmithError(recovery.in_use(again, recovery.decide(again)))
 
 
 def _reinstated(standing: Standing, way: Way) -> Applied:

@@ -89,14 +89,16 @@ def _secrets(
     """Old Secrets stay where nobody prunes, so a login is tried only where nothing else tells, and
     first what is read; of what is read and was not tried, it is not known that it does not work."""
 
-    def is_read(each: tuple[str, str]) -> bool:
-        return bool(consumers.reading(live, {each[0]}))
+    def readers(each: tuple[str, str]) -> tuple[str, ...]:
+        return consumers.reading(live, {each[0]})
 
     for role in account.roles:
         known = {each.text() or "": name for name, each in _candidates(account, role)}
         there, has = seen.roles.get(role), holds[role]
-        for each in sorted(consumers.passwords(live, role), key=is_read, reverse=True):
+        for each in sorted(consumers.passwords(live, role), key=lambda e: bool(readers(e)),
+                           reverse=True):  # fmt: skip
             secret, password = each
+            read = readers(each)
             held = known.get(password, "another")
             if has != "unknown" and (has != "another" or held != "another"):
                 logs_in = has == held
@@ -106,5 +108,5 @@ def _secrets(
                 if password not in tried[role] and len(tried[role]) < PROBES:
                     to = connecting.at_primary(account)[0].probe(role, Sensitive(password))
                     tried[role][password] = way.login(to).proven
-                logs_in = tried[role].get(password, is_read(each))
-            yield LiveSecret(secret, role, held, logs_in)
+                logs_in = tried[role].get(password, bool(read))
+            yield LiveSecret(secret, role, held, logs_in, read)

@@ -17,6 +17,7 @@ from sopsmith.postgres.endpoint import Endpoint
 KIND = "DatabaseRoles"
 API_VERSION = "sopsmith.dev/v1alpha1"
 Strategy = Literal["alternating", "in-place"]
+_NOT_WRITTEN = {"others", "is_rotator"}  # fields that no document holds
 
 
 class Secret(NamedTuple):
@@ -45,7 +46,8 @@ class Account(NamedTuple):
     before: Secret | None
     urls: Mapping[str, Endpoint]  # by their names in the recipe
     rotator: Endpoint | None
-    others: tuple[Secret, ...] = ()  # other versions, nearest first; no document holds them
+    others: tuple[Secret, ...] = ()  # other versions, nearest first
+    is_rotator: bool = False  # of another account
 
     @property
     def active(self) -> str:
@@ -114,6 +116,19 @@ def of(recipe: Recipe, access: Access, values: Values, previous: Values) -> Acco
     )
 
 
+def related(accounts: Iterable[Account]) -> list[Account]:
+    """The accounts, each of which knows whether it is the rotator of another."""
+    found = list(accounts)
+    logins = {(to.place, to.user) for to in (each.rotator for each in found) if to is not None}
+    return [
+        each._replace(
+            is_rotator=each.rotator is None
+            and any((to.place, to.user) in logins for to in each.urls.values())
+        )
+        for each in found
+    ]
+
+
 def _version(origin: str, version: int | None) -> int | None:
     return version if origin == "generated" else None
 
@@ -135,7 +150,7 @@ def document(accounts: Iterable[Account]) -> str:
 
 
 def _tree(account: Account) -> dict[str, Any]:
-    fields = {name: each for name, each in account._asdict().items() if name != "others"}
+    fields = {name: each for name, each in account._asdict().items() if name not in _NOT_WRITTEN}
     fields["now"] = _secret_tree(account.now)
     fields["before"] = None if account.before is None else _secret_tree(account.before)
     fields["urls"] = {name: _endpoint_tree(each) for name, each in account.urls.items()}
@@ -164,7 +179,7 @@ def read(data: bytes) -> tuple[Account, ...]:
 
 
 def _account(tree: Mapping[str, Any]) -> Account:
-    if set(tree) != set(Account._fields) - {"others"}:
+    if set(tree) != set(Account._fields) - _NOT_WRITTEN:
         raise ValueError
     before, rotator = tree["before"], tree["rotator"]
     return Account(

@@ -27,6 +27,11 @@ def served(account: Account, mark: Mark | None) -> Account:
     return earlier._replace(now=earlier.now._replace(version=mark.version), urls={})
 
 
+def is_last(account: Account, mark: Mark | None) -> bool:
+    """Whether what git says is what was applied last."""
+    return mark is not None and (mark.slot, mark.version) == (account.slot, account.now.version)
+
+
 def is_retired(account: Account, mark: Mark | None) -> bool:
     """Whether what git says is older than what may come back."""
     return mark is not None and is_earlier(account.now.version, mark.lowest)

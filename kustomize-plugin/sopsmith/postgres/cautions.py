@@ -92,7 +92,11 @@ def remains(account: Account, old: str, seen: Observed) -> str:
     """What is left to do about the old role, and what comes next."""
     there = seen.roles[old]
     bootstrap = f"sopsmith postgres bootstrap -e {account.environment}"
-    following = f"next, as the same superuser: {bootstrap}, the rotator's rights"
+    password = f"{account.value} -e {account.environment}"
+    then = f"sopsmith postgres apply -e {account.environment}, which opens {account.active}"
+    if old == account.active:
+        then = f"sopsmith postgres rotate {password} --now, to {account.other}"
+    following = f"next, as the same superuser: {bootstrap}, the rotator's rights; then {then}"
     if old in account.roles:
         return following
     if there.is_superuser:

@@ -14,7 +14,7 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.applied import identity
+from sopsmith.postgres.applied import identity, is_last
 from sopsmith.postgres.observation import Mark, Observed
 from sopsmith.postgres.refusals import check_rights, check_server, freeing, in_use, still_used
 
@@ -69,6 +69,12 @@ def marking(account: Account, seen: Observed, lowest: int | None = None) -> Plan
     return () if is_there else (Change("", (statements.mark(account.marked, new.text),)),)
 
 
+def _marked(account: Account, seen: Observed, plan: Sequence[Change]) -> Plan:
+    """The plan, and the comment, which is told where nothing else changes."""
+    words = "" if plan else f"{account.title} is noted as applied last"
+    return (*plan, *(each._replace(words=words) for each in marking(account, seen)))
+
+
 def _mark(account: Account, seen: Observed, lowest: int | None = None) -> Mark:
     old = seen.mark(account.marked)
     known = [each for each in (lowest, old.lowest if old else None) if each is not None]
@@ -90,7 +96,7 @@ def _alternating(
         hashed = verifier(account.now.text, account.active)
         words = f"{account.active} gets the password of {account.title}"
         plan.append(Change(words, (statements.open_role(account.active, hashed),)))
-    changes = (*plan, *marking(account, seen))
+    changes = _marked(account, seen, plan)
     check_rights(account, seen, changes)
     return changes
 
@@ -148,7 +154,7 @@ def _in_place(account: Account, seen: Observed, *, accepts: bool, verifier: Veri
         words = f"{role} gets the password of {account.title}"
         change = statements.set_password if is_self else statements.open_role
         plan.append(Change(words, (change(role, hashed),)))
-    changes = (*plan, *(marking(account, seen) if there and there.is_ours else ()))
+    changes = _marked(account, seen, plan) if there and there.is_ours else tuple(plan)
     if not is_self:
         check_rights(account, seen, changes)
     return changes
@@ -220,7 +226,7 @@ def retire(account: Account, seen: Observed, consumers: Sequence[str]) -> Plan:
     if there is None or not there.has_login:
         return ()
     mark = seen.mark(account.marked)
-    if mark is None or (mark.slot, mark.version) != (account.slot, account.now.version):
+    if not is_last(account, mark):
         message = f"{account.active} is not known to be in use: {account.title} was not applied"
         hint = f"sopsmith postgres apply -e {account.environment}"
         if mark is not None and mark.slot == account.slot:  # which apply would refuse

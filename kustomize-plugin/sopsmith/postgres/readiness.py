@@ -16,9 +16,9 @@ from sopsmith.postgres.recovery import Standing
 def is_ready(standing: Standing) -> bool:
     """Whether a password may be rotated; else its last rotation has to be finished first.
 
-    Raises SopsmithError: db-in-use where git is rotations ahead of a role that somebody uses,
-    db-adopt where the next role is none yet, db-unverified where the server does not tell, and what
-    `refusals.check_server` raises.
+    Raises SopsmithError: db-in-use where somebody uses, or may use, a role whose password git never
+    said or said rotations ago, db-adopt where the next role is none yet, db-unverified where the
+    server does not tell, and what `refusals.check_server` raises.
     """
     account = standing.account
     if account.other is not None:
@@ -26,8 +26,10 @@ def is_ready(standing: Standing) -> bool:
     if recovery.is_retired(standing):
         return True  # forward is the only way
     refusals.check_server(account, standing.seen)
+    if recovery.is_adopted(standing):
+        return True  # likewise: nobody here ever knew what its application logs in with
     decision = recovery.decide(standing)
-    if decision.action == "rotate":
+    if decision.action in ("rotate", "ask"):
         raise SopsmithError(recovery.in_use(standing, decision))
     if standing.holds[account.active] == "unknown":
         hint = f"sopsmith postgres check -e {account.environment}"

@@ -5,17 +5,19 @@ Whatever was interrupted where, the state is what these three say, and all of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from sopsmith.findings import Finding
 from sopsmith.postgres import applied, refusals
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed
+from sopsmith.postgres.statements import close_role
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
-Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate"]
+Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate", "ask"]
+_SHOWN = 3  # of those who use a role
 
 
 class LiveSecret(NamedTuple):
@@ -25,6 +27,7 @@ class LiveSecret(NamedTuple):
     role: str
     holds: Holds
     logs_in: bool
+    readers: tuple[str, ...] = ()  # pods and what starts them; none of an old one left behind
 
 
 class Standing(NamedTuple):
@@ -57,7 +60,7 @@ class Decision(NamedTuple):
 
 
 def decide(standing: Standing) -> Decision:
-    """The one right thing; `wait` and `none` change nothing."""
+    """The one right thing; `wait` and `none` change nothing, `rotate` and `ask` are a person's."""
     account = standing.account
     if is_retired(standing):
         return Decision("rotate", "git says a version that was retired: rotate forward")
@@ -76,20 +79,48 @@ def is_retired(standing: Standing) -> bool:
     return applied.is_retired(standing.account, standing.mark)
 
 
+def is_adopted(standing: Standing) -> bool:
+    """Whether the active role is open with a password that nobody here gave it: that of the
+    application which had the role before; and the other one is free, so that a rotation helps."""
+    account = standing.account
+    if account.other is None or standing.mark is not None:
+        return False
+    holds = standing.holds
+    return holds[account.active] == "another" and holds[account.other] == "nothing"
+
+
 def in_use(standing: Standing, decision: Decision) -> Finding:
-    """Why nothing is done where only a rotation helps."""
+    """Why nothing is done where a person has to say so, most often by a rotation."""
     title, hint = standing.account.title, advice(standing)
     return Finding("db-in-use", decision.words, field=title, hint=hint)
 
 
 def advice(standing: Standing) -> str:
-    """What a person does where only a rotation helps: the role in its way may be one to retire."""
+    """What a person does where `recover` must not: the role in its way may be one to retire."""
     account = standing.account
+    if account.other is None and not is_retired(standing):
+        command = f"sopsmith postgres apply -e {account.environment}"
+        return f"{command} sets git's, and shuts out who holds the other one"
+    if is_adopted(standing):
+        rotation = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
+        return f"{rotation} gives its application the other role"
     again = f"then sopsmith postgres recover -e {account.environment} again"
+    if standing.mark is None and standing.secrets is None:  # a rotation would meet the other one
+        return f"where nobody uses {account.active}: {close_role(account.active)}; {again}"
     is_needed = standing.consumers.get(account.active)
     if applied.served(account, standing.mark) is not account and not is_needed:
         return f"{refusals.freeing(account, standing.mark)}; {again}"
     return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
+
+
+def following(standing: Standing, decision: Decision) -> str | None:
+    """What comes after what was decided is done, where that is not all."""
+    account, other = standing.account, standing.account.other
+    is_more = decision.action in ("apply", "replace") and other is not None
+    if not is_more or standing.holds[other or ""] == "nothing":
+        return None
+    command = f"sopsmith postgres recover -e {account.environment}"
+    return f"{command} again closes {other} once nobody uses it"
 
 
 def _accepted(standing: Standing) -> Decision:
@@ -98,24 +129,49 @@ def _accepted(standing: Standing) -> Decision:
     other = account.other or ""
     if applied.served(account, standing.mark) is not account:  # an apply of former commits
         return Decision("apply", f"{account.active} is open, and {other} was applied after it")
-    if _holding(standing, account.active, "another"):
-        return Decision("wait", f"a Secret has another password of {account.active}: sync it")
+    late = _late(standing)
+    if late is not None:
+        words = f"the Secret {late.name} has another password of {account.active}"
+        who = f", read by {_some(late.readers)}" if late.readers else ""
+        return Decision("wait", f"{words}{who}: sync it")
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
         if standing.consumers.get(other):  # else it is an old one that nobody pruned
             if _is_reinstatable(standing) and _holding(standing, other, "before"):
                 return Decision("reinstate", f"pods hold {other}, which cannot log in")
-            return Decision("wait", f"a Secret names {other}, which is closed: sync it")
+            return Decision("wait", _locked_out(standing, other))
     if standing.holds[other] == "nothing":
         if standing.consumers.get(other):
-            return Decision("wait", f"{other} is closed, and pods still refer to it: sync them")
+            return Decision("wait", _locked_out(standing, other))
         there = standing.seen.roles.get(other)
         if there is None or not there.has_login:  # it has not only expired
             return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
+    if not applied.is_last(account, standing.mark):  # then retire would close nothing
+        return Decision("apply", f"{account.active} is open, and not noted as applied last")
     return Decision("retire", f"nobody uses {other} any more")
+
+
+def _late(standing: Standing) -> LiveSecret | None:
+    """A Secret with another password of the active role: one that is read, or that nothing has
+    taken the place of; others are what nobody pruned."""
+    is_there = _holding(standing, standing.account.active, "now")
+    return next(
+        (each for each in standing.secrets or ()
+         if (each.role, each.holds) == (standing.account.active, "another")
+         and (each.readers or not is_there)), None,
+    )  # fmt: skip
+
+
+def _locked_out(standing: Standing, role: str) -> str:
+    who = _some(standing.consumers.get(role, ()))
+    return f"{role} is closed, and {who} would log in as it: sync that, and restart it"
+
+
+def _some(who: Sequence[str]) -> str:
+    return ", ".join(who[:_SHOWN]) + (", …" if len(who) > _SHOWN else "")
 
 
 def _agreed(standing: Standing) -> Decision:
@@ -144,7 +200,9 @@ def _not_accepted(standing: Standing) -> Decision:
         return Decision(
             "rotate", f"{active} has another password, which pods may hold without a URL"
         )
-    if standing.secrets is None and standing.mark is not None:
+    if is_adopted(standing):
+        return Decision("rotate", _never_applied(active))
+    if standing.secrets is None:
         if applied.served(account, standing.mark) is not account:
             return Decision("retire", f"{active} was not closed when the other role took over")
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
@@ -160,7 +218,14 @@ def _in_place(standing: Standing) -> Decision:
         return _agreed(standing)
     if _lags(standing, role) and _lets_in(standing, role):
         return Decision("wait", "pods hold a former password, which works: the sync applies it")
+    is_noting = account.rotator is not None  # by itself no role can say what it was given
+    if standing.holds[role] == "another" and standing.mark is None and is_noting:
+        return Decision("ask", _never_applied(role))
     return Decision("apply", f"{role} has not the password that git says")
+
+
+def _never_applied(role: str) -> str:
+    return f"{role} is open with a password that was never applied, which its application may hold"
 
 
 def _lags(standing: Standing, role: str) -> bool:

@@ -100,6 +100,14 @@ def freeing(account: Account, mark: Mark | None) -> str:
     return f"sopsmith postgres recover {where} looks who holds it"
 
 
+def break_glass(account: Account) -> str:
+    """What helps where the way in itself has another password: `bootstrap` gives a rotator that of
+    its URL, and no application's role another one."""
+    is_rotator = account.is_rotator or account.rotator is not None
+    verb = "bootstrap" if is_rotator else "apply"
+    return f"sopsmith postgres {verb} -e {account.environment} --via 'COMMAND … psql' puts it right"
+
+
 def still_used(account: Account, other: str, there: Seen, consumers: Sequence[str]) -> Finding:
     """Why a role that git does not name any more stays open."""
     sessions = sorted({each or "(no name)" for each in there.sessions})

@@ -95,7 +95,10 @@ _FINDINGS: dict[Verdict, tuple[str, str | None]] = {
     "unverified": ("db-unverified", "let pg_hba.conf ask for scram-sha-256"),
     "no-password": ("db-unverified", "derive the URL with password: $(NAME)"),
     "tls": ("db-unreachable", "sslmode and sslrootcert of the URL have to fit the server"),
-    "busy": ("db-unreachable", "raise max_connections, or close what holds them"),
+    "busy": (
+        "db-unreachable",
+        "raise max_connections, or the role's or database's CONNECTION LIMIT; or close some",
+    ),
     "starting": ("db-unreachable", "check --wait 60s waits until it is up"),
     "unreachable": ("db-unreachable", "look at host, port and network; check --wait 60s waits"),
     "refused": ("db-login", "the server's log says why"),
