@@ -20,6 +20,9 @@ README = (ROOT / "README.md").read_text()
 PLUGIN = (ROOT / "kustomize-plugin/README.md").read_text()
 
 
+BASE = "secrets/shop.recipe.yaml"  # of `init --name shop`
+
+
 def blocks(kind: str) -> list[str]:
     """The README's code blocks of a kind."""
     return re.findall(rf"^```{kind}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -89,19 +92,34 @@ def test_the_recipe_that_is_explained_is_one(repo: Repo) -> None:
     assert done.code == 0, done.out + done.err
 
 
+def initialised(repo: Repo) -> str:
+    """What `init` declares, without the one role that the pages replace."""
+    repo.env.pop("SOPS_AGE_KEY_FILE")  # init adds a key to it, and other tests read it
+    assert repo.cli("init", "--name", "shop", "--environments", "dev", "--no-recovery").code == 0
+    own = r"^    POSTGRES_(?:USER|PASSWORD): .*\n"
+    return re.sub(own, "", (repo.path / BASE).read_text(), flags=re.MULTILINE)
+
+
 def test_the_recipe_of_a_running_database_fits_one_of_init(repo: Repo) -> None:
     """What the page declares, put in place of what `init` declares, is sound and all in use."""
     page = PLUGIN.partition("## The running database")[2].partition("```yaml\n")[2]
     values, _, secrets = page.partition("```")[0].partition("  secrets:")
-    repo.env.pop("SOPS_AGE_KEY_FILE")  # init adds a key to it, and other tests read it
-    assert repo.cli("init", "--name", "shop", "--environments", "dev", "--no-recovery").code == 0
-    base = repo.path / "secrets/shop.recipe.yaml"
-    own = r"^    POSTGRES_(?:USER|PASSWORD): .*\n"
-    declared = re.sub(own, "", base.read_text(), flags=re.MULTILINE).partition("    shop-postgres:")
-    base.write_text(declared[0].replace("  values:\n", f"  values:\n{values}")
-                    + secrets.partition("\n")[2])  # fmt: skip
+    declared = initialised(repo).partition("    shop-postgres:")
+    repo.write(BASE, declared[0].replace("  values:\n", f"  values:\n{values}")
+               + secrets.partition("\n")[2])  # fmt: skip
     done = repo.cli("validate")
     assert done.code == 0 and "0 errors, 0 warnings" in done.out, done.out + done.err
+
+
+def test_the_lines_of_the_readme_let_two_roles_take_turns(repo: Repo) -> None:
+    (values,) = (block for block in blocks("yaml") if "ROLE_A" in block)
+    declared = initialised(repo)
+    repo.write(BASE, declared.replace("  values:\n", f"  values:\n{values}"))
+    done = repo.cli("validate")
+    assert done.code == 0 and "0 errors, 0 warnings" in done.out, done.out + done.err
+    rotated = repo.cli("rotate", "POSTGRES_PASSWORD")
+    assert rotated.code == 0 and "warning" not in rotated.out
+    assert repo.cli("get", "POSTGRES_USER").out == "shop_b"
 
 
 def test_your_own_repository_in_five_minutes(repo: Repo) -> None:

@@ -279,8 +279,8 @@ CATALOGUE: dict[str, Entry] = {
     "recreate-failed": Entry(
         3, "a data directory was not re-initialised",
         "A program of PostgreSQL failed, the disk is full, or what was restored is not what was "
-        "dumped. The old directory is in its place as it was; a server that ran is stopped.",
-        "Mend what the message names and run the command again, or start the old server.",
+        "dumped. The old directory is in its place as it was, and a server that ran runs again.",
+        "Mend what the message names and run the command again.",
         "postgres recreate on a full disk",
     ),
     # --- our bug: 4 ---------------------------------------------------------------------------
@@ -766,7 +766,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "unused-value": Entry(
         1, "a declared value is used by nothing",
-        "No Secret, derivation or rule refers to it.",
+        "No Secret, derivation, rule or role refers to it.",
         "Emit it or remove it.",
         "values: {OLD_TOKEN: {}}", "warning",
     ),
@@ -930,6 +930,21 @@ CATALOGUE: dict[str, Entry] = {
         "Whoever has the repository has every value, also after the file is deleted.",
         "Rotate what can be rotated, have the rest issued anew, and ignore the file.",
         "a committed .env", "warning",
+    ),
+    "db-unset": Entry(
+        1, "a running database keeps the password that is rotated",
+        "It reads one at its first start and never again, and no `role` beside the password says "
+        "how another one is set there. Pods that get the new one can't log in.",
+        "Say how: `role: {strategy: in-place}`, or two roles that take turns; then "
+        "`sopsmith postgres apply`.",
+        "POSTGRES_PASSWORD: {generate: {password: {}}} and a DATABASE_URL", "warning",
+    ),
+    "db-owner": Entry(
+        1, "the owner of two alternating roles may create nothing in their database",
+        "The database belongs to somebody else, as it did before `bootstrap`, which gives away "
+        "what a superuser has and nothing else. The application's own migrations fail.",
+        "Give the owner the database; where others make all tables, nothing is wrong.",
+        "CREATE DATABASE shop OWNER somebody", "warning",
     ),
     "overdue": Entry(
         1, "a value is older than its maxAge",

@@ -34,15 +34,9 @@ def read(server: Server, place: Place, database: str, named: Collection[str], st
     foreign-owner, recreate-failed).
     """
     step("ask")
-    try:
-        answer = postgres_programs.query(server, "template1", recreation.FACTS)
-    except SopsmithError:
-        message = f"{server.user} is no superuser of this directory"
-        raise SopsmithError(refused(message, "name the one that it was made with")) from None
-    facts = recreation.facts_of(answer, server.programs.major)
-    problems = recreation.refusals(facts, database, server.user, named)
-    if problems:
-        raise SopsmithError(problems)
+    message = f"{server.user} is no superuser of this directory"
+    silent = refused(message, "name the one that it was made with")
+    facts = ask(server, database, named, silent)
     step("measure")
     old = Old(facts, recreation.verifiers_of(_ask_verifiers(server)), _measure(server, facts))
     step("dump")
@@ -51,6 +45,21 @@ def read(server: Server, place: Place, database: str, named: Collection[str], st
         data_directory.write(_file(place, number), b"")  # by us, so that nobody else reads it
         postgres_programs.dump(server, name, _file(place, number))
     return old
+
+
+def ask(server: Server, database: str, named: Collection[str], silent: Finding) -> Facts:
+    """What the server says about itself; raises SopsmithError: `silent` where it says nothing, and
+    why what it holds is not re-initialised (recreate-refused, foreign-owner).
+    """
+    try:
+        answer = postgres_programs.query(server, "template1", recreation.FACTS)
+    except SopsmithError:
+        raise SopsmithError(silent) from None
+    facts = recreation.facts_of(answer, server.programs.major)
+    problems = recreation.refusals(facts, database, server.user, named)
+    if problems:
+        raise SopsmithError(problems)
+    return facts
 
 
 def _roles(place: Place) -> str:

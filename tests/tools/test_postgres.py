@@ -247,10 +247,25 @@ def test_check_names_the_version_that_the_database_holds(make: Make) -> None:
     assert one.postgres("check").code == 0
 
 
-def test_a_command_that_reaches_nobody_leaves_nothing_unknown(make: Make) -> None:
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("-d nowhere", "no database of the name that psql gives; -d names one"),
+        ("-U nobody", "the server does not let psql log in"),
+        ("-p 1", "no server listens at that port or socket"),
+        ("--nonsense", "does not know its options"),
+    ],
+)
+def test_a_command_that_reaches_nobody_says_why(make: Make, flags: str, words: str) -> None:
     one = make()
-    run = one.postgres("apply", "--via", f"{one.via}_nowhere")
+    run = one.postgres("apply", "--via", f"{one.via} {flags}")
     assert run.code == 3 and run.codes == {"db-unreachable"} and "by hand" in run.err
+    assert words in run.err
+
+
+def test_a_program_that_is_not_there_is_told_with_one_that_may_be(make: Make) -> None:
+    run = make().postgres("apply", "--via", "pqsl -U postgres")
+    assert run.codes == {"program-missing"} and "-- psql -U postgres'" in run.err
 
 
 def test_who_is_shut_out_by_a_rule_is_not_told_to_rotate(make: Make) -> None:

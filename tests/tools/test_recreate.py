@@ -262,6 +262,22 @@ def cluster(original: Cluster) -> Iterator[Cluster]:
         assert not [each for each in files if CANARIES["new"] in each.read_bytes()]
 
 
+@pytest.fixture
+def running(cluster: Cluster) -> Iterator[Cluster]:
+    """Its server runs, and lets the superuser in by the socket."""
+    rules = cluster.data / "pg_hba.conf"
+    rules.write_text("local all boss trust\n" + rules.read_text())
+    cluster.control("start")
+    yield cluster
+    if (cluster.data / "postmaster.pid").exists():
+        cluster.control("stop")
+
+
+def start_of(cluster: Cluster) -> str:
+    """The process of its server, and when that began."""
+    return " ".join((cluster.data / "postmaster.pid").read_text().split()[:3])
+
+
 def print_of(folder: Path) -> dict[str, str]:
     """Every file of a directory and what is in it."""
     return {
@@ -299,12 +315,11 @@ def test_the_old_directory_is_kept_whole_and_named(cluster: Cluster) -> None:
     assert cluster.beside() == {kept.name}
 
 
-def test_a_running_server_is_stopped_first(cluster: Cluster, sights: Any) -> None:
-    cluster.control("start")
-    run = cluster.recreate()
-    assert run.code == 0 and "the server is stopped" in run.err
-    with cluster.serving():
-        assert cluster.sights(NEW) == sights
+def test_a_running_server_is_stopped_first(running: Cluster, sights: Any) -> None:
+    run = running.recreate()
+    assert run.code == 0 and "start the server again as you always do" in run.err
+    with running.serving():
+        assert running.sights(NEW) == sights
 
 
 def test_the_roles_that_are_named_get_their_verifiers(cluster: Cluster) -> None:
@@ -478,6 +493,44 @@ def refused(cluster: Cluster, words: str, **changed: Any) -> None:
 def test_another_database_than_the_flag_names_is_refused(cluster: Cluster) -> None:
     refused(cluster, "shop is meant, and stop was named", confirm="stop")
     refused(cluster, "there is no database stop", confirm="stop", database="stop")
+
+
+def test_the_wrong_server_is_not_stopped(running: Cluster) -> None:
+    start = start_of(running)
+    for words, changed in (
+        ("there is no database crm", {"database": "crm", "confirm": "crm"}),
+        ("there is no role crm", {"verifiers": {"crm": "SCRAM-SHA-256$4096:a$b:c"}}),
+        ("does not let app see whether it is the one of shop", {"user": "app"}),
+    ):
+        run = running.recreate(**changed)
+        assert run.code == 5 and words in run.err and "stopped" not in run.err, run.err
+    assert start_of(running) == start and running.accepts(OLD)
+
+
+def test_a_server_that_nobody_can_look_into_is_not_stopped(cluster: Cluster) -> None:
+    with cluster.serving():
+        start = start_of(cluster)
+        run = cluster.recreate()
+        assert run.code == 5 and "does not let boss see whether it is the one of shop" in run.err
+        assert "stop it yourself" in run.err and start_of(cluster) == start
+
+
+def test_a_copy_does_not_stop_the_server_of_its_original(running: Cluster) -> None:
+    start, copy = start_of(running), running.data.with_name("copy")
+    program("/bin/cp", "-a", running.data, copy)
+    run = running.recreate(data=str(copy))
+    assert run.code == 5 and "was not shut down on this machine" in run.err
+    assert start_of(running) == start and running.accepts(OLD)
+
+
+@pytest.mark.parametrize("at", ["copy", "compare", "old aside", "new in place"])
+def test_a_server_that_ran_runs_again_after_a_failure(running: Cluster, at: str) -> None:
+    start, options = start_of(running), (running.data / "postmaster.opts").read_text()
+    run = running.recreate(at=at, does="raise")
+    assert run.code == 4 and "the server runs again, as it did" in run.err
+    assert start_of(running) != start and running.accepts(OLD)
+    assert (running.data / "postmaster.opts").read_text() == options
+    assert not [each for each in running.beside() if each.startswith("data.")]
 
 
 def test_another_user_than_the_first_superuser_is_refused(cluster: Cluster) -> None:

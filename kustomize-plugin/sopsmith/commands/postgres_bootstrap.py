@@ -5,6 +5,7 @@ from __future__ import annotations
 from sopsmith import report
 from sopsmith.database import accounts, administrator, bootstrapping, failures, ways
 from sopsmith.database.accounts import Source
+from sopsmith.findings import one_line
 from sopsmith.voice import Session
 
 
@@ -27,5 +28,5 @@ def bootstrap(
     if output == "json":
         session.write(report.as_json({"ensured": list(done), "warnings": list(told)}))
     else:
-        session.say("".join(f"sopsmith: warning: {words}\n" for words in told))
+        session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in told))
     return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from sopsmith import exchange, repository, transfer
@@ -67,8 +67,9 @@ def recreate(
 
     `confirm` is what the flag names, and has to be `database`. `verifiers` are those that other
     roles get. The old directory is kept beside the new one; on any failure it is in its place as
-    it was. Raises SopsmithError: recreate-refused and foreign-owner before anything is touched but
-    a running server, which is stopped; recreate-failed; recreate-halfway.
+    it was, and a server that ran from it runs again. It is not stopped before it has shown that it
+    is the one. Raises SopsmithError: recreate-refused, foreign-owner, recreate-failed,
+    recreate-halfway.
     """
     if confirm != database:
         hint = "--database names the one whose server is re-initialised"
@@ -81,6 +82,7 @@ def recreate(
         for words in exchange.recover(found, place.data):
             session.say(f"sopsmith: {words}\n")
         _look(job)
+        _look_inside(job, database, user, _named(user, verifiers))
         data_directory.prepare(place)
         try:
             kept = _made(job, database, user, password, verifiers, keep_dump=keep_dump)
@@ -96,26 +98,31 @@ def _made(
     keep_dump: bool,
 ) -> str | None:  # fmt: skip
     """Make the new directory, see that it holds everything, and put it in its place."""
-    before = _stopped(job)
-    job.step("copy")
-    data_directory.copy(job.place)
-    named = {role: each for role, each in verifiers.items() if role != user}
-    with _serving(job, job.place.copy, user) as server:
-        old = transfer.read(server, job.place, database, named, job.step)
-    data_directory.clear(job.place.copy)
-    job.step("initialise")
-    options = old.facts.initdb
-    postgres_programs.initialise(job.programs, job.place.new, options, password.data())
-    data_directory.carry_over(job.place)
-    with _serving(job, job.place.new, user) as server:
-        transfer.restore(server, job.place, old, named, job.step)
-    job.step("login")
-    with _serving(job, job.place.new, user, "scram-sha-256") as server:
-        transfer.log_in(server, database, password)
-    job.step("settle")
-    postgres_programs.settle(job.programs, job.place.new)
-    exchange.swap(job.place, before, job.step)
+    named = _named(user, verifiers)
+    with _stopped(job) as before:
+        job.step("copy")
+        data_directory.copy(job.place)
+        with _serving(job, job.place.copy, user) as server:
+            old = transfer.read(server, job.place, database, named, job.step)
+        data_directory.clear(job.place.copy)
+        job.step("initialise")
+        options = old.facts.initdb
+        postgres_programs.initialise(job.programs, job.place.new, options, password.data())
+        data_directory.carry_over(job.place)
+        with _serving(job, job.place.new, user) as server:
+            transfer.restore(server, job.place, old, named, job.step)
+        job.step("login")
+        with _serving(job, job.place.new, user, "scram-sha-256") as server:
+            transfer.log_in(server, database, password)
+        job.step("settle")
+        postgres_programs.settle(job.programs, job.place.new)
+        exchange.swap(job.place, before, job.step)
     return data_directory.keep_dump(job.place) if keep_dump else None
+
+
+def _named(user: str, verifiers: Mapping[str, str]) -> dict[str, str]:
+    """The roles but the superuser that get another verifier."""
+    return {role: each for role, each in verifiers.items() if role != user}
 
 
 # --- before anything is made ----------------------------------------------------------------------
@@ -142,22 +149,53 @@ def _look(job: Job) -> None:
         message = "there is no room beside the data directory for a copy of it"
         raise SopsmithError(Finding("recreate-failed", message))
     state = postgres_programs.state(job.programs, job.place.data)
-    running = postgres_programs.is_running(job.programs, job.place.data)
+    running = data_directory.running(job.place.data)
     if state not in (_RUNNING if running else _CLEAN):
         message = f"its server was not shut down on this machine (state: {state})"
         hint = "start and stop it where it belongs; a standby is not re-initialised"
         raise SopsmithError(refused(message, hint))
 
 
-def _stopped(job: Job) -> data_directory.Sign:
-    """Stop the server where one runs; the sign of a directory that nobody uses."""
+def _look_inside(job: Job, database: str, user: str, named: Collection[str]) -> None:
+    """Refuse a running server that is not the one, or that does not show it: stopping the wrong one
+    takes another application's database down."""
+    running = data_directory.running(job.place.data)
+    if running is None:
+        return
+    message = f"its server runs, and does not let {user} see whether it is the one of {database}"
+    silent = refused(message, "where it is, stop it yourself; then run this again")
+    server = Server(job.programs, running.host, user, running.port)
+    transfer.ask(server, database, named, silent)
+
+
+@contextmanager
+def _stopped(job: Job) -> Iterator[data_directory.Sign]:
+    """Stop the server where one runs, and start it again where what follows fails; the sign of a
+    directory that nobody uses."""
     job.step("stop")
-    if postgres_programs.is_running(job.programs, job.place.data):
-        postgres_programs.stop(job.programs, job.place.data)
-        job.session.say("sopsmith: the server is stopped; start it again as you always do\n")
-    if postgres_programs.state(job.programs, job.place.data) not in _CLEAN:
-        raise SopsmithError(refused("its server did not shut down cleanly", "stop it first"))
-    return data_directory.sign(job.place.data)
+    running = data_directory.running(job.place.data)
+    try:
+        if running is not None:
+            postgres_programs.stop(job.programs, job.place.data)
+            job.session.say("sopsmith: the server is stopped\n")
+        if postgres_programs.state(job.programs, job.place.data) not in _CLEAN:
+            raise SopsmithError(refused("its server did not shut down cleanly", "stop it first"))
+        yield data_directory.sign(job.place.data)
+    except BaseException:
+        if running is not None and data_directory.running(job.place.data) is None:
+            _start_again(job, running.log)
+        raise
+    if running is not None:
+        job.session.say("sopsmith: start the server again as you always do\n")
+
+
+def _start_again(job: Job, log: str) -> None:
+    words = "the server runs again, as it did"
+    try:
+        postgres_programs.start_again(job.programs, job.place.data, log)
+    except SopsmithError:
+        words = "the server is stopped, and did not start; start it again as you always do"
+    job.session.say(f"sopsmith: {words}\n")
 
 
 def _serving(job: Job, data: str, user: str, how: str = "trust") -> AbstractContextManager[Server]:

@@ -19,6 +19,7 @@ from sopsmith.recipes import roles
 from sopsmith.repository import Leaf
 from sopsmith.tools import files
 
+_SAY = "say beside a password how it is changed: role: {strategy: alternating, …}"
 FILE = "roles.json"  # in the folder of a mounted Secret
 
 
@@ -50,11 +51,11 @@ def named(found: Sequence[Account], names: Sequence[str]) -> list[Account]:
     unknown = set(names) - {each.value for each in found}
     if unknown:
         message = f"{', '.join(sorted(unknown))} is the password of no role here"
-        known = ", ".join(each.value for each in found) or "none"
-        raise SopsmithError(Finding("db-roles", message, hint=f"known: {known}"))
+        known = ", ".join(each.value for each in found)
+        hint = f"known: {known}; {_SAY}" if found else _SAY
+        raise SopsmithError(Finding("db-roles", message, hint=hint))
     if not found:
-        hint = "say beside a password how it is changed: role: {strategy: alternating, …}"
-        raise SopsmithError(Finding("db-roles", "no value is the password of a role", hint=hint))
+        raise SopsmithError(Finding("db-roles", "no value is the password of a role", hint=_SAY))
     return [each for each in found if not names or each.value in names]
 
 
@@ -102,9 +103,11 @@ def _others(rendered: Rendered, found: Account) -> tuple[Secret, ...]:
 
 def _from_file(path: str) -> list[Account]:
     name = os.path.join(path, FILE) if os.path.isdir(path) else path
+    hint = f"name what `derive: {{rolesOf: …}}` gave, or a folder that holds it as {FILE}"
     try:
         found = list(account.read(files.named(name)))
+    except SopsmithError as error:
+        raise SopsmithError(each._replace(hint=hint) for each in error.findings) from None
     except ValueError as error:
-        hint = f"name what `derive: {{rolesOf: …}}` gave, or a folder that holds it as {FILE}"
         raise SopsmithError(Finding("db-roles", str(error), name, hint=hint)) from None
     return _distinct(found, name)

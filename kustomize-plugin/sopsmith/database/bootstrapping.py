@@ -15,6 +15,7 @@ from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.plan import Plan
 
 BEFORE_16 = 160000
+_NEARLY = "before PostgreSQL 16 CREATEROLE is nearly a superuser: it may change any role but those"
 
 
 def planned(account: Account, channel: Channel, way: Way) -> Plan:
@@ -41,11 +42,13 @@ def bootstrap(account: Account, channel: Channel, way: Way) -> tuple[str, ...]:
 
 
 def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:
-    """What the server can't restrict."""
-    with failures.spoken(accounts[0]):
-        version = int(channel.ask("SELECT current_setting('server_version_num')") or 0)
-    if version >= BEFORE_16:
-        return ()
-    return (
-        "before PostgreSQL 16 CREATEROLE is nearly a superuser: it may change any role but those",
-    )
+    """What is not as it should be, though all was done: databases, and what the server can't
+    restrict."""
+    told: dict[str, None] = {}
+    for account in accounts:
+        with failures.spoken(account):
+            seen = looking.look(account, channel)
+        told |= dict.fromkeys(first_time.shortcomings(account, seen))
+        if seen.version < BEFORE_16:
+            told[_NEARLY] = None
+    return tuple(told)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe, Url, Values
-from sopsmith.postgres import refusals
+from sopsmith.postgres import refusals, statements
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.endpoint import Endpoint, parse
 from sopsmith.postgres.verdict import Attempt
@@ -37,7 +37,7 @@ class Checked(NamedTuple):
     def finding(self) -> Finding | None:
         """What is wrong, if anything."""
         if self.attempt.is_good:
-            return None
+            return self._unrightful()
         found = self.attempt.finding(self.name, self.to)
         account = self.account
         if account is None or self.search is None:
@@ -59,6 +59,17 @@ class Checked(NamedTuple):
             message=f"{self.to.user} at {self.to.place}: wrong password: {said}",
             hint=hint,
         )
+
+    def _unrightful(self) -> Finding | None:
+        """The owner of alternating roles is there to own what they make."""
+        owner = self.account and self.account.owner
+        if owner is None or self.attempt.can_create:
+            return None
+        database = self.to.database
+        message = f"{self.to.user} at {self.to.place}: {owner} may create nothing in {database}"
+        given = statements.give_database(database, owner)
+        hint = f"a superuser gives it: {given}; or ignore it where others make all tables"
+        return Finding("db-owner", message, field=self.name, hint=hint)
 
 
 def check(

@@ -12,7 +12,7 @@ from sopsmith.postgres import refusals, scram
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import At, Channel
 from sopsmith.postgres.endpoint import Endpoint
-from sopsmith.postgres.verdict import Attempt
+from sopsmith.postgres.verdict import CREATE_IT, Attempt
 
 WayIn = Callable[[str | None], AbstractContextManager[Channel]]
 """To a database of this name, or to the one that a URL or a command names."""
@@ -54,7 +54,7 @@ def _session(account: Account, way: Way) -> Iterator[Channel]:
 
 def _shut_out(account: Account, finding: Finding) -> Finding:
     """What helps where the way in itself has another password: then `status` sees nothing."""
-    if finding.code != "db-login":
+    if finding.code != "db-login" or finding.hint == CREATE_IT:
         return finding
     hint = refusals.break_glass(account)
     if account.rotator is not None:

@@ -108,6 +108,7 @@ def _unused(recipe: Recipe) -> Iterator[Finding]:
     for value in recipe.values.values():
         used.update(references(value))
         used.update(value.rules.differs_from)
+        used.update(filter(None, (value.role and value.role.rotator,)))
     for name, value in recipe.values.items():
         if name not in used:
             yield Finding("unused-value", "is declared and used by nothing", value.file, name)

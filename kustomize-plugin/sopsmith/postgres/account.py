@@ -66,6 +66,11 @@ class Account(NamedTuple):
         return (*self.roles, *filter(None, (self.owner, rotator)))
 
     @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases that its URLs name."""
+        return tuple(dict.fromkeys(each.database for each in self.urls.values()))
+
+    @property
     def marked(self) -> str:
         """The role whose comment says which version was applied last."""
         return self.owner or self.active

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sopsmith.postgres import scram, statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.observation import Observed, nothing
+from sopsmith.postgres.observation import Database, Observed, nothing
 from sopsmith.postgres.plan import Change, Plan, Verifier, joined, marking, owned, sql
 from sopsmith.postgres.refusals import check_rotator, check_server
 
@@ -27,9 +27,7 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         plan += owned(account.owner, seen)
         for role in account.roles:
             plan += joined(role, account, seen)
-        databases = dict.fromkeys(each.database for each in account.urls.values())
-        given = tuple(statements.own_database(each, account.owner) for each in databases)
-        plan.append(Change(f"{account.owner} owns the database", given))
+        plan += _owning(account.owner, account.databases, seen)
     elif account.active not in seen.roles and not _is_rotator(account):
         made = (statements.create_login(account.active),)
         plan.append(Change(f"{account.active} is made", made))
@@ -39,6 +37,37 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         grants = tuple(statements.administer(name, rotator.user) for name in mine)
         plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
     return (*plan, *(() if account.active in seen.roles else marking(account, seen)))
+
+
+def _owning(owner: str, databases: Sequence[str], seen: Observed) -> Plan:
+    """The owner gets what a superuser has so far; a database of somebody else's stays theirs."""
+    there = seen.databases
+    if there is not None:
+        databases = [
+            each
+            for each in databases
+            if each in there and (there[each].is_superusers or there[each].owner == owner)
+        ]
+    given = tuple(statements.own_database(each, owner) for each in databases)
+    return (Change(f"{owner} owns {', '.join(databases)}", given),) if databases else ()
+
+
+def shortcomings(account: Account, seen: Observed) -> tuple[str, ...]:
+    """What keeps the application out of its databases, with the SQL that puts it right."""
+    return tuple(_shortcomings(account, seen.databases or {}))
+
+
+def _shortcomings(account: Account, there: Mapping[str, Database]) -> Iterator[str]:
+    owner = account.owner and statements.name(account.owner)
+    for each in account.databases:
+        named = statements.name(each)
+        if each not in there:
+            made = f"CREATE DATABASE {named}{f' OWNER {owner}' if owner else ''}"
+            yield f"there is no database {each}, so nobody can log in to it: {made}"
+        elif owner and there[each].owner != account.owner:
+            given = statements.give_database(each, account.owner or "")
+            yield (f"the database {each} belongs to {there[each].owner}, so {account.owner} may"
+                   f" only do what was granted to it: {given}")  # fmt: skip
 
 
 def first_start(accounts: Sequence[Account]) -> str:

@@ -46,6 +46,13 @@ class Seen(NamedTuple):
     has_login: bool = False  # LOGIN, also where its password has expired
 
 
+class Database(NamedTuple):
+    """A database, as far as it matters whose it is."""
+
+    owner: str
+    is_superusers: bool
+
+
 class Observed(NamedTuple):
     """A server, as far as the roles are concerned."""
 
@@ -58,6 +65,7 @@ class Observed(NamedTuple):
     roles: Mapping[str, Seen]
     others: tuple[str, ...]  # names of roles by which other owners are known
     settings: Mapping[str, str]  # likewise
+    databases: Mapping[str, Database] | None = None  # of those that URLs name, the ones there are
 
     def comment(self, role: str) -> str | None:
         """The role's comment."""
@@ -81,8 +89,9 @@ def question(account: Account) -> str:
         names.add(account.rotator.user)
     listed = ", ".join(map(literal, sorted(names)))
     return _QUESTION.format(
-        names=listed, probe=literal(PROBE), settings=", ".join(map(literal, SETTINGS))
-    )
+        names=listed, probe=literal(PROBE), settings=", ".join(map(literal, SETTINGS)),
+        databases=", ".join(map(literal, account.databases)) or "NULL",
+    )  # fmt: skip
 
 
 _QUESTION = """\
@@ -118,7 +127,10 @@ SELECT json_build_object(
   'settings', (SELECT json_object_agg('cnpg.config_sha256',
         coalesce(current_setting('cnpg.config_sha256', true), ''))::jsonb ||
       coalesce(json_object_agg(name, setting), '{{}}')::jsonb FROM pg_settings
-    WHERE name IN ({settings}))
+    WHERE name IN ({settings})),
+  'databases', (SELECT coalesce(json_object_agg(d.datname, json_build_object(
+      'owner', o.rolname, 'is_superusers', o.rolsuper)), '{{}}')
+    FROM pg_database d JOIN pg_roles o ON o.oid = d.datdba WHERE d.datname IN ({databases}))
 );
 """
 
@@ -137,7 +149,9 @@ def read(answer: str, verifiers: str | None = None) -> Observed:
     tree = json.loads(answer)
     known = json.loads(verifiers) if verifiers else {}
     roles = {name: _seen(each, known.get(name)) for name, each in tree["roles"].items()}
-    return Observed(**{**tree, "roles": roles, "others": tuple(tree["others"])})
+    databases = {name: Database(**each) for name, each in tree["databases"].items()}
+    return Observed(**{**tree, "roles": roles, "others": tuple(tree["others"]),
+                       "databases": databases})  # fmt: skip
 
 
 def _seen(tree: Mapping[str, Any], verifier: str | None) -> Seen:

@@ -146,9 +146,14 @@ def administer(role: str, rotator: str) -> str:
     return _do(_ADMIN.format(new=new, old=old))
 
 
+def give_database(database: str, owner: str) -> str:
+    """Give the owner the database, whoever has it."""
+    return f"ALTER DATABASE {name(database)} OWNER TO {name(owner)}"
+
+
 def own_database(database: str, owner: str) -> str:
     """Give the owner the database, where so far a superuser has it: as after a first start."""
-    change = f"ALTER DATABASE {name(database)} OWNER TO {name(owner)}"
+    change = give_database(database, owner)
     return _do(
         "BEGIN IF EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba"
         f" WHERE d.datname = {literal(database)} AND r.rolsuper) THEN"

@@ -42,6 +42,7 @@ class Attempt(NamedTuple):
     in_recovery: bool = False
     read_only: bool = False
     pooled: bool = False  # it is a pooler's word
+    can_create: bool = True  # something, in a schema of this database
 
     @property
     def is_good(self) -> bool:
@@ -83,11 +84,12 @@ _WORDS: dict[Verdict, str] = {
     "unreachable": "unreachable",
     "refused": "the server refuses the login",
 }
+CREATE_IT = "create it, or correct the URL's path"
 _FINDINGS: dict[Verdict, tuple[str, str | None]] = {
     "reachable": ("db-unreachable", None),
     "wrong-password": ("db-login", "sopsmith postgres status shows which password it holds"),
     "not-allowed": ("db-login", "pg_hba.conf and ALTER ROLE … LOGIN decide; see the server's log"),
-    "no-database": ("db-login", "create it, or correct the URL's path"),
+    "no-database": ("db-login", CREATE_IT),
     "stale": (
         "db-unverified",
         "a pooler or a standby answers with what it knew: wait, or reload it",

@@ -5,7 +5,7 @@ A password says how it is changed (`role`); whose it is, and where it logs in, i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sopsmith.findings import Finding
 from sopsmith.model import Access, Alternate, DatabaseRoles, Recipe, Ref, Role, Template, Url, Value
@@ -72,6 +72,20 @@ def _users(url: Url, values: Mapping[str, Value]) -> tuple[str, ...]:
     names = [part.name for part in url.user or () if isinstance(part, Ref)]
     chosen = values[names[0]].derivation if names and names[0] in values else None
     return (chosen.a, chosen.b) if isinstance(chosen, Alternate) else ()
+
+
+def unset(recipe: Recipe, names: Iterable[str]) -> Iterator[Finding]:
+    """Which of these passwords a running database keeps, as no role says how it is changed."""
+    for name in names:
+        urls = access(name, recipe.values).urls
+        if urls and recipe.values[name].role is None:
+            message = f"the running database of {', '.join(urls)} keeps the password that it has"
+            hint = (
+                "say beside it role: {strategy: in-place}, and then"
+                f" sopsmith postgres apply -e {recipe.environment} --via 'COMMAND … psql' sets it;"
+                " two roles that take turns (strategy: alternating) are not shut out meanwhile"
+            )
+            yield Finding("db-unset", message, recipe.file, name, hint)
 
 
 # --- what is wrong --------------------------------------------------------------------------------

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sopsmith import report
+from sopsmith import findings, report
 from sopsmith.components.sealed import PREVIOUS
 from sopsmith.findings import Finding
 from sopsmith.model import Recipe
+from sopsmith.recipes import roles
 from sopsmith.recipes.consumers import Workload
 from sopsmith.rotations.rotation import Effects, Turn, effects
 
@@ -22,6 +23,7 @@ class Prospect(NamedTuple):
     effects: Effects
     restarts: tuple[Workload, ...]
     others: tuple[Workload, ...]  # read a Secret that changes and keeps its name
+    warnings: tuple[Finding, ...]  # what else somebody has to do
 
 
 def prospect(
@@ -31,12 +33,14 @@ def prospect(
     workloads: Iterable[Workload],
 ) -> Prospect:
     """Work out what follows from a leaf's rotations."""
-    found = effects(recipe, [each.value.name for each in turns])
+    names = [each.value.name for each in turns]
+    found = effects(recipe, names)
     readers = [each for each in workloads if each.secrets.intersection(found.secrets)]
     restarting = [each for each in readers if each.secrets.intersection(found.hashed)]
     others = [each for each in readers if each not in restarting]
     return Prospect(
-        recipe, tuple(turns), tuple(left_out), found, tuple(restarting), tuple(others)
+        recipe, tuple(turns), tuple(left_out), found, tuple(restarting), tuple(others),
+        tuple(roles.unset(recipe, names)),
     )  # fmt: skip
 
 
@@ -48,6 +52,7 @@ def text(one: Prospect, colour: bool) -> str:
         rows = [(each.value.name, _now(each), _then(each), _kept(each)) for each in one.turns]
         lines.append(report.table(("VALUE", "NOW", "THEN", "KEPT"), rows, colour))
     lines += _consequences(one)
+    lines.append(findings.text(one.warnings, colour=colour))
     for each in one.left_out:
         lines.append(f"left out: {each.field} ({one.recipe.environment}): {each.message}\n")
         lines.append(f"  {each.hint}\n" if each.hint else "")
@@ -100,6 +105,7 @@ def as_tree(one: Prospect) -> dict[str, Any]:
         "restarts": _names(one.restarts),
         "notRestarted": _names(one.others),
         "leftOut": report.findings_json(one.left_out),
+        "warnings": report.findings_json(one.warnings),
     }
 
 

@@ -94,6 +94,31 @@ def _left_out(data: str) -> tuple[str, str | None] | None:
     return None
 
 
+class Running(NamedTuple):
+    """The server that runs from a directory."""
+
+    host: str  # the folder of its socket, or where it listens without one
+    port: str
+    log: str  # the file that it writes to, or /dev/null
+
+
+def running(data: str) -> Running | None:
+    """The server that runs from it in this container, as its own files tell; a process of the same
+    number that works elsewhere is another's, as where somebody copied the directory while it ran.
+    """
+    try:
+        with open(os.path.join(data, "postmaster.pid"), encoding="utf-8") as stream:
+            pid, _, _, port, sockets, *_ = stream.read().splitlines()
+        if not os.path.samefile(f"/proc/{int(pid)}/cwd", data):
+            return None
+        log = os.path.realpath(f"/proc/{int(pid)}/fd/2")
+    except (OSError, ValueError):
+        return None
+    host = sockets if sockets.startswith("@") else os.path.join(data, sockets)
+    return Running(host if sockets else "localhost", port,
+                   log if os.path.isfile(log) else os.devnull)  # fmt: skip
+
+
 def has_room(data: str) -> bool:
     """Whether a copy fits beside it. That more does is seen when it is written."""
     size = sum(

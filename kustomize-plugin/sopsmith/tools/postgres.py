@@ -36,7 +36,10 @@ _ALONE = {"passfile": f"{os.devnull}/none", "client_encoding": "UTF8", "gssencmo
           "require_auth": "scram-sha-256"}  # fmt: skip
 _STATE = (
     "SELECT concat_ws(' ', pg_backend_pid(), pg_is_in_recovery()::int,"
-    " (current_setting('transaction_read_only') = 'on')::int)"
+    " (current_setting('transaction_read_only') = 'on')::int,"
+    " (has_database_privilege(current_database(), 'CREATE') OR EXISTS (SELECT FROM pg_namespace"
+    " WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'"
+    " AND has_schema_privilege(oid, 'CREATE')))::int)"
 )
 
 
@@ -84,11 +87,12 @@ def login(to: Endpoint, seconds: float = CONNECT) -> Attempt:
             state = (Session(conn, seconds).ask(_STATE) or "").split()
         except SqlError as error:
             return attempt(Refusal(error.state, "server", proven=True))
-        if len(state) != 3:
+        if len(state) != 4:
             return attempt(Refusal(None, "network"))
-        pid, in_recovery, read_only = state
+        pid, in_recovery, read_only, can_create = state
         is_pooled = pid != str(conn.backend_pid)  # a pooler tells every client a number of its own
-        return Attempt("reachable", True, in_recovery == "1", read_only == "1", is_pooled)
+        return Attempt("reachable", True, in_recovery == "1", read_only == "1", is_pooled,
+                       can_create == "1")  # fmt: skip
 
 
 @contextmanager

@@ -38,11 +38,12 @@ class Programs(NamedTuple):
 
 
 class Server(NamedTuple):
-    """A server that runs for us alone."""
+    """A server: one that runs for us alone, or the one that runs from the directory anyway."""
 
     programs: Programs
-    sockets: str  # the folder of its socket
+    host: str  # the folder of its socket
     user: str  # the superuser that commands come from
+    port: str = "5432"
 
 
 class Settings(NamedTuple):
@@ -123,6 +124,12 @@ def stop(programs: Programs, data: str, mode: str = "fast") -> None:
     _must(programs, "pg_ctl", ("stop", "-D", data, "-m", mode, "-w", "-t", "3600"), what="stop")
 
 
+def start_again(programs: Programs, data: str, log: str) -> None:
+    """Start the server that was stopped, with the options that it had; raises SopsmithError."""
+    options = ("restart", "-D", data, "-w", "-t", "3600", "-l", log)  # only this reads the options
+    _must(programs, "pg_ctl", options, what="start")
+
+
 def initialise(programs: Programs, data: str, options: Sequence[str], password: bytes) -> None:
     """Make a new directory whose superuser has this password, which goes through a pipe."""
     receiving, sending = os.pipe()
@@ -178,8 +185,8 @@ def _quoted(value: str) -> str:
 
 def query(server: Server, database: str, sql: str) -> bytes:
     """What statements answer, one row a line; raises SopsmithError at the first that fails."""
-    options = ("--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1",
-               "--file=-", _database(database))  # fmt: skip
+    options = ("--no-psqlrc", "--no-password", "--quiet", "--tuples-only", "--no-align",
+               "--set=ON_ERROR_STOP=1", "--file=-", _database(database))  # fmt: skip
     stdin = sql.encode("utf-8", "surrogateescape")
     env = {**_env(server), "PGCLIENTENCODING": "UTF8"}
     return _must(server.programs, "psql", options, what="ask", stdin=stdin, env=env)
@@ -242,7 +249,7 @@ def _conninfo(name: str) -> str:
 
 def _env(server: Server) -> dict[str, str]:
     options = " ".join(f"-c {each}" for each in _SESSION)
-    return {**server.programs.env, "PGHOST": server.sockets, "PGPORT": "5432",
+    return {**server.programs.env, "PGHOST": server.host, "PGPORT": server.port,
             "PGUSER": server.user, "PGOPTIONS": options, "PGAPPNAME": "sopsmith"}  # fmt: skip
 
 

@@ -50,6 +50,6 @@ def said(name: str) -> str:
             "becomes": None, "comment": None, "sessions": [name]}  # fmt: skip
     answer = {"version": 180000, "encoding": "UTF8", "in_recovery": False, "user": "u",
               "is_superuser": False, "can_read_verifiers": False, "roles": {"r": role},
-              "others": [], "settings": {}}  # fmt: skip
+              "others": [], "settings": {}, "databases": {}}  # fmt: skip
     (shown,) = read(json.dumps(answer)).roles["r"].sessions
     return shown
