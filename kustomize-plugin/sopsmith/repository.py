@@ -139,12 +139,13 @@ def _closed(finding: Finding, environments: Sequence[str], ways: str) -> Finding
 def uncommitted(leaf: Leaf) -> tuple[str, ...]:
     """The files that the leaf is made of and git's last commit does not hold as they are; none
     where there is no git."""
-    if not git.is_checkout(leaf.git):
-        return ()
+    return git.changed(leaf.git, files_of(leaf)) if git.is_checkout(leaf.git) else ()
+
+
+def files_of(leaf: Leaf) -> list[str]:
+    """The files that the leaf is made of."""
     components = (each.file for each in leaf.recipe.components)
-    return git.changed(
-        leaf.git, sorted({leaf.resolved.file, *leaf.resolved.origins.values(), *components})
-    )
+    return sorted({leaf.resolved.file, *leaf.resolved.origins.values(), *components})
 
 
 def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:

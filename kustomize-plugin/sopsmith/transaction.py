@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from sopsmith import writeback
-from sopsmith.errors import SopsmithError
+from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Read
-from sopsmith.tools import replace
+from sopsmith.tools import git, replace
 from sopsmith.voice import Session
-from sopsmith.writeback import Edit
+from sopsmith.writeback import Draft, Edit
 
 T = TypeVar("T")
 
@@ -43,6 +44,7 @@ def carry_out(
     asks nobody and writes nothing: others wait for it, and it would wait for itself. What it gives
     besides the work is handed on. A refused commit leaves the files changed, so that a second run
     has nothing to tell: who `tells_refusal` gets it as findings, tells the rest, and ends with it.
+    Who is interrupted before there is a commit has changed nothing.
     Raises SopsmithError: write-locked, and what `plan`, the work's check, `writeback.draft` and
     the commit raise.
     """
@@ -50,15 +52,31 @@ def carry_out(
         work, told = plan()
         draft = writeback.draft(root, session.env, work.edits, commit=commit)
         found = work.check(draft.read)
-        changed = draft.write()
-        files = tuple(dict.fromkeys((*work.also, *changed))) if changed else ()
-        try:
-            made = writeback.finish(session, root, files, work.message, commit=commit)
-        except SopsmithError as error:
-            if not tells_refusal:
-                raise
-            made, found = None, (*found, *error.findings)
+        with _whole(session, draft) if commit and draft.changed else contextlib.nullcontext():
+            changed = draft.write()
+            files = tuple(dict.fromkeys((*work.also, *changed))) if changed else ()
+            try:
+                made = writeback.finish(session, root, files, work.message, commit=commit)
+            except SopsmithError as error:
+                if not tells_refusal:
+                    raise
+                made, found = None, (*found, *error.findings)
     return Done(changed, made, found), told
+
+
+@contextlib.contextmanager
+def _whole(session: Session, draft: Draft) -> Iterator[None]:
+    """Put back what is written where a signal comes before the commit: the same command begins
+    again then, and has no files in its way that nobody committed."""
+    here = git.Repository(draft.root, session.env)
+    before = git.commit_of(here, "HEAD")
+    try:
+        yield
+    except Interrupted:
+        if git.commit_of(here, "HEAD") == before:
+            draft.undo()
+            session.say("sopsmith: nothing was committed, and the files are as they were\n")
+        raise
 
 
 def check_agreed(shown: T, planned: T) -> None:

@@ -123,6 +123,16 @@ class Draft(NamedTuple):
         _replace_all(self.root, self.changed)
         return tuple(each.file for each in self.changed)
 
+    def undo(self) -> None:
+        """Put back what was written; what somebody changed since stays theirs.
+
+        Raises SopsmithError (partly-written).
+        """
+        stuck = [each.file for each in reversed(self.changed)
+                 if not _put_back(self.root, each, each)]  # fmt: skip
+        if stuck:
+            raise SopsmithError(_stuck(stuck))
+
 
 def write(root: str, env: Mapping[str, str], edits: Sequence[Edit]) -> tuple[str, ...]:
     """Make these changes, and return the files that are others now. Raises what `written` does."""
@@ -490,12 +500,14 @@ def _replace_all(root: str, changed: Sequence[Prepared]) -> None:
     except BaseException as stop:
         stuck = [each.file for each in reversed(begun) if not _put_back(root, each, begun[-1])]
         if stuck:
-            hint = f"see git diff; git checkout -- {' '.join(stuck)} brings the old ones back"
-            finding = Finding("partly-written", "is changed, and another file is not", stuck[0],
-                              hint=hint)  # fmt: skip
             causes = stop.findings if isinstance(stop, SopsmithError) else ()
-            raise SopsmithError([*causes, finding]) from None
+            raise SopsmithError([*causes, _stuck(stuck)]) from None
         raise
+
+
+def _stuck(files: Sequence[str]) -> Finding:
+    hint = f"see git diff; git checkout -- {' '.join(files)} brings the old ones back"
+    return Finding("partly-written", "is changed, and another file is not", files[0], hint=hint)
 
 
 def _turn(root: str, file: str, before: bytes | None, after: bytes | None) -> None:

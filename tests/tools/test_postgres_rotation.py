@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from tests.past import git
 from tests.repository import Repo, Run
 from tests.servers import RULES, Server
 from tests.test_documents import blocks, replay
+from tests.tools.test_interrupted import interrupted
 
 NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
 
@@ -159,6 +161,13 @@ def test_who_pushes_to_a_fork_is_told(make: Make, setting: str) -> None:
     assert "version" not in one.leaf()["POSTGRES_PASSWORD"]
 
 
+def test_who_has_no_branch_is_told_to_take_one(make: Make) -> None:
+    one = make()
+    git(one.repo, "checkout", "-q", "--detach")
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 2 and "hint: git switch BRANCH; or --no-push" in run.err
+
+
 def test_who_is_behind_is_told_before_anything_changes(make: Make) -> None:
     one = make()
     other = one.repo.path.parent / "other"
@@ -244,15 +253,60 @@ def test_what_was_retired_is_not_rolled_back(make: Make) -> None:
     assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
 
 
-def test_once_more_a_rollback_does_not_go_forward_again(make: Make) -> None:
+def test_a_rollback_that_waits_for_pods_goes_on_and_then_is_over(make: Make) -> None:
     one = make()
     assert one.postgres("rotate", *NOW, "--wait", "0s").code == 6
-    assert one.postgres("rollback", *NOW, "--wait", "0s").code == 6
-    run = one.postgres("rollback", *NOW)
-    assert run.code == 2 and "rolled back already" in run.err and "rotate" in run.err
+    lagging = one.postgres("rollback", *NOW, "--wait", "0s")
+    assert lagging.code == 6
+    assert "this goes on: sopsmith postgres rollback POSTGRES_PASSWORD" in lagging.err
+    refused = one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster")
+    assert refused.code == 2 and "rollback POSTGRES_PASSWORD -e production --now" in refused.err
     with pods(one):
-        assert one.postgres("rotate", *NOW).code == 0
-    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+        again = one.postgres("rollback", *NOW, "--output", "json")
+    assert phases(again) == ["push", "apply", "wait", "retire"]
+    at, over = head(str(one.repo.path)), one.postgres("rollback", *NOW)
+    assert (over.code, over.out) == (0, "nothing was changed\n")
+    assert "rolled back already; nothing is left to do" in over.err
+    assert head(str(one.repo.path)) == at and one.leaf()["POSTGRES_PASSWORD"]["version"] == 1
+
+
+def test_a_rollback_that_a_hook_refused_goes_on_once_it_is_committed(make: Make) -> None:
+    one = make()
+    one.rotate("POSTGRES_PASSWORD", "--commit")
+    hook = one.repo.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert one.postgres("rollback", *NOW).code == 3
+    again = one.postgres("rollback", *NOW)
+    assert again.code == 2 and "git commit -- overlay/recipe.yaml" in again.err
+    hook.unlink()
+    git(one.repo, "commit", "-qam", "back")
+    with pods(one):
+        assert one.postgres("rollback", *NOW).code == 0
+    assert one.logs_in() and head(remote(one)) == head(str(one.repo.path))
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "ROTATOR_PASSWORD"])
+def test_after_the_rollback_of_what_nobody_committed_the_hook_is_content(
+    make: Make, name: str
+) -> None:
+    """On the day of the last rotation, and the database followed each step."""
+    one = make()
+
+    def followed(*argv: str) -> None:
+        for words in (argv, ("apply",), ("retire", "POSTGRES_PASSWORD", "--no-cluster")):
+            run = one.postgres(*words)
+            assert run.code == 0, run.err
+
+    followed("rotate", name, "--no-cluster", "--commit")
+    assert one.postgres("rotate", name, "--no-cluster").code == 0
+    assert one.postgres("apply").code == 0
+    followed("rollback", name, "--no-cluster")
+    assert one.repo.cli("check", "--against", "HEAD").code == 0
+    assert one.postgres("rotate", name, "--no-cluster").codes == {"usage"}  # git comes first
+    git(one.repo, "commit", "-qam", "back")
+    followed("rotate", name, "--no-cluster", "--commit")
+    assert one.repo.cli("check", "--against", "HEAD~1").code == 0 and one.logs_in()
+    assert one.leaf()[name]["version"] == 4
 
 
 def test_of_two_rollbacks_at_once_the_later_one_changes_nothing(make: Make) -> None:
@@ -272,6 +326,39 @@ def test_what_stops_it_after_the_commit_is_half_done(make: Make) -> None:
     run = one.postgres("rotate", *NOW)
     assert run.code == 6 and run.codes == {"db-privilege", "db-waiting"}
     assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+
+
+def test_interrupted_before_the_commit_the_same_command_does_it(make: Make) -> None:
+    one = make()
+    assert interrupted(one.repo, "commit-msg", "ctrl-c", "postgres", "rotate", *NOW).code == 130
+    with pods(one):
+        again = one.postgres("rotate", *NOW, "--output", "json")
+    assert phases(again) == ["push", "apply", "wait", "retire"]
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2 and one.logs_in()
+
+
+def test_interrupted_after_the_commit_the_same_command_goes_on(make: Make) -> None:
+    one = make()
+    run = interrupted(one.repo, "post-commit", "ctrl-c", "postgres", "rotate", *NOW)
+    assert "half done; this goes on: sopsmith postgres rotate POSTGRES_PASSWORD" in run.err
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2 and one.logs_in()
+
+
+def test_what_a_hook_refuses_goes_on_once_the_hint_was_typed(make: Make) -> None:
+    one = make()
+    file = one.repo.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
+    file.chmod(0o755)
+    refused = one.postgres("rotate", *NOW)
+    again = one.postgres("rotate", *NOW)
+    assert (refused.code, again.code) == (3, 2) and "could be lost" in again.err
+    file.unlink()
+    (typed,) = re.findall(r"hint: (git commit -- .*); then the same command again", again.err)
+    assert one.repo.run("sh", "-c", typed, GIT_EDITOR="echo rotate >").code == 0
+    with pods(one):
+        assert one.postgres("rotate", *NOW).code == 0
+    assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2 and one.logs_in()
 
 
 def begun(one: Shop, *argv: str) -> subprocess.Popen[str]:
@@ -354,6 +441,8 @@ def test_a_stored_password_is_rolled_back_too(make: Make) -> None:
     with pods(one):
         run = one.postgres("rollback", *NOW)
     assert run.code == 0 and "stored, slot b  what it was before, slot a" in run.out
+    over = one.postgres("rollback", *NOW)
+    assert over.code == 0 and "nothing is left to do" in over.err
     assert second != first == one.value("POSTGRES_PASSWORD") and one.logs_in()
 
 

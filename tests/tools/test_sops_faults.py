@@ -229,7 +229,7 @@ WAYS = pytest.mark.parametrize(
 @WAYS
 @pytest.mark.parametrize("number", [15, 2, 1], ids=["SIGTERM", "SIGINT", "SIGHUP"])
 def test_a_signal_ends_us_and_sops(shop: Repo, argv: tuple[str, ...], number: int) -> None:
-    fake(shop, "sleep 60 & echo $$ $! >$PIDS; wait")
+    fake(shop, "sleep 60 >/dev/null 2>&1 & echo $$ $! >$PIDS; wait")
     run, orphans = interrupted(shop, argv, lambda pid: os.kill(pid, number))
     assert run.code == 128 + number
     assert run.err == "sopsmith: error: interrupted\n"

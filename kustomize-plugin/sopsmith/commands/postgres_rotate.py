@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -27,7 +28,7 @@ from sopsmith.voice import Session, outliving
 
 _HALF_DONE = 6  # the exit code
 _NOTHING = Rotated((), (), (), Done((), None, ()))
-_TURNS = {"rotate", "postgres rollback"}  # the commands whose commits a database has to follow
+_TURNS = {"rotate", reversal.ROLLBACK}  # the commands whose commits a database has to follow
 
 
 class Manner(NamedTuple):
@@ -55,12 +56,14 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     leaf, terms = _begun(session, names, manner)
     to = _upstream(session, leaf, manner)  # first: nobody has looked at what is committed later
     found = _standings(leaf, names, terms)
+    if any(readiness.is_rolled_back(each.account) for each in found):
+        _check_committed(leaf)  # or git would see a version left out
     unfinished = [each.account for each in found if not readiness.is_ready(each)]
     if unfinished and not manner.is_now:
         raise SopsmithError(map(_unfinished, unfinished))
     if unfinished or (to is not None and _is_unpushed(leaf, names, to)):
         _check_committed(leaf)
-        verb = "would be" if manner.is_dry else "is"
+        verb = _would_be(manner)
         words = f"the last rotation is not finished; that {verb} done, and no other"
         session.say(f"sopsmith: {words}\n")
         made, goes_on = _NOTHING, not manner.is_dry
@@ -68,18 +71,24 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
         if manner.is_now:
             _check_seen(found)
             _check_logins(found, terms.way)
-        terms.way.at("before promote")
-        made = _rotated(session, leaf, names, manner, found)
-        terms.way.at("after promote")
+        with _telling(session, leaf, names, manner):
+            terms.way.at("before promote")
+            made = _rotated(session, leaf, names, manner, found)
+            terms.way.at("after promote")
         goes_on = manner.is_now and bool(made.done.changed)
     rest = _finished(leaf, names, terms, to, made.done.commit) if goes_on else ()
     return _end(session, leaf, names, manner, made, rest)
 
 
 def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
-    """Go back to the password of before while the database still has it; then as `rotate`."""
+    """Go back to the password of before while the database still has it; then as `rotate`.
+
+    With --now, one that is in git goes on instead, or is over.
+    """
     leaf, terms = _begun(session, names, manner)
     found = _standings(leaf, names, terms)
+    if manner.is_now and _is_rolled_back(leaf, names, found):
+        return _resume(session, leaf, names, manner, terms, found)
     for each in found:
         readiness.check_rollback(each)
     to = _upstream(session, leaf, manner)
@@ -95,9 +104,39 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
         return reversal.work(repository.reread(leaf), tuple(names), session.today), None
 
     commit = manner.is_committed or manner.is_now
-    done, _ = carry_out(session, leaf.root, plan, commit=commit)
+    with _telling(session, leaf, names, manner):
+        done, _ = carry_out(session, leaf.root, plan, commit=commit)
     rest = _finished(leaf, names, terms, to, done.commit) if manner.is_now else ()
     return _end(session, leaf, names, manner, made._replace(done=done), rest)
+
+
+def _is_rolled_back(leaf: Leaf, names: Sequence[str], found: Sequence[Standing]) -> bool:
+    """Whether git has gone back with all of these, and nothing forbids that the rest follows."""
+    if any(map(recovery.is_retired, found)):
+        return False
+    return reversal.is_last(leaf, names) or all(
+        readiness.is_rolled_back(each.account) for each in found
+    )
+
+
+def _resume(
+    session: Session, leaf: Leaf, names: Sequence[str], manner: Manner, terms: Terms,
+    found: Sequence[Standing],
+) -> int:  # fmt: skip
+    """Bring a rollback that is in git to its end, where it is not there yet."""
+    _check_committed(leaf)
+    to = _upstream(session, leaf, manner)
+    is_waiting = to is not None and _is_unpushed(leaf, names, to)
+    is_over = all(map(readiness.is_ready, found)) and not is_waiting
+    rest = "nothing is left to do" if is_over else f"what is left {_would_be(manner)} done"
+    session.say(f"sopsmith: it was rolled back already; {rest}\n")
+    goes_on = not (is_over or manner.is_dry)
+    phases = _finished(leaf, names, terms, to, None) if goes_on else ()
+    return _end(session, leaf, names, manner, _NOTHING, phases)
+
+
+def _would_be(manner: Manner) -> str:
+    return "would be" if manner.is_dry else "is"
 
 
 # --- before ---------------------------------------------------------------------------------------
@@ -160,7 +199,7 @@ def _check_committed(leaf: Leaf) -> None:
     changed = repository.uncommitted(leaf)
     if changed:
         message = "is changed and not committed, so it could be lost"
-        hint = f"git commit -- {git_write.shown(leaf.git, changed)}"
+        hint = f"{git_write.by_hand(leaf.git, changed)}; then the same command again"
         raise SopsmithError(Finding("usage", message, changed[0], hint=hint))
 
 
@@ -232,15 +271,33 @@ def _finished(
         raise SopsmithError(_half_done(error.findings, _again(leaf, names))) from None
 
 
+@contextlib.contextmanager
+def _telling(session: Session, leaf: Leaf, names: Sequence[str], manner: Manner) -> Iterator[None]:
+    """Who is stopped while git changes hears how it goes on, where there is a commit by then."""
+    before = git.commit_of(leaf.git, "HEAD") if manner.is_now else None
+    try:
+        yield
+    except Interrupted:
+        if manner.is_now and git.commit_of(leaf.git, "HEAD") != before:
+            session.say(f"sopsmith: half done; this goes on: {_again(leaf, names)}\n")
+        raise
+
+
 def _again(leaf: Leaf, names: Sequence[str]) -> str:
-    """What goes on."""
-    command = f"sopsmith postgres rotate {' '.join(names)} -e {leaf.recipe.environment} --now"
+    """What goes on: for a stored password that was rolled back that is `rotate` too."""
+    values = repository.reread(leaf).recipe.values
+    is_back = all(
+        each.previous is not None and each.previous.version > each.version
+        for each in map(values.__getitem__, names)
+    )
+    verb = "rollback" if is_back else "rotate"
+    command = f"sopsmith postgres {verb} {' '.join(names)} -e {leaf.recipe.environment} --now"
     return f"{command}, with the options of before"
 
 
 def _half_done(found: Sequence[Finding], command: str) -> Iterator[Finding]:
     """What stops it; and where that does not say so itself, that git has changed and how it goes
-    on: by `rotate`, also where it was rolled back."""
+    on."""
     for each in found:
         hint = f"the database was not touched; {each.hint}; then {command}"
         yield each._replace(hint=hint) if each.code == "not-pushed" else each

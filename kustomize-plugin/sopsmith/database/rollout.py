@@ -141,7 +141,8 @@ def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Findin
     who, follow = "the cluster lags", "sync it (argocd app sync, flux reconcile)"
     if not in_cluster:
         who, follow = "not everybody follows", "restart what uses the database, with the new URL"
-    again = f"sopsmith postgres rotate {where} --now, with the options of before"
+    verb = "rollback" if readiness.is_rolled_back(account) else "rotate"
+    again = f"sopsmith postgres {verb} {where} --now, with the options of before"
     hint = f"{follow}, then this goes on: {again}"
     if account.other is not None and not in_cluster:
         hint += f"; {_unused(account)}"

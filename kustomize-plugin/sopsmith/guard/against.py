@@ -124,7 +124,7 @@ def _value_problems(new: Recipe, value: Value, old: Recipe, before: Value) -> It
 
 def _version_problem(new: Recipe, value: Value, old: Recipe, before: Value) -> Finding | None:
     field = f"spec.values.{value.name}.version"
-    highest = max(before.version, before.previous.version if before.previous else 0)
+    highest = _highest(before)
     if value.version < before.version:
         known = (_as_previous(before), before.previous)  # the second after two restores in a row
         if _is_renewed(value, before) or (value.previous and value.previous in known):
@@ -165,6 +165,8 @@ def _previous_problem(new: Recipe, value: Value, before: Value) -> Iterator[Find
     right = _as_previous(before) if is_rotated else before.previous
     if value.previous == right or (not is_rotated and _is_renewed(value, before)):
         return
+    if not is_rotated and _is_back(value, before):
+        return
     if value.version < before.version and value.previous == before.previous:
         return  # restored twice in a row: the highest version stays known
     if value.previous is None and not (is_rotated and _is_needed(new, value)):
@@ -175,6 +177,17 @@ def _previous_problem(new: Recipe, value: Value, before: Value) -> Iterator[Find
         message = "changed without a rotation"
         hint = "restore it; it may be removed once nobody needs the old value"
     yield Finding("previous-wrong", message, new.file, f"spec.values.{value.name}.previous", hint)
+
+
+def _is_back(value: Value, before: Value) -> bool:
+    """Whether it was rotated and rolled back in one change: the next version stays known, as a
+    database may have got it. Where the day is another too, `_is_renewed` tells already."""
+    return value.previous == _as_previous(value._replace(version=_highest(before) + 1))
+
+
+def _highest(value: Value) -> int:
+    """The highest version that is known of it."""
+    return max(value.version, value.previous.version if value.previous else 0)
 
 
 def _is_needed(recipe: Recipe, value: Value) -> bool:

@@ -39,10 +39,16 @@ def is_ready(standing: Standing) -> bool:
     return decision.action == "none"
 
 
+def is_rolled_back(account: Account) -> bool:
+    """Whether git has gone back already; of a stored password nothing in it tells that."""
+    before = account.before
+    return before is not None and applied.is_earlier(account.now.version, before.version)
+
+
 def check_rollback(standing: Standing) -> None:
     """Raise SopsmithError where the previous password can't come back: db-retired where it was
-    retired or is nobody's, usage where none is known or git has gone back already (of a stored one
-    nothing tells that), and what `refusals.check_server` raises.
+    retired or is nobody's, usage where none is known or git has gone back already, and what
+    `refusals.check_server` raises.
     """
     account = standing.account
     earlier = account.as_of_before()
@@ -51,9 +57,11 @@ def check_rollback(standing: Standing) -> None:
     if account.before is None:
         message = "has no previous password to go back to"
         raise SopsmithError(Finding("usage", message, field=account.value, hint=forward))
-    if applied.is_earlier(account.now.version, account.before.version):
+    if is_rolled_back(account):
         message = f"was rolled back already, from version {account.before.version}"
-        raise SopsmithError(Finding("usage", message, field=account.title, hint=f"{forward} --now"))
+        back = f"sopsmith postgres rollback {account.value} -e {account.environment}"
+        hint = f"{forward} --now" if recovery.is_retired(standing) else f"{back} --now goes on"
+        raise SopsmithError(Finding("usage", message, field=account.title, hint=hint))
     if earlier is None or account.other is None:
         return  # in place it is set again
     former = earlier.active

@@ -21,7 +21,10 @@ from sopsmith.rotations.prospect import Prospect
 from sopsmith.rotations.rotation import Plan, Turn
 from sopsmith.rotations.turnover import Job
 from sopsmith.text import layout
+from sopsmith.tools import git
 from sopsmith.transaction import Work
+
+ROLLBACK = "postgres rollback"  # the command, as commits say it
 
 
 def foreseen(leaf: Leaf, names: Iterable[str]) -> Prospect:
@@ -39,8 +42,20 @@ def work(leaf: Leaf, names: tuple[str, ...], today: date) -> Work:
     edits: list[writeback.Edit] = [writeback.recipe_edit(leaf, text)]
     edits += (_swapped(leaf, each.name) for each in values if each.origin == "stored")
     environment = leaf.recipe.environment
-    message = trail.message("postgres rollback", environment, names, "roll back")
+    message = trail.message(ROLLBACK, environment, names, "roll back")
     return Work(edits, message, check=partial(aftermath.checked, [leaf]))
+
+
+def is_last(leaf: Leaf, names: Iterable[str]) -> bool:
+    """Whether the leaf is what a rollback of all of these made it, by git's last commit of it."""
+    changed, files = repository.uncommitted(leaf), repository.files_of(leaf)
+    last = None if changed else next(git.log(leaf.git, ["HEAD"], files), None)
+    said = trail.trailers(last.message) if last else {}
+    return (
+        said.get(trail.COMMAND) == [ROLLBACK]
+        and leaf.recipe.environment in said.get(trail.ENVIRONMENT, ())
+        and {*said.get(trail.VALUE, ())} >= {*names}
+    )
 
 
 def _before(value: Value) -> Value:

@@ -48,16 +48,20 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
     """Commit exactly these paths, whatever else is staged, and return the new commit's hash.
 
     The repository's hooks run, with the whole environment: they may need keys. Where there is no
-    commit, what was staged is what it was.
+    commit, what was staged is what it was; what stops git later, in a post-commit hook, takes
+    nothing back.
     Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
     """
     words = ("commit", "--quiet", "--file=-", "--only", "--")
-    with _named(here, paths) as (new, named):
+    before = git.commit_of(here, "HEAD")
+    with _named(here, paths, before) as (new, named):
         asked = (*words, *_literal(named))
         result = _asked(here, *asked, stdin=message.encode(), timeout=git.LONG_TIMEOUT)
-        if isinstance(result, process.Failed) or result.status:
+        made = git.commit_of(here, "HEAD")
+        has_failed = isinstance(result, process.Failed) or result.status != 0
+        if made is None or (has_failed and made == before):
             raise SopsmithError(_refused(here, paths, new, message))
-    return git.commit_of(here, "HEAD") or ""
+    return made
 
 
 class Upstream(NamedTuple):
@@ -86,11 +90,14 @@ def upstream(here: Repository) -> Upstream:
     """
     head = git.call(here, "symbolic-ref", "--quiet", "HEAD").stdout.rstrip(b"\n")
     branch = os.fsdecode(head).removeprefix("refs/heads/")
-    remote = git.setting(here, f"branch.{branch}.remote") if branch else None
-    ref = git.setting(here, f"branch.{branch}.merge") if branch else None
+    if not branch:
+        message = "no branch is checked out that could be pushed"
+        raise SopsmithError(Finding("usage", message, hint="git switch BRANCH; or --no-push"))
+    remote = git.setting(here, f"branch.{branch}.remote")
+    ref = git.setting(here, f"branch.{branch}.merge")
     if remote is None or remote == "." or ref is None:  # the dot: another branch of this clone
         message = "the branch has no upstream to push to"
-        hint = f"git push --set-upstream origin {branch or 'BRANCH'}; or --no-push"
+        hint = f"git push --set-upstream origin {branch}; or --no-push"
         raise SopsmithError(Finding("usage", message, hint=hint))
     found = Upstream(remote, ref)
     own = git.setting(here, f"branch.{branch}.pushRemote") or git.setting(
@@ -160,22 +167,25 @@ def _there(here: Repository, to: Upstream, wanted: str | None = None) -> str | N
 
 
 @contextlib.contextmanager
-def _named(here: Repository, paths: Sequence[str]) -> Iterator[tuple[list[str], list[str]]]:
+def _named(
+    here: Repository, paths: Sequence[str], before: str | None
+) -> Iterator[tuple[list[str], list[str]]]:
     """Name new files in the index, as git commits no others, and forget them if nothing comes of
     it. What is in the index already stays there as it is: git looks at the file itself.
 
     Gives those and all that git knows then: what is gone before it was ever committed is not.
+    `before` is HEAD until something does.
     """
     out = git.output(here, "ls-files", "-z", "--", *_literal(paths))
     known = {name.decode("utf-8", "surrogateescape") for name in out.split(b"\0")}
     there = [path for path in paths if os.path.lexists(os.path.join(here.root, path))]
     new = [path for path in there if path not in known]
-    if new:
-        git.output(here, "add", "--intent-to-add", "--", *_literal(new))
     try:
+        if new:
+            git.output(here, "add", "--intent-to-add", "--", *_literal(new))
         yield new, [path for path in paths if path in known or path in new]
     except BaseException:
-        if new:
+        if new and git.commit_of(here, "HEAD") == before:
             names = "".join(f"{path}\0" for path in new).encode("utf-8", "surrogateescape")
             git.output(here, "update-index", "--force-remove", "-z", "--stdin", stdin=names)
         raise
@@ -191,6 +201,14 @@ def _refused(here: Repository, paths: Sequence[str], new: Sequence[str], message
         then = "git needs user.name and user.email; then"
     hint = f"the files are changed and not committed; {then}: {command}"
     return Finding("program-failed", "git commit was refused", hint=hint)
+
+
+def by_hand(here: Repository, paths: Sequence[str]) -> str:
+    """The command with which a person commits exactly these."""
+    known = git.known(here, paths, ())
+    new = [path for path in paths if path not in known]
+    add = f"git add -- {shown(here, new)} && " if new else ""
+    return f"{add}git commit -- {shown(here, paths)}"
 
 
 def _literal(paths: Sequence[str]) -> list[str]:

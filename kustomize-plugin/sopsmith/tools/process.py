@@ -2,7 +2,8 @@
 
 Thin on purpose: `subprocess` costs the function 6 ms at every start, and all it needs is to start
 several programs at once, feed them, read them and never hang. Each child leads a session of its
-own, so it has no terminal to ask on and its whole group dies with it at the time limit.
+own, so it has no terminal to ask on, and its whole group ends with it at the time limit: first it
+is interrupted, as by Ctrl-C, so that git for one takes its locks away, and soon after it is killed.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Failed(NamedTuple):
 
 MOST_OUTPUT = 64 * 1024 * 1024
 MOST_ERRORS = 64 * 1024  # what comes after is dropped
+GRACE = 5.0  # seconds to clean up in, for who is interrupted
 _GLANCE = 0.05  # seconds between two looks at whether a program has ended with its pipes held open
 
 
@@ -82,7 +84,7 @@ def started(
     """Start programs, at most `at_once` at a time, and give the function that waits for all.
 
     `timeout` is in seconds and counts for each program from its own start. Whatever still runs on
-    exit, after an interrupt for example, is ended.
+    exit, after an interrupt for example, is ended, with GRACE to clean up.
     """
     waiting = list(enumerate(calls))[::-1]
     running: dict[int, _Child] = {}
@@ -101,11 +103,12 @@ def started(
     def wait() -> tuple[Done | Failed, ...]:
         while running:
             _exchange(running.values())
-            for index, child in list(running.items()):
-                result = _result(child)
-                if result is not None:
-                    results[index] = result
-                    _close(running.pop(index))
+            found = {index: _result(child) for index, child in running.items()}
+            ended = {index: each for index, each in found.items() if each is not None}
+            _end([running[index] for index, each in ended.items() if isinstance(each, Failed)])
+            for index in ended:
+                _close(running.pop(index))
+            results.update(ended)
             fill()
         return tuple(results[index] for index in range(len(calls)))
 
@@ -113,8 +116,8 @@ def started(
         fill()
         yield wait
     finally:
+        _end(running.values())
         for child in running.values():
-            _kill(child)
             _close(child)
 
 
@@ -160,7 +163,7 @@ def _spawn(call: Call, timeout: float) -> _Child | Failed:
                 (os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((*theirs, *given))
             ],
             setsid=True,
-            setsigdef=(signal.SIGPIPE,),
+            setsigdef=(signal.SIGPIPE, signal.SIGINT),  # that one comes from us alone
             setsigmask=(),
         )
     except OSError:
@@ -247,12 +250,11 @@ def _receive(child: _Child, end: int) -> None:
 
 
 def _result(child: _Child) -> Done | Failed | None:
-    """What became of the child, or None while it runs. Whoever breaks a limit is killed.
+    """What became of the child, or None while it runs. Whoever breaks a limit has failed, and runs.
 
     It has ended when it has, also where something that it started still holds its pipes.
     """
     if len(child.stdout) > MOST_OUTPUT:
-        _kill(child)
         return Failed("too-much-output")
     pid, status = os.waitpid(child.pid, os.WNOHANG)
     if pid:
@@ -264,17 +266,52 @@ def _result(child: _Child) -> Done | Failed | None:
         status = os.waitstatus_to_exitcode(status)
         return Done(status, bytes(child.stdout), bytes(child.stderr))
     if time.monotonic() >= child.deadline:
-        _kill(child)
         return Failed("timeout")
     return None
 
 
-def _kill(child: _Child) -> None:
-    """End the child and all that it started: they share its session's process group."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+def _end(children: Collection[_Child]) -> None:
+    """End them and all that they started: they share their sessions' process groups.
+
+    They are interrupted, and killed once they have cleaned up, or GRACE is over. What they still
+    say is dropped, or a full pipe would keep them from it.
+    """
+    for child in children:
+        _signal(child, signal.SIGINT)
+    until = time.monotonic() + GRACE
+    left = list(children)
+    while left and time.monotonic() < until:
+        left = [child for child in left if not _has_left(child)]
+        if left:
+            time.sleep(0.002)
+    for child in children:
+        is_killed = _signal(child, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(child.pid, 0 if is_killed else os.WNOHANG)
+
+
+def _has_left(child: _Child) -> bool:
+    """Whether it has ended, and nothing that it started holds its pipes. It is not reaped yet: its
+    group has to stay its own until all of that has been killed."""
+    for end in list(child.readers):
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(end, 65536):
+                del child.readers[end]
+                os.close(end)
+    if child.readers:
+        return False
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(child.pid, 0)
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return True
+
+
+def _signal(child: _Child, number: int) -> bool:
+    """Whether it reached any of them: what runs as somebody else, by sudo, can't be reached."""
+    try:
+        os.killpg(child.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _close(child: _Child) -> None:

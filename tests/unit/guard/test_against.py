@@ -230,6 +230,8 @@ def test_a_restored_version_is_a_warning(now: str) -> None:
         ("{version: 5, generate: {bytes: {}}, previous: {version: 4}}", "{version: 4}"),
         ("{version: 4, previous: {version: 2}}", "{version: 4, previous: {version: 3}}"),
         ("{version: 4, previous: {version: 3}}", "{version: 4}"),
+        ("{version: 4, previous: {version: 6}}", "{version: 4, previous: {version: 3}}"),
+        ("{version: 4, previous: {version: 5, seed: '2'}}", "{version: 4}"),
     ],
 )
 def test_a_wrong_previous_is_named(now: str, then: str) -> None:
@@ -241,8 +243,13 @@ def test_after_a_restore_a_wrong_previous_is_named_too() -> None:
     assert [code for code, _ in said(now, then)] == ["version-restored", "previous-wrong"]
 
 
-def test_a_rotation_and_its_restore_in_one_change_leave_a_right_previous() -> None:
-    assert said("{version: 3, rotated: 2026-11-02, previous: {version: 4}}", "{version: 3}") == []
+@pytest.mark.parametrize("then", ["2026-11-01", "2026-11-02"])
+@pytest.mark.parametrize(("last", "next_one"), [(2, 4), (4, 5)])
+def test_a_rotation_and_its_restore_in_one_change_leave_a_right_previous(
+    then: str, last: int, next_one: int
+) -> None:
+    now = f"{{version: 3, rotated: 2026-11-02, previous: {{version: {next_one}}}}}"
+    assert said(now, f"{{version: 3, rotated: {then}, previous: {{version: {last}}}}}") == []
 
 
 def test_a_rotation_keeps_the_old_value_where_another_is_derived_from_it() -> None:
