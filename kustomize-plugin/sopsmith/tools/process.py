@@ -104,16 +104,7 @@ def started(
     def wait() -> tuple[Done | Failed, ...]:
         while running:
             _exchange(running.values())
-            found = {index: _result(child) for index, child in running.items()}
-            ended = {index: each for index, each in found.items() if each is not None}
-            start = time.monotonic()
-            _end([running[index] for index, each in ended.items() if isinstance(each, Failed)])
-            for index in ended:
-                _close(running.pop(index))
-            results.update(ended)
-            lost = time.monotonic() - start  # in which nobody listened to the others
-            for index, child in running.items():
-                running[index] = child._replace(deadline=child.deadline + lost)
+            results.update(_taken_out(running))
             fill()
         return tuple(results[index] for index in range(len(calls)))
 
@@ -124,6 +115,21 @@ def started(
         _end(running.values())
         for child in running.values():
             _close(child)
+
+
+def _taken_out(running: dict[int, _Child]) -> dict[int, Done | Failed]:
+    """Take out those that have ended, with what became of them; who breaks a limit is ended, and
+    the time in which nobody listens to the others meanwhile does not count for them."""
+    found = {index: _result(child) for index, child in running.items()}
+    ended = {index: each for index, each in found.items() if each is not None}
+    start = time.monotonic()
+    _end([running[index] for index, each in ended.items() if isinstance(each, Failed)])
+    for index in ended:
+        _close(running.pop(index))
+    lost = time.monotonic() - start
+    for index, child in running.items():
+        running[index] = child._replace(deadline=child.deadline + lost)
+    return ended
 
 
 @contextlib.contextmanager
