@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from secrets import token_hex
 
 import yaml
 
@@ -143,3 +144,39 @@ def test_what_nobody_pruned_is_counted_and_not_listed(make: Make, api: Api, name
     assert "shop version 1 and 5 more  pod web (shop)" in run.out and "roles-" not in run.out
     (found, *_) = told(one, api, "status", namespace, "--output", "json").document[::-1]
     assert len(found["secrets"]) == 6
+
+
+def adopted(one: Shop, api: Api, namespace: str) -> str:
+    """Only the application knows the password of its role, and has it in a key of its own."""
+    held = one.repo.canary(token_hex(16))
+    one.server.change(one.roles[0], held)
+    one.server.owner_run(f"COMMENT ON ROLE {one.name}_owner IS NULL")  # nothing was ever applied
+    for name in one.repo.cli("render", "overlay").secrets:
+        api.delete("Secret", name, namespace)
+    data = {"USER": one.roles[0].encode(), "PASSWORD": held.encode()}
+    api.apply(secret("shop", data, namespace))
+    return one.server.url(one.roles[0], held, one.name)
+
+
+def test_an_application_that_was_adopted_is_seen_by_the_name_of_its_role(
+    make: Make, api: Api, namespace: str
+) -> None:
+    """Nobody here knows its password, so that none can show it."""
+    one = make()
+    url = adopted(one, api, namespace)
+    words = ("POSTGRES_PASSWORD", "--now", "--wait", "0s")
+    assert told(one, api, "rotate", "default", *words).codes == {"db-unseen"}
+    waiting = told(one, api, "rotate", namespace, *words)
+    assert waiting.code == 6 and one.logs_in(url) and one.logs_in(), waiting.err
+    sync(one, api, namespace)
+    assert told(one, api, "rotate", namespace, *words).code == 0 and one.logs_in(url) is None
+
+
+def test_a_rotator_that_the_cluster_never_had_holds_nobody_up(
+    make: Make, api: Api, namespace: str
+) -> None:
+    one = make()
+    api.delete("Secret", "roles", namespace)
+    one.rotate("ROTATOR_PASSWORD")
+    run = told(one, api, "recover", namespace)
+    assert run.code == 0 and f"{one.name}_rotator gets the password" in run.out, run.err

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from sopsmith.commands.doctor import PROGRAMS
 from sopsmith.tools import process, sops
+from tests.programs import wait_until
 from tests.repository import Repo
 
 
@@ -51,3 +55,34 @@ def test_doctor_asks_sops_as_the_engine_does(repo: Repo) -> None:
     assert row["version"] == ".".join(map(str, version))
     asked = next(each for each in PROGRAMS if each.name == "sops")
     assert (asked.arguments, asked.oldest) == (sops.TELL_VERSION, sops.OLDEST)
+
+
+def test_while_one_is_ended_the_time_of_the_others_stands_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one floods its pipe, and heeds no interrupt; the other waits for somebody to read."""
+    monkeypatch.setattr(process, "MOST_OUTPUT", 1 << 20)
+    monkeypatch.setattr(process, "GRACE", 7.0)
+    scripts = (
+        "trap '' INT; head -c 2000000 /dev/zero; sleep 600",
+        "sleep 1; head -c 200000 /dev/zero",
+    )
+    calls = [process.Call(("/bin/sh", "-c", each), b"", dict(os.environ)) for each in scripts]
+    with process.started(calls, process.GRACE - 0.5, 2) as wait:
+        flood, other = wait()
+    assert flood == process.Failed("too-much-output")
+    assert isinstance(other, process.Done) and len(other.stdout) == 200000
+
+
+def test_who_is_interrupted_has_time_to_clean_up_though_the_machine_stood_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, cleaned = tmp_path / "there", tmp_path / "cleaned"
+    script = (
+        f"trap 'sleep 0.3; echo > {cleaned}; exit 1' INT; echo > {there}; while :; do sleep 1; done"
+    )
+    with process.started([process.Call(("/bin/sh", "-c", script), b"", dict(os.environ))], 60, 1):
+        wait_until(there.exists, "the program")
+        hours = itertools.count(0, 3600)
+        monkeypatch.setattr(time, "monotonic", lambda: float(next(hours)))
+    assert cleaned.exists()

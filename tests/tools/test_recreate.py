@@ -515,6 +515,30 @@ def test_a_server_that_nobody_can_look_into_is_not_stopped(cluster: Cluster) -> 
         assert "stop it yourself" in run.err and start_of(cluster) == start
 
 
+def test_what_another_server_at_its_port_says_stops_it_not(cluster: Cluster) -> None:
+    """Neither has a socket; the other one is at the address that is asked, and says all of it."""
+    other = cluster.data.with_name("other")
+    program("/bin/cp", "-a", cluster.data, other)
+    (other / "pg_hba.conf").write_text("host all all all trust\n")
+    with listening(cluster, other, "127.0.0.1"), listening(cluster, cluster.data, "127.0.0.2"):
+        start = start_of(cluster)
+        run = cluster.recreate()
+        assert run.code == 5 and "does not let boss see whether it is the one of shop" in run.err
+        assert start_of(cluster) == start
+
+
+@contextmanager
+def listening(cluster: Cluster, data: Path, address: str) -> Iterator[None]:
+    """A server of this directory at the cluster's port, without a socket."""
+    control = (cluster.programs / "pg_ctl", "-D", data, "-w", "-l", cluster.data.parent / "log")
+    options = f"-p {cluster.port} -c unix_socket_directories='' -c listen_addresses={address}"
+    program(*control, "-o", options, "start")
+    try:
+        yield
+    finally:
+        program(*control, "stop")
+
+
 def test_a_copy_does_not_stop_the_server_of_its_original(running: Cluster) -> None:
     start, copy = start_of(running), running.data.with_name("copy")
     program("/bin/cp", "-a", running.data, copy)

@@ -15,11 +15,12 @@ from typing import NamedTuple
 _STANDING = ("namespace", "no_cluster", "as", "via", "grace", "no_push")
 _INSTEAD = {"namespace": "no_cluster", "no_cluster": "namespace", "as": "via", "via": "as"}
 _COMMAND = re.compile(
-    r"sopsmith postgres (?P<verb>[a-z]+)(?P<keys>(?: [A-Z_][A-Z0-9_]+\b)*)"
+    r"sopsmith postgres (?P<verb>[a-z]+)"
+    r"(?P<keys>(?: (?!sopsmith )[._A-Za-z0-9][-._A-Za-z0-9]*)+(?= -e )|(?: [A-Z_][A-Z0-9_]+\b)*)"
     r"(?P<where> -e [^\s;,:`]+)?(?P<more>(?: [A-Z_][A-Z0-9_]+\b)*(?: --now| --role [^\s;,`]+)?)"
 )
 _REST = re.compile(r"[^;`\n]*")  # what belongs to the command, or tells more of it
-_TELLING = re.compile(r"://|=|pass", re.IGNORECASE)  # of a command that may hold a secret
+_TELLING = re.compile(r"://|=|pass|token|secret", re.IGNORECASE)  # of what may hold a secret
 
 
 class Given(NamedTuple):

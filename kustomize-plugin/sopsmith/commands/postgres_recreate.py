@@ -166,6 +166,9 @@ def _look_inside(job: Job, database: str, user: str, named: Collection[str]) -> 
     silent = refused(message, "where it is, stop it yourself; then run this again")
     server = Server(job.programs, running.host, user, running.port)
     transfer.ask(server, database, named, silent)
+    told = postgres_programs.query(server, "template1", "SHOW data_directory;").rstrip(b"\n")
+    if os.path.realpath(told) != os.fsencode(job.place.data):  # without a socket: who has its port
+        raise SopsmithError(silent)
 
 
 @contextmanager

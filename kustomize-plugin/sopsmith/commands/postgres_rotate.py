@@ -193,9 +193,10 @@ def _is_unpushed(course: Course, to: git_write.Upstream) -> bool:
 
 def _check_seen(found: Sequence[Standing]) -> None:
     """Nobody waits for a cluster that has nothing of the application; raises SopsmithError
-    (db-unseen)."""
+    (db-unseen). Of one that was adopted the role's name has to do: nobody knows its password."""
     for each in found:
-        if each.place is not None and not each.is_shown:
+        is_named = recovery.is_adopted(each) and each.consumers.get(each.account.active)
+        if each.place is not None and not (each.is_shown or is_named):
             raise SopsmithError(presence.unseen(each.account, each.place))
 
 

@@ -72,10 +72,13 @@ def decide(standing: Standing) -> Decision:
 
 
 def _is_by_silence(standing: Standing, decision: Decision) -> bool:
-    """Whether it is right only where nobody holds another password, as no look was heard of any."""
+    """Whether it is right only where nobody holds another password, as no look was heard of any.
+    Of a rotator it is right anyway: no application logs in as it, and the cluster need not have it.
+    """
     account = standing.account
     is_open = account.strategy == "in-place" and standing.holds[account.active] != "nothing"
-    return decision.action in ("replace", "retire") or (decision.action == "apply" and is_open)
+    is_shared = is_open and not account.is_rotator
+    return decision.action in ("replace", "retire") or (decision.action == "apply" and is_shared)
 
 
 def _decided(standing: Standing) -> Decision:

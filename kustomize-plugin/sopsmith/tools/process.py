@@ -49,6 +49,7 @@ class Failed(NamedTuple):
 MOST_OUTPUT = 64 * 1024 * 1024
 MOST_ERRORS = 64 * 1024  # what comes after is dropped
 GRACE = 5.0  # seconds to clean up in, for who is interrupted
+_LOOK = 0.002  # seconds between two looks at whether that is done
 _GLANCE = 0.05  # seconds between two looks at whether a program has ended with its pipes held open
 
 
@@ -103,12 +104,7 @@ def started(
     def wait() -> tuple[Done | Failed, ...]:
         while running:
             _exchange(running.values())
-            found = {index: _result(child) for index, child in running.items()}
-            ended = {index: each for index, each in found.items() if each is not None}
-            _end([running[index] for index, each in ended.items() if isinstance(each, Failed)])
-            for index in ended:
-                _close(running.pop(index))
-            results.update(ended)
+            results.update(_taken_out(running))
             fill()
         return tuple(results[index] for index in range(len(calls)))
 
@@ -119,6 +115,21 @@ def started(
         _end(running.values())
         for child in running.values():
             _close(child)
+
+
+def _taken_out(running: dict[int, _Child]) -> dict[int, Done | Failed]:
+    """Take out those that have ended, with what became of them; who breaks a limit is ended, and
+    the time in which nobody listens to the others meanwhile does not count for them."""
+    found = {index: _result(child) for index, child in running.items()}
+    ended = {index: each for index, each in found.items() if each is not None}
+    start = time.monotonic()
+    _end([running[index] for index, each in ended.items() if isinstance(each, Failed)])
+    for index in ended:
+        _close(running.pop(index))
+    lost = time.monotonic() - start
+    for index, child in running.items():
+        running[index] = child._replace(deadline=child.deadline + lost)
+    return ended
 
 
 @contextlib.contextmanager
@@ -278,12 +289,12 @@ def _end(children: Collection[_Child]) -> None:
     """
     for child in children:
         _signal(child, signal.SIGINT)
-    until = time.monotonic() + GRACE
     left = list(children)
-    while left and time.monotonic() < until:
+    for _ in range(round(GRACE / _LOOK)):  # not by the clock: a machine may stand still meanwhile
         left = [child for child in left if not _has_left(child)]
-        if left:
-            time.sleep(0.002)
+        if not left:
+            break
+        time.sleep(_LOOK)
     for child in children:
         is_killed = _signal(child, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):

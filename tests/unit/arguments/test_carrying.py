@@ -39,6 +39,14 @@ def test_an_option_comes_after_what_is_meant() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["db-password", "pg.password", "P"])
+def test_a_value_may_have_any_name(name: str) -> None:
+    hint = f"recover, or sopsmith postgres rotate {name} -e prod --now, with all of before"
+    assert carried(hint, "x", no_push="--no-push") == (
+        f"recover, or sopsmith postgres rotate {name} -e x --now --no-push, with all of before"
+    )
+
+
 def test_the_environment_is_named_as_it_was() -> None:
     assert carried("sopsmith postgres check", "overlays/my shop") == (
         "sopsmith postgres check -e 'overlays/my shop'"
@@ -74,7 +82,14 @@ def test_a_command_is_quoted_for_the_shell(via: str) -> None:
     assert again[1:] == words
 
 
-@pytest.mark.parametrize("via", ["psql postgresql://a:hunter2@h", "env PGPASSWORD=hunter2 psql"])
+@pytest.mark.parametrize(
+    "via",
+    [
+        "psql postgresql://a:hunter2@h",
+        "env PGPASSWORD=hunter2 psql",
+        "kubectl --token hunter2 exec -i db-0 -- psql",
+    ],
+)
 def test_what_may_hold_a_password_is_not_repeated(via: str) -> None:
     words = ["postgres", "recover", "--via", via]
     found = carrying.carried(carrying.given(parser().parse_args(words)), TAKEN)
