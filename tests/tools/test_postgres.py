@@ -375,6 +375,18 @@ def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:
     assert one.logs_in(before)
 
 
+def test_what_recover_must_leave_keeps_no_other_password_from_it(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    one.rotate()
+    one.rotate("ROTATOR_PASSWORD")
+    with psycopg.connect(before):
+        run = one.postgres("recover", "--no-cluster", "--output", "json")
+    assert run.code == 5 and run.codes == {"db-in-use"}
+    assert [each["value"] for each in run.document["done"]] == ["ROTATOR_PASSWORD"]
+    assert one.logs_in(one.value("ROTATOR_URL"))
+
+
 def test_recover_makes_up_for_a_forgotten_retirement(make: Make) -> None:
     one = make()
     first = rotated(one)

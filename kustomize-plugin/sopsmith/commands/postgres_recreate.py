@@ -193,7 +193,7 @@ def _stopped(job: Job) -> Iterator[data_directory.Sign]:
 
 
 def _start_again(job: Job, log: str) -> None:
-    words = "the server runs again, as it did"
+    words = "the server runs again, started by pg_ctl; hand it back to what runs it"
     try:
         postgres_programs.start_again(job.programs, job.place.data, log)
     except SopsmithError:

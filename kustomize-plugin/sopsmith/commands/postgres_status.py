@@ -13,12 +13,14 @@ from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
-from sopsmith.findings import one_line
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding, exit_code, one_line
 from sopsmith.postgres import presence, recovery, versions
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
 from sopsmith.voice import Session
 
+_OF_ONE = (5, 6)  # exit codes of what stops one account: refused, or half done
 _MOST = 3  # Secrets that the table names for a role; --output json has them all
 _HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
 
@@ -46,9 +48,14 @@ def recover(
     session: Session, source: Source, cluster: Cluster, *, grace: float, via: str | None,
     output: str,
 ) -> int:  # fmt: skip
-    """Do the one right thing for each password; print what was found and done."""
-    way, users, told = ways.real(session.env, via), cluster.users, ""
+    """Do the one right thing for each password; print what was found and done.
+
+    One that has to wait, or must not be touched, keeps none of the others from it: that is raised
+    at the end.
+    """
+    way, told = ways.real(session.env, via), ""
     done: list[Recovered] = []
+    left: list[Finding] = []
     with telling(lambda: {"done": [_done(each) for each in done]}):
         for account in accounts.accounts(source, session.env):
             with repeatable(account, "recover"):
@@ -58,15 +65,30 @@ def recover(
                 found = standing(account, way, live, probes=versions.PROBES)
             if output == "text":
                 session.write(_table([found], session.colour))
-            with repeatable(account, "recover"):
-                done.append(recovering.recover(found, way, users, grace=grace, now=time.monotonic))
-            warned = done[-1].applied.warnings if done[-1].applied else ()
-            session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
-            if output == "text":
-                session.write(session.again("".join(_lines(done[-1]))))
+            try:
+                with repeatable(account, "recover"):
+                    one = recovering.recover(
+                        found, way, cluster.users, grace=grace, now=time.monotonic
+                    )
+            except SopsmithError as error:
+                left += error.findings
+                if exit_code(error.findings) not in _OF_ONE:
+                    raise SopsmithError(left) from None
+                continue
+            done.append(one)
+            _tell(session, one, output)
+        if left:
+            raise SopsmithError(left)
     if output == "json":
         session.write(report.as_json([_done(each) for each in done]))
     return 0
+
+
+def _tell(session: Session, one: Recovered, output: str) -> None:
+    warned = one.applied.warnings if one.applied else ()
+    session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
+    if output == "text":
+        session.write(session.again("".join(_lines(one))))
 
 
 def _verdict(found: Standing, decision: Decision) -> str:

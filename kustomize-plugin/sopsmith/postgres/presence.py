@@ -39,7 +39,8 @@ def unseen(account: Account, place: Place) -> Finding:
     """Why nothing follows from it that nobody was seen."""
     hint = (
         "--namespace NAME says where the application runs; where nothing of it is there yet, sync "
-        "it first; --no-cluster is for a database that nothing of Kubernetes uses"
+        "it first; --no-cluster goes by the database's sessions alone, for whoever gets the "
+        "password otherwise than by a Secret"
     )
     message = f"{words(account, place)}, so nobody knows who uses them"
     return Finding("db-unseen", message, field=account.title, hint=hint)

@@ -55,7 +55,7 @@ _REASONS = tuple(
         (r"FATAL: +database .* does not exist",
          "the server has no database of the name that psql gives; -d names one"),
         (r"authentication failed for user|no password supplied|no pg_hba\.conf entry",
-         "the server does not let psql log in: its pg_hba.conf says how"),
+         "the server does not let psql log in: a password is wrong, or its pg_hba.conf says how"),
         (r"not translate host name", "the host that it names is not known"),
         (r"[Cc]onnection refused|Is the server running",
          "no server listens at that port or socket"),
