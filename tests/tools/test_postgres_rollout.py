@@ -7,6 +7,7 @@ import base64
 import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from secrets import token_hex
 from threading import Event
 from typing import Any
 
@@ -50,13 +51,15 @@ def cluster(**data: str) -> Live:
     return Live((secret,), ({"metadata": {"name": "web"}, "spec": pod},), (), {})
 
 
-def roll_out(one: Shop, *answers: Live | SopsmithError) -> list[Phase]:
+def roll_out(
+    one: Shop, *answers: Live | SopsmithError, rotator: Account | None = None
+) -> list[Phase]:
     """With these answers of the cluster, the last again and again; each look takes a second."""
     given = itertools.chain(answers, itertools.repeat(answers[-1]))
     way = ways.real({})._replace(pause=lambda _: None)
     clock: Callable[[], int] = itertools.count().__next__
     terms = Terms(way, lambda: answer(next(given)), lambda _: (), 20, 0, clock, lambda _: None)
-    return list(rollout.roll_out(rotated(one), terms))
+    return list(rollout.roll_out([rotator or rotated(one)], terms))
 
 
 def answer(given: Live | SopsmithError) -> Live:
@@ -80,6 +83,28 @@ def test_who_only_connects_now_and_then_keeps_its_role(repo: Repo, postgres18: S
         run = repo.cli("postgres", "rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster")
         ended.set()
     assert "db-in-use" in run.codes and one.logs_in(before), run.err
+
+
+def test_all_that_rotate_are_applied_before_one_is_waited_for(
+    repo: Repo, postgres18: Server
+) -> None:
+    role = {"strategy": "in-place", "rotator": "ROTATOR_URL"}
+    url = {"scheme": "postgresql", "user": f"report_{token_hex(4)}", "host": "127.0.0.1",
+           "password": "$(REPORT_PASSWORD)", "port": postgres18.port, "path": "postgres",
+           "query": {"sslmode": "disable"}}  # fmt: skip
+    one = shop(repo, postgres18, REPORT_URL={"derive": {"url": url}},
+               REPORT_PASSWORD={"generate": {"password": {}}, "role": role})  # fmt: skip
+    published(one)
+    both = ("POSTGRES_PASSWORD", "REPORT_PASSWORD")
+    run = one.postgres("rotate", *both, "--now", "--no-cluster", "--wait", "0s")
+    assert run.code == 6 and run.codes == {"db-waiting"}  # nobody is there who follows
+    assert one.logs_in() and one.logs_in(one.value("REPORT_URL"))
+
+
+def test_a_rotator_that_the_cluster_does_not_have_is_not_waited_for(one: Shop) -> None:
+    rotator = rotated(one)._replace(is_rotator=True)
+    phases = roll_out(one, cluster(other="thing"), rotator=rotator)
+    assert [each.name for each in phases] == ["apply", "wait"] and one.logs_in()
 
 
 def test_what_goes_by_does_not_end_the_wait(one: Shop) -> None:

@@ -55,6 +55,8 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
     course = _begun(session, names, manner)
     to = _upstream(course, manner)  # first: nobody has looked at what is committed later
     found = _standings(course)
+    if manner.is_now:
+        _check_seen(found)
     if any(readiness.is_rolled_back(each.account) for each in found):
         following.check_committed(course.leaf)  # or git would see a version left out
     unfinished = [each.account for each in found if not readiness.is_ready(each)]
@@ -67,7 +69,6 @@ def rotate(session: Session, names: Sequence[str], manner: Manner) -> int:
         made, goes_on = _NOTHING, not manner.is_dry
     else:
         if manner.is_now:
-            _check_seen(found)
             _check_logins(found, course.terms.way)
         with _stoppable(course, manner):
             course.terms.way.at("before promote")
@@ -86,12 +87,12 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     """
     course = _begun(session, names, manner)
     leaf, found = course.leaf, _standings(course)
+    if manner.is_now:
+        _check_seen(found)
     if manner.is_now and _is_rolled_back(course, found):
         return _resume(course, manner, found)
     for each in found:
         readiness.check_rollback(each)
-    if manner.is_now:
-        _check_seen(found)
     to = _upstream(course, manner)
     told = [reversal.foreseen(leaf, names)]
     assent.show(session, told, is_text=manner.output == "text", yes=manner.yes)
@@ -193,10 +194,12 @@ def _is_unpushed(course: Course, to: git_write.Upstream) -> bool:
 
 def _check_seen(found: Sequence[Standing]) -> None:
     """Nobody waits for a cluster that has nothing of the application; raises SopsmithError
-    (db-unseen). Of one that was adopted the role's name has to do: nobody knows its password."""
+    (db-unseen). Of one that was adopted the role's name has to do: nobody knows its password. A
+    rotator need not be there: no application logs in as it."""
     for each in found:
         is_named = recovery.is_adopted(each) and each.consumers.get(each.account.active)
-        if each.place is not None and not (each.is_shown or is_named):
+        is_known = each.is_shown or is_named or each.account.is_rotator
+        if each.place is not None and not is_known:
             raise SopsmithError(presence.unseen(each.account, each.place))
 
 

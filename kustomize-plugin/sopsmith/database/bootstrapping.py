@@ -45,10 +45,11 @@ def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:
     """What is not as it should be, though all was done: databases, and what the server can't
     restrict."""
     told: dict[str, None] = {}
+    owners = {each.owner for each in accounts if each.owner}
     for account in accounts:
         with failures.spoken(account):
             seen = looking.look(account, channel)
-        told |= dict.fromkeys(first_time.shortcomings(account, seen))
+        told |= dict.fromkeys(first_time.shortcomings(account, seen, owners))
         if seen.version < BEFORE_16:
             told[_NEARLY] = None
     return tuple(told)

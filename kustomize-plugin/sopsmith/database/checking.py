@@ -68,7 +68,10 @@ class Checked(NamedTuple):
         database = self.to.database
         message = f"{self.to.user} at {self.to.place}: {owner} may create nothing in {database}"
         given = statements.give_database(database, owner)
-        hint = f"a superuser gives it: {given}; or ignore it where others make all tables"
+        hint = (
+            f"a superuser gives it: {given}; or, where another role has to keep it, in it "
+            f"{statements.let_create(owner)}; nothing is wrong where others make all tables"
+        )
         return Finding("db-owner", message, field=self.name, hint=hint)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from sopsmith.database import applying, looking, retiring
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
-from sopsmith.postgres import readiness
+from sopsmith.postgres import presence, readiness
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 
@@ -49,23 +50,27 @@ def timed(name: str, run: Callable[[], str], terms: Terms) -> Phase:
     return Phase(name, words, seconds)
 
 
-def roll_out(account: Account, terms: Terms) -> Iterator[Phase]:
-    """Apply, wait until the cluster has followed, retire: each phase as it ends.
+def roll_out(accounts: Sequence[Account], terms: Terms) -> Iterator[Phase]:
+    """Apply all, wait until the cluster has followed with all, retire all: each phase as it ends.
 
-    A password in place that the cluster does not take in time is taken back, as nobody could log in
-    newly until then; of two roles the former goes on working. Run again, it goes on.
+    All of them first, as one sync brings the cluster all of them. A password in place that the
+    cluster does not take in time is taken back, as nobody could log in newly until then; of two
+    roles the former goes on working. Run again, it goes on.
     Raises SopsmithError: db-waiting, db-locked where somebody overtakes it, what stops every look
     until the time is over, and what `applying.apply` and `retiring.retire` raise.
     """
-    yield timed("apply", lambda: _applied(account, terms), terms)
+    for account in accounts:
+        yield timed("apply", partial(_applied, account, terms), terms)
     try:
-        yield timed("wait", lambda: _followed(account, terms), terms)
+        yield timed("wait", partial(_followed, accounts, terms), terms)
     except SopsmithError as error:
-        back = _taken_back(account, terms)
-        rest = [each for each in error.findings if back is None or each.code != back.code]
-        raise SopsmithError([back, *rest] if back else rest) from None
-    if account.other is not None:
-        yield timed("retire", lambda: _retired(account, terms), terms)
+        back = [each for each in (_taken_back(one, terms) for one in accounts) if each]
+        said = {(each.code, each.field) for each in back}
+        rest = [each for each in error.findings if (each.code, each.field) not in said]
+        raise SopsmithError([*back, *rest]) from None
+    for account in accounts:
+        if account.other is not None:
+            yield timed("retire", partial(_retired, account, terms), terms)
 
 
 def _applied(account: Account, terms: Terms) -> str:
@@ -79,22 +84,25 @@ def _retired(account: Account, terms: Terms) -> str:
     return ", ".join(done.changes) or f"{account.other} is closed already"
 
 
-def _followed(account: Account, terms: Terms) -> str:
+def _followed(accounts: Sequence[Account], terms: Terms) -> str:
     """Look until nobody lags; raises SopsmithError: db-waiting, db-locked where the database has
     another password by now, and why nobody could look, where that does not go by."""
     start, said = terms.now(), ""
     until = start + terms.wait
     while True:
-        late, live = _late(account, terms)
+        found = [(account, *_late(account, terms)) for account in accounts]
+        late = [(account, each, live) for account, those, live in found for each in those]
         if not late:
-            return _agreed(account, live, terms.now() - start)
+            seconds = terms.now() - start
+            return ", ".join(_agreed(account, live, seconds) for account, _, live in found)
         if terms.now() >= until:
-            raise SopsmithError(late)
-        if late[0].message != said:
-            said = late[0].message
+            raise SopsmithError(dict.fromkeys(each for _, each, _ in late))
+        account, first, live = late[0]
+        if first.message != said:
+            said = first.message
             limit = f"for {terms.wait:.0f} s at most"
             terms.say(f"sopsmith: waiting, {limit}: {one_line(said)}\n")
-            if late[0].code == "db-waiting" and live is None and account.other is not None:
+            if first.code == "db-waiting" and live is None and account.other is not None:
                 terms.say(f"sopsmith: hint: {_unused(account)}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
 
@@ -117,7 +125,7 @@ def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | Non
     """Who has not followed, or why nobody could look this time; and what runs in the cluster."""
     try:
         seen = looking.glance(account, terms.way)
-        live = terms.live()
+        live = _live(account, terms)
         lag = readiness.lagging(account, seen, live)
         is_overtaken = bool(lag) and not looking.accepts(account, seen, terms.way)
     except SopsmithError as error:
@@ -127,6 +135,13 @@ def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | Non
     if is_overtaken:
         raise SopsmithError(_overtaken(account))
     return [_waiting(account, lag, live is not None)] if lag else [], live
+
+
+def _live(account: Account, terms: Terms) -> Live | None:
+    """What runs in the cluster; of a rotator that the cluster does not have, nobody looks there."""
+    live = terms.live()
+    is_absent = live is not None and account.is_rotator and not presence.is_shown(account, live)
+    return None if is_absent else live
 
 
 def _overtaken(account: Account) -> Finding:
@@ -153,7 +168,9 @@ def _taken_back(account: Account, terms: Terms) -> Finding | None:
     """The password of before in place again, where no Secret has the one of now, and the database
     still has that."""
     earlier = account.as_of_before()
-    is_stuck = account.strategy == "in-place" and not readiness.is_delivered(account, terms.live())
+    is_stuck = account.strategy == "in-place" and not readiness.is_delivered(
+        account, _live(account, terms)
+    )
     if earlier is None or not is_stuck:
         return None
     if not looking.accepts(account, looking.glance(account, terms.way), terms.way):

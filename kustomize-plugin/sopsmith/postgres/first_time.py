@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sopsmith.postgres import scram, statements
 from sopsmith.postgres.account import Account
@@ -52,12 +52,15 @@ def _owning(owner: str, databases: Sequence[str], seen: Observed) -> Plan:
     return (Change(f"{owner} owns {', '.join(databases)}", given),) if databases else ()
 
 
-def shortcomings(account: Account, seen: Observed) -> tuple[str, ...]:
-    """What keeps the application out of its databases, with the SQL that puts it right."""
-    return tuple(_shortcomings(account, seen.databases or {}))
+def shortcomings(account: Account, seen: Observed, owners: Collection[str]) -> tuple[str, ...]:
+    """What keeps the application out of its databases, with the SQL that puts it right. What one of
+    these owners has stays theirs."""
+    return tuple(_shortcomings(account, seen.databases or {}, owners))
 
 
-def _shortcomings(account: Account, there: Mapping[str, Database]) -> Iterator[str]:
+def _shortcomings(
+    account: Account, there: Mapping[str, Database], owners: Collection[str]
+) -> Iterator[str]:
     owner = account.owner and statements.name(account.owner)
     for each in account.databases:
         named = statements.name(each)
@@ -66,6 +69,8 @@ def _shortcomings(account: Account, there: Mapping[str, Database]) -> Iterator[s
             yield f"there is no database {each}, so nobody can log in to it: {made}"
         elif owner and there[each].owner != account.owner:
             given = statements.give_database(each, account.owner or "")
+            if there[each].owner in owners:
+                given = f"in it, {statements.let_create(account.owner or '')}"
             yield (f"the database {each} belongs to {there[each].owner}, so {account.owner} may"
                    f" only do what was granted to it: {given}")  # fmt: skip
 

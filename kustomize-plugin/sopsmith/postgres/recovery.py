@@ -126,10 +126,13 @@ def advice(standing: Standing) -> str:
         rotation = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
         return f"{rotation} gives its application the other role"
     again = f"then sopsmith postgres recover -e {account.environment} again"
-    if standing.mark is None and standing.secrets is None:  # a rotation would meet the other one
+    is_served = applied.served(account, standing.mark) is account
+    is_free = standing.holds.get(account.other or "", "nothing") == "nothing"
+    is_met = standing.mark is None or (is_served and not is_free)  # by a rotation: the other role
+    if standing.secrets is None and is_met:
         return f"where nobody uses {account.active}: {close_role(account.active)}; {again}"
     is_needed = standing.consumers.get(account.active)
-    if applied.served(account, standing.mark) is not account and not is_needed:
+    if not is_served and not is_needed:
         return f"{refusals.freeing(account, standing.mark)}; {again}"
     return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
 

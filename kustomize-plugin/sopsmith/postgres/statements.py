@@ -146,6 +146,11 @@ def administer(role: str, rotator: str) -> str:
     return _do(_ADMIN.format(new=new, old=old))
 
 
+def let_create(owner: str) -> str:
+    """Let the owner create things in a database that is another's."""
+    return f"GRANT CREATE ON SCHEMA public TO {name(owner)}"
+
+
 def give_database(database: str, owner: str) -> str:
     """Give the owner the database, whoever has it."""
     return f"ALTER DATABASE {name(database)} OWNER TO {name(owner)}"

@@ -64,8 +64,7 @@ def phases(course: Course, to: git_write.Upstream | None, made: str | None) -> I
         if git.commit_of(leaf.git, "HEAD") != meant:
             message = "somebody else committed meanwhile; the database was not touched"
             raise SopsmithError(Finding("write-conflict", message))
-        for account in found:
-            yield from rollout.roll_out(account, terms)
+        yield from rollout.roll_out(found, terms)
     except SopsmithError as error:
         raise SopsmithError(_half_done(error.findings, _again(course))) from None
 

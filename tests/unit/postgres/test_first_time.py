@@ -6,7 +6,7 @@ import pytest
 
 from sopsmith.errors import SopsmithError
 from sopsmith.postgres import endpoint, first_time, plan, scram
-from sopsmith.postgres.observation import Mark, Observed, Seen, nothing
+from sopsmith.postgres.observation import Database, Mark, Observed, Seen, nothing
 from tests.unit.postgres.test_recovery import account
 
 ONE = account(1)._replace(rotator=endpoint.parse("postgresql://turner:secret@db/shop"))
@@ -34,3 +34,14 @@ def test_a_rotator_that_has_its_password_keeps_it() -> None:
 def test_who_is_something_else_is_no_rotator(stranger: dict[str, object]) -> None:
     with pytest.raises(SopsmithError, match="db-privilege|db-other-app"):
         done(ROTATOR._replace(**stranger))  # type: ignore[arg-type]
+
+
+def test_a_database_that_two_share_is_taken_from_neither() -> None:
+    mine = ONE._replace(
+        owner="reports", urls={"URL": endpoint.parse("postgresql://shop_a:p@db/shop")}
+    )
+    seen = nothing()._replace(databases={"shop": Database("owner", is_superusers=False)})
+    (shared,) = first_time.shortcomings(mine, seen, {"owner", "reports"})
+    assert shared.endswith('in it, GRANT CREATE ON SCHEMA public TO "reports"')
+    (taken,) = first_time.shortcomings(mine, seen, {"reports"})
+    assert taken.endswith('ALTER DATABASE "shop" OWNER TO "reports"')

@@ -112,6 +112,12 @@ def test_else_only_the_other_role_helps() -> None:
     assert "sopsmith rotate" in recovery.advice(here._replace(seen=served("owner", "a", 1)))
 
 
+def test_a_rotation_does_not_help_where_it_meets_an_open_role() -> None:
+    here = standing(account(2, "b"), served("owner", "b", 2), secrets=None,
+                    holds={"shop_a": "before", "shop_b": "another"})  # fmt: skip
+    assert "ALTER ROLE" in recovery.advice(here)
+
+
 MARKS = {"none": nothing(), "its own": served("owner", "a", 1), "other": served("owner", "b", 2)}
 
 
