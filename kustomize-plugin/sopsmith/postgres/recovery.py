@@ -128,8 +128,9 @@ def advice(standing: Standing) -> str:
     again = f"then sopsmith postgres recover -e {account.environment} again"
     is_served = applied.served(account, standing.mark) is account
     is_free = standing.holds.get(account.other or "", "nothing") == "nothing"
-    is_met = standing.mark is None or (is_served and not is_free)  # by a rotation: the other role
-    if standing.secrets is None and is_met:
+    is_changed = applied.is_last(account, standing.mark) and not is_free  # by hand, since then
+    if standing.secrets is None and (standing.mark is None or is_changed):
+        # a rotation would meet the other role, which is open too
         return f"where nobody uses {account.active}: {close_role(account.active)}; {again}"
     is_needed = standing.consumers.get(account.active)
     if not is_served and not is_needed:
