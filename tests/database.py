@@ -94,6 +94,19 @@ def shops(repo: Repo, server: Server) -> Iterator[Make]:
         assert heard(each.server, repo.canaries) == []
 
 
+@contextmanager
+def released(repo: Repo, server: Server) -> Iterator[Make]:
+    """The same with their roles, committed and pushed."""
+    with shops(repo, server) as made:
+
+        def one(strategy: str = "alternating", **values: Any) -> Shop:
+            new = made(strategy, **values)
+            published(new)
+            return new
+
+        yield one
+
+
 def shop(repo: Repo, server: Server, strategy: str = "alternating", **values: Any) -> Shop:
     """A recipe with a database password of this strategy, and an empty database."""
     name = f"shop{next(_NUMBERS)}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.database import Make, Shop, published, shops
+from tests.database import Make, Shop, released
 from tests.repository import Repo, Run
 from tests.servers import Server
 from tests.tools.test_postgres_rotation import begun
@@ -17,14 +17,8 @@ from tests.tools.test_postgres_rotation import begun
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
     """Makes the application with its roles, committed and pushed."""
-    with shops(repo, postgres18) as made:
-
-        def one(strategy: str = "alternating", **values: object) -> Shop:
-            new = made(strategy, **values)
-            published(new)
-            return new
-
-        yield one
+    with released(repo, postgres18) as made:
+        yield made
 
 
 def pasted(one: Shop, said: str, verb: str) -> Run:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.database import Make, Shop, pods, published, remote, shops
+from tests.database import Make, Shop, pods, released, remote
 from tests.past import git
 from tests.repository import Repo, Run
 from tests.servers import RULES, Server
@@ -24,14 +24,8 @@ NOW = ("POSTGRES_PASSWORD", "--now", "--no-cluster")
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
     """Makes the application with its roles, committed and pushed."""
-    with shops(repo, postgres18) as made:
-
-        def one(strategy: str = "alternating", **values: object) -> Shop:
-            new = made(strategy, **values)
-            published(new)
-            return new
-
-        yield one
+    with released(repo, postgres18) as made:
+        yield made
 
 
 def head(where: str) -> str:
