@@ -30,7 +30,7 @@ class Promotion(NamedTuple):
 SCRIPTS = {
     "killed": f"kill -9 {OURS}",
     "git killed": "kill -9 $PPID",
-    "stopped": f"kill -TERM {OURS}",
+    "stopped": f"kill -TERM {OURS}; sleep 60",  # git waits for it, or would be done first
     "refused": "exit 1",
     "second apply": "sopsmith postgres apply -e production >&2",
     "second recover": "sopsmith postgres recover -e production --no-cluster --grace 0s >&2",
