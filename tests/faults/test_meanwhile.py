@@ -68,6 +68,7 @@ def test_who_comes_within_the_grace_keeps_the_password(world: World) -> None:
         recovering.recover(found, way, lambda account: (), grace=60, now=time.monotonic)
     for each in (*came, psycopg.connect(url)):
         each.close()
+    world.quiet(start)
 
 
 def test_what_pods_hold_comes_back_unless_another_application_came(world: World) -> None:
