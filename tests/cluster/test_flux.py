@@ -105,7 +105,7 @@ def watched(api: Api) -> Iterator[tuple[list[str], list[str]]]:
 
     The names that it had, and those of them that were not there.
     """
-    looks: list[str] = []
+    looks = [backend(api)]
     missing: list[str] = []
 
     def look(over: Event) -> None:
