@@ -7,9 +7,11 @@ other users; everybody else by the rules (`hba`) that a test gives it.
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
@@ -22,6 +24,7 @@ from tests.programs import free_port, has_library, run, short_folder, wait_until
 OWNER_RULES = "local all owner trust\nlocal replication owner trust\n"
 RULES = "host all all 127.0.0.1/32 scram-sha-256\n"
 STATEMENTS = "pg_stat_statements"
+LEAVE = 30  # seconds in which a server ends a session that is over
 
 LOUD: Mapping[str, str] = {
     "log_statement": "all",
@@ -52,7 +55,7 @@ class Server(NamedTuple):
     def login(self, url: str, **options: Any) -> tuple[str, str] | None:
         """The role and database that libpq gets to by the URL and its password; None if refused."""
         try:
-            with closing(psycopg.connect(url, require_auth="scram-sha-256", **options)) as into:
+            with leaving(psycopg.connect(url, require_auth="scram-sha-256", **options)) as into:
                 return into.execute("select current_user, current_database()").fetchone()
         except psycopg.Error:  # refused, or no URL that libpq reads
             return None
@@ -144,6 +147,20 @@ class Server(NamedTuple):
 
     def _control(self, *words: str | Path) -> None:
         run(self.programs / "pg_ctl", "--pgdata", self.folder / "data", "--wait", *words)
+
+
+@contextmanager
+def leaving(
+    connection: psycopg.Connection[tuple[Any, ...]],
+) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Closed in the end, and gone from the server: who looks for its sessions next sees it not."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as line:
+        with closing(connection):
+            yield connection
+        line.settimeout(LEAVE)
+        with suppress(OSError):  # reset: it is gone, too
+            while line.recv(1 << 12):
+                pass
 
 
 @contextmanager

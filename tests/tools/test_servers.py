@@ -36,6 +36,15 @@ def test_only_the_right_password_comes_in(each: Server) -> None:
     assert heard(each, [right]) == []
 
 
+def test_who_has_logged_in_is_no_session_any_more(each: Server) -> None:
+    each.role("careful", right := token_hex())
+    sessions = "select 1 from pg_stat_activity where usename = 'careful'"
+    with closing(each.owner()) as looking:
+        for _ in range(20):
+            assert each.login(each.url("careful", right))
+            assert looking.execute(sessions).fetchall() == []
+
+
 def test_what_is_said_is_heard(each: Server) -> None:
     canary = token_hex()
     each.role("loud")
