@@ -8,6 +8,7 @@ from secrets import token_hex
 import yaml
 
 from ci.cluster.api import Api
+from ci.cluster.processes import wait_until
 from tests.cluster import test_rotation
 from tests.cluster.test_rotation import Make, pod, secret, sync
 from tests.database import Shop, mounted
@@ -110,11 +111,22 @@ def retiring(api: Api, namespace: str, folder: Path) -> Path:
     api.apply(account, role, binding)
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/database-retire/token"
     answer = api.request("POST", path, {"kind": "TokenRequest", "spec": {}})
+    user = f"system:serviceaccount:{namespace}:database-retire"
+    wait_until(lambda: may_list(api, user, namespace), "its rights to be in force")
     config = yaml.safe_load(api.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": answer["status"]["token"]}
     file = folder / "retiring"
     file.write_text(yaml.safe_dump(config))
     return file
+
+
+def may_list(api: Api, user: str, namespace: str) -> bool:
+    """Whether the API server would show these Secrets to a user; it learns of rights a bit late."""
+    attributes = {"namespace": namespace, "verb": "list", "resource": "secrets"}
+    review = {"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1",
+              "spec": {"user": user, "resourceAttributes": attributes}}  # fmt: skip
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    return bool(api.request("POST", path, review)["status"]["allowed"])
 
 
 def test_the_rights_of_the_example_s_cronjob_suffice(
