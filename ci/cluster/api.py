@@ -34,6 +34,11 @@ class _Answer(NamedTuple):
     status: int
     text: str
 
+    @property
+    def is_late(self) -> bool:
+        """Whether it had too much to do, or a part of it that it needs was too slow."""
+        return self.status == 429 or self.status >= 500
+
 
 class Resource(NamedTuple):
     """Where the objects of a kind are: prefix/[namespaces/NAMESPACE/]plural/NAME."""
@@ -93,16 +98,22 @@ class Api(NamedTuple):
         content: str = "application/json",
         accept: str = "application/json",
     ) -> Any:
-        """One request; "too many requests" is asked again, other refusals are errors."""
+        """One request; where there was no time for it, it is made again. Raises ApiError."""
         headers = {"Accept": accept, "Content-Type": content}
-        answer = wait_until(lambda: self._ask(method, path, body, headers), path, seconds=60)
+        answers: list[_Answer] = []
+
+        def ask() -> _Answer | None:
+            answers[:] = [self._ask(method, path, body, headers)]
+            return None if answers[0].is_late else answers[0]
+
+        answer = wait_until(ask, path, lambda: answers)
         if answer.status >= 300:
             raise ApiError(answer.status, answer.text)
         return json.loads(answer.text) if answer.text[:1] in ("{", "[") else answer.text
 
     def _ask(
         self, method: str, path: str, body: Manifest | None, headers: dict[str, str]
-    ) -> _Answer | None:
+    ) -> _Answer:
         host = ("127.0.0.1", self.port)
         connection = HTTPSConnection(*host, timeout=120, context=_trusting(self.ca))
         headers = {**headers, "Authorization": f"Bearer {self.token}"}
@@ -110,7 +121,7 @@ class Api(NamedTuple):
             connection.request(method, path, json.dumps(body) if body else None, headers)
             response = connection.getresponse()
             text = response.read().decode()
-        return None if response.status == 429 else _Answer(response.status, text)
+        return _Answer(response.status, text)
 
     def _found(self, method: str, path: str) -> Any:
         try:
