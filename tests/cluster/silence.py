@@ -14,7 +14,7 @@ from ci.cluster.control_plane import Cluster
 from ci.cluster.redis import Redis
 from tests.repository import _forms
 
-BUILDING = 30  # seconds in which a build that is under way removes its scratch folder
+BUILDING = 120  # seconds in which a build that is under way removes its scratch folder
 WATCHED = {"Event", "Kustomization", "GitRepository", "Application", "AppProject"}
 
 
