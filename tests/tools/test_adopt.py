@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from secrets import token_hex
 from threading import Event
@@ -298,6 +299,27 @@ def test_work_that_is_not_committed_is_not_waited_for_long(one: Shop) -> None:
     assert owners(one) == {one.roles[0]}
     assert one.name + "_owner" not in ask(one, ROLES)
     assert ask(one, "SELECT name FROM stock.item") == ["nut"]
+
+
+# What waits for a table, or has one or its like for itself.
+LOCKS = """SELECT relation::regclass::text FROM pg_locks WHERE granted = {0}
+AND mode = 'AccessExclusiveLock' AND relation >= 16384
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+def locks(one: Shop, *, granted: bool) -> list[Any]:
+    return [row[0] for row in one.server.owner_ask(SQL(LOCKS).format(granted), one.name)]
+
+
+def test_while_it_waits_for_a_table_it_holds_nothing_that_its_writer_wants_next(one: Shop) -> None:
+    """Such as the sequence of a serial column: each would wait for the other."""
+    with closing(pod(one)) as busy, busy.transaction(), ThreadPoolExecutor() as pool:
+        busy.execute("LOCK TABLE stock.item IN ROW EXCLUSIVE MODE")  # as INSERT does first
+        run = pool.submit(adopt, one)
+        wait_until(lambda: run.done() or bool(locks(one, granted=False)), "the wait for a table")
+        assert locks(one, granted=True) == []
+        busy.execute("INSERT INTO stock.item (name) VALUES ('nut')")
+        assert run.result().codes == {"db-locked"}
 
 
 NO_POLICY = """

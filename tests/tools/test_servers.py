@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Literal
 
-from tests.programs import needed
+from tests.programs import needed, wait_until
 from tests.servers import LOUD, Server, follow, heard, pause, resume, server, standby
 
 
@@ -50,7 +50,13 @@ def test_what_is_said_is_heard(each: Server) -> None:
     each.role("loud")
     each.owner_run(SQL("ALTER ROLE loud PASSWORD {}").format(Literal(canary)))
     places = ["log", *(["pg_stat_statements"] if "statements" in preloaded(each) else [])]
-    assert [line.split(":")[0] for line in heard(each, [canary])] == places
+    wait_until(lambda: "pg_stat_activity" not in where(each, canary), "the session to leave")
+    assert where(each, canary) == places
+
+
+def where(each: Server, canary: str) -> list[str]:
+    """The places in which it is heard."""
+    return [line.split(":")[0] for line in heard(each, [canary])]
 
 
 def test_a_session_is_heard_while_it_lasts(each: Server) -> None:

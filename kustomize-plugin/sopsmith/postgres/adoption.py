@@ -22,6 +22,8 @@ from sopsmith.postgres.statements import literal, name
 
 # Whoever waits for a lock makes others wait behind it, and here these are the application.
 LOCK_TIMEOUT = 2  # seconds
+# Of two who wait for each other, the one that finds out first is stopped: not the application.
+DEADLOCK_TIMEOUT = 100  # milliseconds
 _COPIED = ("CREATEDB", "BYPASSRLS")  # attributes that the owner gets; no role inherits one
 _PATH = "search_path"
 _LISTS = (_PATH, "temp_tablespaces", "local_preload_libraries",
@@ -46,7 +48,9 @@ class Step(NamedTuple):
     @property
     def sql(self) -> tuple[str, ...]:
         """The statements, and what they begin with."""
-        return (f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'", *plan.sql(self.changes))
+        limits = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"
+        first = f"SET LOCAL deadlock_timeout = '{DEADLOCK_TIMEOUT}ms'"
+        return (limits, first, *plan.sql(self.changes))
 
 
 def check(account: Account, old: str, seen: Observed) -> None:
@@ -141,7 +145,7 @@ def _moved(account: Account, old: str, seen: Observed, held: Holdings) -> Plan:
                 f" OWNER TO {name(owner)}" for each in held.owned
             )  # fmt: skip
         kinds = Counter(each.kind for each in held.owned)
-        moves.append(Change(f"{owner} owns {_counted(kinds)} of {old}", made))
+        moves.append(Change(f"{owner} owns {_counted(kinds)} of {old}", (*_locked(held), *made)))
     moves += _granted(old, owner, held.rights)
     moves += _as_default(old, owner, held.defaults)
     for policy in held.policies:
@@ -151,6 +155,14 @@ def _moved(account: Account, old: str, seen: Observed, held: Holdings) -> Plan:
             words = f"policy {policy.name} on {policy.table} is {owner}'s too"
             moves.append(Change(words, (alter,)))
     return (*moves, *_settings(old, logins, held))
+
+
+def _locked(held: Holdings) -> Iterator[str]:
+    """First the tables, as who writes does: who has a table and wants its sequence, which was made
+    before it, would wait for us, and we for them."""
+    tables = [f"ONLY {each.identity}" for each in held.owned if each.kind == "table"]
+    if tables:
+        yield f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE"
 
 
 def _counted(kinds: Counter[str]) -> str:
