@@ -356,8 +356,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "wrong-environment": Entry(
         5, "a component or a sealed folder belongs to another environment",
-        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment; or the "
-        "folder's kustomization names others than the recipes that are to be sealed into it.",
+        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment, or that of the "
+        "readers whom `recipients` would give it to; or the folder's kustomization names others "
+        "than the recipes that are to be sealed into it.",
         "Use the environment's own file or folder, or state the environment in the file.",
         "production reading staging's file",
     ),
@@ -416,6 +417,15 @@ CATALOGUE: dict[str, Entry] = {
         "Its recipients are not those of the creation rule in .sops.yaml that covers it.",
         "`sopsmith recipients sync` brings it in line; find out who added a foreign one.",
         "a recipient added to the file by hand",
+    ),
+    "copied-ciphertext": Entry(
+        5, "an encrypted file is a copy of one that others read",
+        "A ciphertext or a wrapped data key stands in both, and their rules name other readers. "
+        "One data key opens both files, so `recipients sync` does not give the copy to the readers "
+        "of the place where it lies.",
+        "Take the copy away, and encrypt by its rule what is to stand there. What is meant for the "
+        "readers of both gets a data key of its own by `sops rotate -i`.",
+        "cp secrets/production/shop.enc.yaml secrets/dev/",
     ),
     "crypt-rule": Entry(
         5, "a rule of what is encrypted can't be relied on",
