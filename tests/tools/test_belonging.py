@@ -10,7 +10,7 @@ import pytest
 from tests.repository import Repo, Run
 
 PRODUCTION, DEV = "secrets/production/shop.enc.yaml", "secrets/dev/shop.enc.yaml"
-EXTRA = "secrets/dev/extra.enc.yaml"
+MAIL, EXTRA = "secrets/production/mail.enc.yaml", "secrets/dev/extra.enc.yaml"
 RULES = """\
 creation_rules:
   - path_regex: ^secrets/dev/
@@ -78,6 +78,13 @@ def two(repo: Repo) -> Two:
     return made
 
 
+@pytest.fixture
+def new(two: Two) -> str:
+    """The recipient of somebody who reads nothing yet."""
+    two.repo.run("age-keygen", "-o", "../new.key")
+    return two.repo.run("age-keygen", "-y", "../new.key").out.strip()
+
+
 SYNCS = [("sync",), ("sync", "--yes"), ("sync", "-e", "dev", "--yes", "--output", "json")]
 
 
@@ -101,10 +108,8 @@ def test_what_says_that_it_is_productions_is_not_given_to_dev(two: Two) -> None:
         two.refused(two.repo.cli("recipients", *argv), EXTRA, "wrong-environment", said)
 
 
-def test_one_more_reader_of_dev_gets_no_component_of_production(two: Two) -> None:
+def test_one_more_reader_of_dev_gets_no_component_of_production(two: Two, new: str) -> None:
     """Also where dev's own key reads it already."""
-    two.repo.run("age-keygen", "-o", "../new.key")
-    new = two.repo.run("age-keygen", "-y", "../new.key").out.strip()
     two.stated(EXTRA, "production", two.repo.recipient, two.dev)
     for more in ((), ("--yes",)):
         run = two.repo.cli("recipients", "add", new, "-e", "dev", *more)
@@ -119,10 +124,8 @@ def test_what_is_both_environments_own_is_given_to_both(two: Two) -> None:
     assert two.dev_opens(EXTRA)
 
 
-def test_a_reader_of_one_file_alone_may_be_added(two: Two) -> None:
+def test_a_reader_of_one_file_alone_may_be_added(two: Two, new: str) -> None:
     """An auditor reads no environment, and gets what a rule of its own says."""
-    two.repo.run("age-keygen", "-o", "../new.key")
-    new = two.repo.run("age-keygen", "-y", "../new.key").out.strip()
     rule = f"creation_rules:\n  - path_regex: /audit\n    age: {two.repo.recipient},{new}\n"
     two.repo.edit(".sops.yaml", lambda text: text.replace("creation_rules:\n", rule))
     two.stated("secrets/production/audit.enc.yaml", "production")
@@ -150,13 +153,12 @@ def test_who_loses_it_loses_it_wherever_it_lies(two: Two) -> None:
 
 @pytest.mark.parametrize("environment", [None, "production"])
 def test_a_copy_is_seen_without_a_key(two: Two, environment: str | None) -> None:
-    mail = "secrets/production/mail.enc.yaml"
-    two.stated(mail, environment)
-    two.copy(mail, EXTRA)
-    for argv in ((), (EXTRA,), (mail,)):
+    two.stated(MAIL, environment)
+    two.copy(MAIL, EXTRA)
+    for argv in ((), (EXTRA,), (MAIL,)):
         run = two.repo.cli("check", *argv, SOPS_AGE_KEY_FILE=None)
         assert run.code == 5
-        assert f"{EXTRA}: shares ciphertext with {mail}, which others read" in run.out
+        assert f"{EXTRA}: shares ciphertext with {MAIL}, which others read" in run.out
         assert "[copied-ciphertext]" in run.out and "recipients sync" not in run.out
     assert two.repo.cli("check", PRODUCTION).code == 0
 
@@ -185,8 +187,8 @@ def test_a_copy_that_was_made_over_by_sops_is_seen(two: Two) -> None:
 
 def test_a_copy_with_other_values_still_has_its_data_key(two: Two) -> None:
     """Whoever begins an environment with another's file begins with the key to it."""
-    two.stated("secrets/production/mail.enc.yaml", None)
-    two.copy("secrets/production/mail.enc.yaml", EXTRA)
+    two.stated(MAIL, None)
+    two.copy(MAIL, EXTRA)
     value = two.repo.canary()
     assert two.repo.run("sops", "set", EXTRA, '["TOKEN"]', f'"{value}"').code == 0
     assert "[copied-ciphertext]" in two.repo.cli("check").out
@@ -195,3 +197,30 @@ def test_a_copy_with_other_values_still_has_its_data_key(two: Two) -> None:
 def test_a_copy_for_the_same_readers_is_nobodys_business(two: Two) -> None:
     two.copy(PRODUCTION, "secrets/production/backup.enc.yaml")
     assert two.repo.cli("check").code == 0
+
+
+# --- whose a file is that no recipe lists ---------------------------------------------------------
+
+
+def test_what_no_recipe_lists_goes_along_with_its_rule(two: Two, new: str) -> None:
+    """Refused, it would have to be listed or moved before anybody is let in, or thrown out."""
+    two.stated(MAIL, "production")
+    for action in ("add", "remove"):
+        run = two.repo.cli("recipients", action, new, "-e", "production")
+        assert run.code == 0, run.err
+        assert f"changed {MAIL}, which no recipe lists\n" in run.out
+        assert f"changed {PRODUCTION}\n" in run.out
+        assert (new in (two.repo.path / MAIL).read_text()) is (action == "add")
+        assert new not in (two.repo.path / DEV).read_text()
+
+
+def test_what_no_recipe_lists_is_nobodys_while_a_recipe_is_broken(two: Two, new: str) -> None:
+    """It may be that recipe's, and another environment's."""
+    rule = f"creation_rules:\n  - age: {two.repo.recipient}\n"
+    two.repo.write(".sops.yaml", rule)
+    two.stated(DEV, "dev")
+    two.repo.edit("dev/recipe.yaml", lambda text: text.replace('"app"', '"ap"'))
+    two.commit()
+    run = two.repo.cli("recipients", "add", new, "-e", "production")
+    assert run.code == 2, run.err
+    assert f"the rule of these files covers {DEV} too" in run.err

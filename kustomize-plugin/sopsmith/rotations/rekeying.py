@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,13 @@ class Asked(NamedTuple):
     action: str  # add, remove, or sync with the rules as they are
     recipient: str | None  # None where it is sync
     where: str | None  # an environment, None for all files
+
+    @property
+    def command(self) -> str:
+        """What asks for it, for a person's shell."""
+        environment = ("-e", self.where) if self.where else ()
+        words = (self.action, *filter(None, (self.recipient,)), *environment)
+        return f"sopsmith recipients {shlex.join(words)}"
 
 
 class Plan(NamedTuple):
