@@ -266,6 +266,17 @@ def test_a_removed_reader_can_not_read_what_comes(shared: Repo, other: tuple[Pat
         assert old[file] != (shared.path / file).read_bytes()
 
 
+def test_nobody_locks_himself_out(shared: Repo, other: tuple[Path, str]) -> None:
+    """It could not be checked what was written; who stays a reader can do it."""
+    argv = ("recipients", "remove", shared.recipient)
+    run = shared.cli(*argv)
+    stopped(shared, run, 2, "you would lock yourself out", "another of its readers can do this")
+    assert "encrypted to" not in run.err
+    run = shared.cli(*argv, SOPS_AGE_KEY_FILE=str(other[0]))
+    assert run.code == 0, run.err
+    assert opens(shared, PRODUCTION, other[0]) and not opens(shared, PRODUCTION)
+
+
 def test_what_a_removed_reader_has_seen_is_listed_seeds_first(
     shared: Repo, other: tuple[Path, str]
 ) -> None:
