@@ -104,7 +104,7 @@ def test_what_says_that_it_is_productions_is_not_given_to_dev(two: Two) -> None:
     """No other file holds the like of it: what it says is enough."""
     two.stated(EXTRA, "production")
     for argv in SYNCS:
-        said = f"belongs to production, and {two.dev} reads dev"
+        said = f"belongs to production, and dev is what {two.dev} reads"
         two.refused(two.repo.cli("recipients", *argv), EXTRA, "wrong-environment", said)
 
 
@@ -132,6 +132,65 @@ def test_a_reader_of_one_file_alone_may_be_added(two: Two, new: str) -> None:
     run = two.repo.cli("recipients", "sync", "--yes")
     assert run.code == 0, run.err
     assert new in (two.repo.path / "secrets/production/audit.enc.yaml").read_text()
+
+
+SHARED = "secrets/shared/both.enc.yaml"
+
+
+@pytest.fixture
+def sharing(two: Two) -> Two:
+    """Both environments list a file that both read, and its rule names both keys."""
+    both = f"{two.repo.recipient},{two.dev}"
+    rule = f"creation_rules:\n  - path_regex: shared\n    age: {both}\n"
+    two.repo.edit(".sops.yaml", lambda text: text.replace("creation_rules:\n", rule))
+    for name in ("dev", "production"):
+        two.repo.edit(f"{name}/recipe.yaml", lambda text: text.replace(
+            '"components": [', f'"components": ["../{SHARED}",'))  # fmt: skip
+    value = {"MORE": two.repo.canary()}
+    two.repo.component(SHARED, value, environment="dev,production", recipient=both)
+    two.commit()
+    return two
+
+
+def test_what_both_share_gives_dev_nothing_else_of_productions(sharing: Two) -> None:
+    sharing.stated(EXTRA, "production")
+    run = sharing.repo.cli("recipients", "sync", "--yes")
+    sharing.refused(run, EXTRA, "wrong-environment", "belongs to production, and dev is what")
+
+
+def test_what_both_list_has_to_say_that_it_is_both_environments(sharing: Two) -> None:
+    sharing.stated(SHARED, "production")
+    run = sharing.repo.cli("recipients", "sync", "--yes")
+    sharing.refused(run, SHARED, "wrong-environment", "and dev lists it")
+
+
+def test_where_a_file_lies_counts_though_dev_reads_one_of_productions(two: Two) -> None:
+    """A rule lets dev read one component of production's own, and this is another."""
+    both = f"{two.repo.recipient},{two.dev}"
+    rule = f"creation_rules:\n  - path_regex: production/shop\n    age: {both}\n"
+    two.repo.edit(".sops.yaml", lambda text: text.replace("creation_rules:\n", rule))
+    two.stated(PRODUCTION, "production", *both.split(","))
+    two.stated(EXTRA, "production")
+    run = two.repo.cli("recipients", "sync", "--yes")
+    two.refused(run, EXTRA, "wrong-environment", "belongs to production, and dev has this rule")
+
+
+def test_a_broken_recipe_does_not_tell_who_reads_what(two: Two) -> None:
+    two.stated(EXTRA, "production")
+    two.repo.edit("dev/recipe.yaml", lambda text: text.replace('"app"', '"ap"'))
+    run = two.repo.cli("recipients", "sync", "--yes")
+    assert (run.code, run.codes) == (2, {"usage"}), run.err
+    assert "dev/recipe.yaml: is broken" in run.err and not two.dev_opens(EXTRA)
+
+
+def test_what_is_of_no_recipes_environment_is_in_its_place(two: Two, new: str) -> None:
+    """A component that is left of an environment keeps no reader out, unless it was brought in."""
+    two.stated(EXTRA, "staging", two.dev)
+    run = two.repo.cli("recipients", "add", new, "-e", "dev")
+    assert run.code == 0, run.err
+    two.stated(EXTRA, "staging")
+    run = two.repo.cli("recipients", "sync", "--yes")
+    two.refused(run, EXTRA, "wrong-environment", "belongs to staging, and dev is what")
 
 
 def test_what_slipped_into_the_statement_is_not_printed(two: Two) -> None:

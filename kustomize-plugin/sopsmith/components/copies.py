@@ -27,6 +27,11 @@ class Held(NamedTuple):
     actual: Policy | None  # None where that can't be told
     wanted: Policy
 
+    @property
+    def is_astray(self) -> bool:
+        """Whether others read it than its rule says."""
+        return self.actual is not None and self.actual.groups != self.wanted.groups
+
 
 class Copied(NamedTuple):
     """A file that shares ciphertext with one that others read."""
@@ -51,7 +56,7 @@ def copied(held: Mapping[str, Held]) -> list[Copied]:
     found = []
     for file, twin in sorted(_pairs(held)):
         one, other = held[file], held[twin]
-        strays = (_is_astray(one), _is_astray(other))
+        strays = (one.is_astray, other.is_astray)
         if one.wanted.groups != other.wanted.groups and strays != (False, True):
             found.append(Copied(file, twin, strays == (True, False)))
     return found
@@ -64,7 +69,3 @@ def _pairs(held: Mapping[str, Held]) -> set[tuple[str, str]]:
             holders.setdefault(mark, set()).add(file)
     shared = {frozenset(files) for files in holders.values() if len(files) > 1}
     return {(one, other) for files in shared for one in files for other in files if one != other}
-
-
-def _is_astray(held: Held) -> bool:
-    return held.actual is not None and held.actual.groups != held.wanted.groups

@@ -41,12 +41,12 @@ def of_environment(where: str, env: Mapping[str, str], known: Sequence[Encrypted
     own = {component.file for component in leaf.recipe.components}
     own.update(each.file for each in known if each.file.startswith(inside))
     ruling = {id(rule) for each in known if each.file in own and (rule := rule_of(each))}
-    listed, is_whole = _listed(leaf.root, env)
+    recipes = _recipes(leaf.root, env)
     taken = tuple(f"{each.path}/" for each in sealed)
     free = frozenset(
         each.file
         for each in known
-        if is_whole and each.file not in own and each.file not in listed
+        if not recipes.broken and each.file not in own and each.file not in recipes.listed
         and not each.file.startswith(taken) and id(rule_of(each)) in ruling
     )  # fmt: skip
     return Scope(free | own, free)
@@ -64,75 +64,111 @@ def refusals(
     """
     if not gains:
         return
-    listed, _ = _listed(root, env)
-    reading: dict[str, set[str]] = {}  # the environments that each reader reads
-    for file, environments in listed.items():
-        rule = after.get(file)
-        for key in itertools.chain(*rule.groups) if rule else ():
-            reading.setdefault(key.removeprefix("age:"), set()).update(environments)
     texts = {each.file: each.data for each in known}
     try:
         stated = _stated(env, {each.file: texts[each.file] for each in gains})
     except SopsmithError as error:
         yield from error.findings
         return
-    gaining = {each.file for each in gains}
+    recipes, held = _recipes(root, env), _held(known)
+    if stated and recipes.broken:
+        hint = "mend it first: sopsmith check tells what is wrong with it"
+        message = "is broken, so that nobody can tell whose readers these are"
+        yield from (Finding("usage", message, file, hint=hint) for file in recipes.broken)
+        return
     told = set()
     for each in gains:
-        problem = _problem(each, stated.get(each.file), listed.get(each.file, set()), reading)
+        is_astray = each.file in held and held[each.file].is_astray
+        problem = _problem(each, stated.get(each.file), recipes, after, is_astray=is_astray)
         if problem:
             told.add(each.file)
             yield problem
-    for copy in copies.copied(_held(known)):
-        if copy.is_astray and copy.file in gaining - told:
+    for copy in copies.copied(held):
+        if copy.is_astray and copy.file in {each.file for each in gains} - told:
             told.add(copy.file)
             yield copy.finding
 
 
 def _problem(
-    gain: Shift, stated: tuple[str, ...] | None, listing: set[str],
-    reading: Mapping[str, set[str]],
+    gain: Shift, stated: Sequence[str] | None, recipes: _Recipes,
+    after: Mapping[str, Rule | None], *, is_astray: bool,
 ) -> Finding | None:  # fmt: skip
-    """That a file says whose it is, and would be given to others."""
+    """That a file says whose it is, and others list it, lie under its rule or gain it.
+
+    What is of an environment without a recipe, and as its rule says, is in its place for all that
+    anybody knows.
+    """
     if stated is None:
         return None
-    others, whose = sorted(listing - set(stated)), decrypt.whose(stated)
-    message = f"{whose}, and {', '.join(others)} lists it"
-    for reader in gain.gains:
-        theirs = reading.get(reader, set())
-        if theirs and not theirs & set(stated) and not others:
-            others = sorted(theirs)
-            message = f"{whose}, and {reader} reads {', '.join(others)}"
-    if not others:
-        return None
-    hint = f"take it away, and give {', '.join(others)} a component of its own"
-    return Finding("wrong-environment", message, gain.file, hint=hint)
+    mine, listing = set(stated), recipes.listed.get(gain.file, set())
+    reasons = [(listing - mine, "lists it")]
+    if is_astray or recipes.environments & mine:
+        reading = recipes.readers(after)
+        for key in gain.gains:
+            read = reading.get(key, set())
+            reasons.append((set() if read & mine else read, f"is what {key} reads"))
+        if not listing:
+            ruled = recipes.under(after.get(gain.file), after)
+            reasons.append((set() if ruled & mine else ruled, "has this rule"))
+    for others, why in reasons:
+        if others:
+            names = ", ".join(sorted(others))
+            hint = f"take it away, and give {names} a component of its own"
+            message = f"{decrypt.whose(stated)}, and {names} {why}"
+            return Finding("wrong-environment", message, gain.file, hint=hint)
+    return None
 
 
-def _stated(
-    env: Mapping[str, str], texts: Mapping[str, bytes]
-) -> dict[str, tuple[str, ...] | None]:
-    """What the files that a key opens say of themselves; None for nothing."""
+class _Recipes(NamedTuple):
+    """What the recipes of the repository list."""
+
+    listed: Mapping[str, set[str]]  # component: its environments
+    environments: frozenset[str]
+    broken: Sequence[str]  # files that nobody can tell it of
+
+    def readers(self, after: Mapping[str, Rule | None]) -> dict[str, set[str]]:
+        """The environments that each key reads."""
+        found: dict[str, set[str]] = {}
+        for file, environments in self._telling():
+            rule = after.get(file)
+            for key in itertools.chain(*rule.groups) if rule else ():
+                found.setdefault(key.removeprefix("age:"), set()).update(environments)
+        return found
+
+    def under(self, rule: Rule | None, after: Mapping[str, Rule | None]) -> set[str]:
+        """The environments that have components under a rule."""
+        found = (names for file, names in self._telling() if rule and after.get(file) is rule)
+        return set[str]().union(*found)
+
+    def _telling(self) -> Iterator[tuple[str, set[str]]]:
+        """What tells environments apart: their own components, before those that they share."""
+        alone = {name for names in self.listed.values() if len(names) == 1 for name in names}
+        for file, names in self.listed.items():
+            yield file, names if len(names) == 1 else names - alone
+
+
+def _recipes(root: str, env: Mapping[str, str]) -> _Recipes:
+    names = repository.recipe_files(root, env)
+    whole, broken = repository.whole_leaves(names, files.reader(root))
+    listed: dict[str, set[str]] = {}
+    recipes = [parse(each) for each in whole]
+    for recipe in recipes:
+        for component in recipe.components:
+            listed.setdefault(component.file, set()).add(recipe.environment)
+    return _Recipes(listed, frozenset(each.environment for each in recipes), broken)
+
+
+def _stated(env: Mapping[str, str], texts: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+    """The environments that files state which a key opens."""
     chosen = settings.read(env)
     sealed = [seal(component_of(file), data, chosen.trust) for file, data in texts.items()]
     with sops.engine(env, chosen.trust.key_types, chosen.timeout)(sealed) as wait:
         opened = wait()
     return {
-        one.component.file: decrypt.environment_of(one, plain)
+        one.component.file: stated
         for one, plain in zip(sealed, opened, strict=True)
-        if isinstance(plain, bytes)
+        if isinstance(plain, bytes) and (stated := decrypt.environment_of(one, plain)) is not None
     }
-
-
-def _listed(root: str, env: Mapping[str, str]) -> tuple[dict[str, set[str]], bool]:
-    """The environments whose recipes list each component, and whether no recipe is broken."""
-    names = repository.recipe_files(root, env)
-    whole, broken = repository.whole_leaves(names, files.reader(root))
-    found: dict[str, set[str]] = {}
-    for recipe in map(parse, whole):
-        for component in recipe.components:
-            found.setdefault(component.file, set()).add(recipe.environment)
-    return found, not broken
 
 
 def _held(known: Sequence[Encrypted]) -> dict[str, Held]:
