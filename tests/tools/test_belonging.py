@@ -273,6 +273,19 @@ def test_what_no_recipe_lists_goes_along_with_its_rule(two: Two, new: str) -> No
         assert new not in (two.repo.path / DEV).read_text()
 
 
+def test_the_seed_of_what_no_recipe_lists_is_not_any_environments(two: Two, new: str) -> None:
+    """A command without one is refused where there are several."""
+    two.repo.component(MAIL, {"SOPSMITH_SEED_1": two.repo.seed})
+    two.commit()
+    assert two.repo.cli("recipients", "add", new, "-e", "production").code == 0
+    lines = two.repo.cli("recipients", "remove", new, "-e", "production").out.splitlines()
+    told = {line.split()[0]: line.partition("sopsmith ")[2] for line in lines if "_SEED_" in line}
+    assert told == {
+        PRODUCTION: "rotate --seed -e production",
+        MAIL: "rotate --seed -e ENVIRONMENT, of whose recipe it is the seed",
+    }
+
+
 def test_what_no_recipe_lists_is_nobodys_while_a_recipe_is_broken(two: Two, new: str) -> None:
     """It may be that recipe's, and another environment's."""
     rule = f"creation_rules:\n  - age: {two.repo.recipient}\n"
