@@ -8,7 +8,7 @@ from sopsmith.database import applying, failures, looking
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import first_time, plan
+from sopsmith.postgres import first_time, plan, superusers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import Channel
 from sopsmith.postgres.observation import Observed
@@ -50,6 +50,8 @@ def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:
         with failures.spoken(account):
             seen = looking.look(account, channel)
         told |= dict.fromkeys(first_time.shortcomings(account, seen, owners))
+        open_to = superusers.by_verifier(account, seen)
+        told |= dict.fromkeys(superusers.words(account, each) for each in open_to)
         if seen.version < BEFORE_16:
             told[_NEARLY] = None
     return tuple(told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sopsmith.postgres import scram, statements
+from sopsmith.postgres import scram, statements, superusers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.observation import Database, Observed, nothing
 from sopsmith.postgres.plan import Change, Plan, Verifier, joined, marking, owned, sql
@@ -36,6 +36,7 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
         grants = tuple(statements.administer(name, rotator.user) for name in mine)
         plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
+    plan += superusers.noting(account, seen)
     return (*plan, *(() if account.active in seen.roles else marking(account, seen)))
 
 
