@@ -960,6 +960,14 @@ CATALOGUE: dict[str, Entry] = {
         "Once no application logs in as it, give it another password, or none.",
         "adopt --role postgres, where the application logged in as it", "warning",
     ),
+    "db-first-start": Entry(
+        1, "a new server makes a superuser of an application's role",
+        "PostgreSQL's image makes one of POSTGRES_USER and POSTGRES_PASSWORD, which here are those "
+        "of two alternating roles. `bootstrap` refuses such a role, and after a leak its former "
+        "password opens everything.",
+        "Give that Secret a user and a password of their own.",
+        "hash: false, keys: [POSTGRES_USER, POSTGRES_PASSWORD]", "warning",
+    ),
     "overdue": Entry(
         1, "a value is older than its maxAge",
         "`rotated` plus `maxAge` has passed, or `rotated` is not stated.",
