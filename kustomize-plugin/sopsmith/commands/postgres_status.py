@@ -97,10 +97,13 @@ def recover(
 
 
 def _tell(session: Session, one: Recovered, output: str) -> None:
-    warned = one.applied.warnings if one.applied else ()
-    session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
+    session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in _told(one)))
     if output == "text":
         session.write(session.again("".join(_lines(one))))
+
+
+def _told(one: Recovered) -> Sequence[str]:
+    return one.applied.warnings if one.applied else ()
 
 
 def _verdict(found: Standing, decision: Decision) -> str:
@@ -126,7 +129,8 @@ def _lines(done: Recovered) -> Iterator[str]:
 def _done(each: Recovered) -> dict[str, Any]:
     """What was found, and what has changed since."""
     changes = each.applied.changes if each.applied else ()
-    return {**_tree(each.standing, each.decision), "changes": list(changes)}
+    tree = _tree(each.standing, each.decision)
+    return {**tree, "warnings": list(_told(each)), "changes": list(changes)}
 
 
 def _table(found: Sequence[Standing], colour: bool) -> str:
