@@ -64,6 +64,12 @@ class Endpoint(NamedTuple):
         return self._replace(user=user, password=password, options=options)
 
 
+def is_database(text: str) -> bool:
+    """Whether a text says that it is a database's URL, be it one that can be read or not."""
+    scheme, is_url, _ = text.partition("://")
+    return bool(is_url) and _scheme(scheme.strip()) in _PORTS
+
+
 def parse(url: str) -> Endpoint:
     """The parts of a URL; raises ValueError, without its text, where it is no database's, or where
     a part that people are shown may be a piece of the password.
@@ -71,9 +77,10 @@ def parse(url: str) -> Endpoint:
     Cut where libpq cuts it, and the query has the last word. What libpq would refuse and others
     read is read: other drivers' words in the query, and a percent sign that encodes nothing.
     """
-    found = None if _SPACE.search(url) else _URL.match(url)
-    scheme = found[1].lower() if found else ""
-    scheme = "postgresql" if _POSTGRES.match(scheme) else scheme
+    if _SPACE.search(url):
+        raise ValueError("has white space in it")
+    found = _URL.match(url)
+    scheme = _scheme(found[1]) if found else ""
     if not found or scheme not in _PORTS:
         raise ValueError("is no postgresql:// or redis:// URL")
     if _is_torn(found[4], found[5] or "", found[6] or ""):
@@ -100,6 +107,12 @@ def parse(url: str) -> Endpoint:
     if any("\0" in each for each in (host, user, endpoint.database, *endpoint.options.values())):
         raise ValueError("has a part that a database would cut off")
     return endpoint
+
+
+def _scheme(written: str) -> str:
+    """In lower case; PostgreSQL's has several names."""
+    scheme = written.lower()
+    return "postgresql" if _POSTGRES.match(scheme) else scheme
 
 
 def _is_torn(servers: str, path: str, query: str) -> bool:
