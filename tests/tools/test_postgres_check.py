@@ -76,3 +76,19 @@ def test_what_a_url_was_before_need_not_log_in(repo: Repo) -> None:
     repo.component("shop.enc.yaml", {"OLD_URL": "https://new.example", **former})
     run = repo.cli("validate", "--connect", "overlay")
     assert run.code == 0 and "and 0 URLs" in run.out
+
+
+# --- what helps -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("argv", [(), ("--env", "APP")])
+def test_a_password_of_no_role_is_sent_to_no_status(
+    repo: Repo, postgres18: Server, argv: tuple[str, ...]
+) -> None:
+    postgres18.role("roleless", repo.canary())
+    url = postgres18.url("roleless", repo.canary())
+    repo.shop({"DATABASE_URL": url})
+    run = repo.cli("postgres", "check", *argv, APP=url)
+    assert run.code == 1 and "[db-login]" in run.out and "postgres status" not in run.out
+    assert r"set the password there (\password in psql)" in run.out
+    assert "role: {strategy: in-place} beside it, sopsmith postgres apply" in run.out

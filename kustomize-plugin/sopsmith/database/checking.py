@@ -16,6 +16,10 @@ from sopsmith.postgres.versions import Held, Search, named
 
 Login = Callable[[Endpoint], Attempt]
 PAUSE = 1.0  # seconds between two tries of who waits
+_BY_HAND = (  # where it is the password of no role that a recipe knows
+    r"correct the URL, or set the password there (\password in psql); where the recipe says role: "
+    "{strategy: in-place} beside it, sopsmith postgres apply --via 'COMMAND … psql' does so"
+)
 
 
 class Checked(NamedTuple):
@@ -39,6 +43,8 @@ class Checked(NamedTuple):
             return self._unrightful()
         found = self.attempt.finding(self.name, self.to)
         account = self.account
+        if account is None and self.attempt.verdict == "wrong-password":
+            return found._replace(hint=_BY_HAND if self.to.scheme == "postgresql" else found.hint)
         if account is None or self.search is None:
             return found
         hint = f"sopsmith postgres recover -e {account.environment}"
