@@ -752,6 +752,19 @@ def test_pin_drops_what_belongs_to_the_seed(shop: Repo) -> None:
     assert status(shop) == []
 
 
+def test_a_pinned_value_keeps_what_it_was_before_for_who_reads_it(shop: Repo) -> None:
+    leaf(shop, values=VALUES | {"DB_PASSWORD_OLD": {"derive": {"previousOf": "DB_PASSWORD"},
+                                                    "optional": True}},
+         secrets={"backend": {"keys": [*KEYS, "DB_PASSWORD_OLD"]}})  # fmt: skip
+    commit(shop)
+    first = get(shop, "DB_PASSWORD")
+    assert shop.cli("rotate", "DB_PASSWORD", "--yes", "--commit").code == 0
+    before = shop.function().out
+    assert shop.cli("pin", "DB_PASSWORD", "--commit").code == 0
+    assert shop.function().out == before
+    assert get(shop, "DB_PASSWORD_OLD") == first
+
+
 def test_a_value_of_the_base_is_pinned_in_the_leaf(shop: Repo) -> None:
     base = json.loads((shop.path / RECIPE).read_text())
     spec = base["spec"]
