@@ -16,7 +16,13 @@ def due(session: Session, *, output: str) -> int:
     root = files.find_root(".", session.env)
     read = files.reader(root)
     leaves, broken = repository.whole_leaves(repository.recipe_files(root, session.env), read)
-    overdue = (each for leaf in leaves for each in schedule.overdue(parse(leaf), session.today))
+    overdue = (
+        each
+        for recipe in map(parse, leaves)
+        for each in schedule.overdue(
+            recipe, session.today, repository.absent(root, session.env, recipe)
+        )
+    )
     findings = list(located(overdue, read))
     if output == "text":  # nothing is said where nothing is due: it runs before every commit
         session.write(text(findings, colour=session.colour))

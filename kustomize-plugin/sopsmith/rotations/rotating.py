@@ -88,7 +88,8 @@ def _jobs(
             if mine.plan.left_out:  # what is named is not passed over
                 raise SopsmithError(mine.plan.left_out)
         elif choice == "due":
-            mine = turnover.job(leaf, rotation.overdue(recipe, today))
+            absent = repository.absent(leaf.root, leaf.env, recipe)
+            mine = turnover.job(leaf, rotation.overdue(recipe, today, absent))
         else:
             mine = turnover.job(leaf, rotation.everything(recipe, today))
         jobs.append(mine)
