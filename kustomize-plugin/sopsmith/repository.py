@@ -160,25 +160,6 @@ def existing(leaf: Leaf) -> Leaf:
     return leaf._replace(recipe=leaf.recipe._replace(components=tuple(there)))
 
 
-def absent(root: str, env: Mapping[str, str], recipe: Recipe) -> frozenset[str]:
-    """The optional values with a maxAge that nobody gave, as far as that shows without a key."""
-    asked = {
-        value.name
-        for value in recipe.values.values()
-        if value.origin in ("given", "stored") and value.max_age is not None
-        if value.optional and value.default is None
-    }
-    if not asked:
-        return frozenset()
-    there = (c for c in recipe.components if os.path.lexists(os.path.join(root, c.file)))
-    found, trust = recipe._replace(components=tuple(there)), settings.read(env).trust
-    try:
-        sealed = render.sealed([found], files.reader(root), trust).values()
-    except SopsmithError:  # a broken one may hold any; validate says what is wrong with it
-        return frozenset()
-    return frozenset(asked.difference(*map(placement.names_of, sealed)))
-
-
 def receiving_components(leaf: Leaf) -> tuple[Sealed, ...]:
     """The components that values can be put into, with those whose files are not there yet."""
     lacking = (each for each in leaf.recipe.components if _is_absent(leaf, each))

@@ -447,6 +447,15 @@ def test_what_a_value_was_is_not_there_before_it_rotates(shop: Repo) -> None:
     assert "hint: there is none before the first rotation\n" in run.err
 
 
+def test_what_the_recipe_says_in_clear_has_no_new_one_to_get(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "SMTP_PASSWORD: {}", "SMTP_PASSWORD: {default: none}\n    SMTP_HOST: {default: mx}")
+        .replace("[POSTGRES_PASSWORD]", "[POSTGRES_PASSWORD, SMTP_HOST]"))  # fmt: skip
+    run = shop.cli("rotate", "--all", "-e", "production", "--dry-run")
+    assert "left out: SMTP_PASSWORD" in run.out  # a component gives another
+    assert "SMTP_HOST" not in run.out
+
+
 def test_all_rotates_what_may_be_and_names_the_rest(shop: Repo) -> None:
     before = values(shop)
     run = shop.cli("rotate", "--all", "-e", "production")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopsmith import report, repository
+from sopsmith import absent, report, repository
 from sopsmith.findings import one_line, text
 from sopsmith.recipes import schedule
 from sopsmith.recipes.recipe import parse
@@ -20,7 +20,7 @@ def due(session: Session, *, output: str) -> int:
         each
         for recipe in map(parse, leaves)
         for each in schedule.overdue(
-            recipe, session.today, repository.absent(root, session.env, recipe)
+            recipe, session.today, absent.optional(root, session.env, recipe)
         )
     )
     findings = list(located(overdue, read))

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith import checkout, report, repository, settings
+from sopsmith import absent, checkout, report, settings
 from sopsmith.database import accounts, checking, versions, ways
 from sopsmith.database.checking import Checked
 from sopsmith.delivery import behind
@@ -144,8 +144,8 @@ def _outcome(target: Target, session: Session) -> Outcome:
         if {finding.code for finding in findings} == {"no-key"}:  # so the recipes are in order
             recipes = checkout.recipes(here)
     for recipe in recipes:
-        absent = repository.absent(here.root, here.env, recipe)
-        findings += schedule.overdue(recipe, session.today, absent)
+        lacking = absent.optional(here.root, here.env, recipe)
+        findings += schedule.overdue(recipe, session.today, lacking)
     for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
         findings += covered.comment_problems(component, here.read(component.file))
     if here.kustomization and recipes:

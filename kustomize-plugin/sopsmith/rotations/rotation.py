@@ -60,9 +60,11 @@ def named(recipe: Recipe, names: Iterable[str], today: date) -> Plan:
     return Plan(tuple(turns))
 
 
-def everything(recipe: Recipe, today: date) -> Plan:
-    """The rotation of all that may rotate. Derived values are not worth a word: they follow."""
-    return _plan(recipe, (v for v in recipe.values.values() if v.origin != "derived"), today)
+def everything(recipe: Recipe, today: date, public: Set[str] = frozenset()) -> Plan:
+    """The rotation of all that may rotate. Derived values are not worth a word, as they follow, nor
+    are `public` ones, which the recipe says in clear."""
+    values = (v for v in recipe.values.values() if v.origin != "derived" and v.name not in public)
+    return _plan(recipe, values, today)
 
 
 def overdue(recipe: Recipe, today: date, absent: Set[str] = frozenset()) -> Plan:
