@@ -655,7 +655,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "placeholder": Entry(
         1, "a placeholder was left in",
-        "The value reads like CHANGE_ME or <password>.",
+        "The value reads like CHANGE_ME or <password>, or is one character over and over.",
         "Put the real value in; where it is meant, `rules: {placeholder: true}`.",
         "SMTP_PASSWORD: CHANGE_ME",
     ),
