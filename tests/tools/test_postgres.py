@@ -167,6 +167,19 @@ def test_another_operators_probe_is_no_session(make: Make) -> None:
     assert run.code == 0 and "is closed" in run.out, run.err
 
 
+@pytest.mark.parametrize("verb", ["retire", "recover"])
+def test_who_has_to_wait_for_the_grace_hears_until_when(make: Make, verb: str) -> None:
+    one = make()
+    rotated(one)
+    words = rf"sopsmith: looking for 1 s, until ..:..:.., that nobody comes as {one.roles[0]}\n"
+    with psycopg.connect(one.value("DATABASE_URL")):
+        run = one.postgres(verb, "--no-cluster", "--grace", "1s")
+        again = one.postgres(verb, "--no-cluster", "--grace", "1h")
+    assert run.code == 0 and re.search(words, run.err), run.err
+    assert f"{one.roles[0]} is closed" in run.out
+    assert again.code == 0 and "looking" not in again.err  # there is nothing to wait for
+
+
 def test_who_comes_within_the_grace_keeps_the_role_open(make: Make) -> None:
     one = make()
     before = rotated(one)

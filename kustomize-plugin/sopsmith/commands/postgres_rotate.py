@@ -150,7 +150,7 @@ def _begun(session: Session, names: Sequence[str], manner: Manner) -> Course:
     place = cluster.place()
     session.say(place.told if place else "")
     terms = Terms(way, cluster.live, cluster.users, manner.wait, manner.grace, time.monotonic,
-                  session.say)  # fmt: skip
+                  session.say, ways.watching(session.say))  # fmt: skip
     leaf = repository.leaf(manner.where, session.env, names)
     return Course(session, leaf, names, terms, manner.output)
 

@@ -68,8 +68,9 @@ def recover(
             try:
                 with repeatable(account, "recover"):
                     one = recovering.recover(
-                        found, way, cluster.users, grace=grace, now=time.monotonic
-                    )
+                        found, way, cluster.users, grace=grace, now=time.monotonic,
+                        begins=ways.watching(session.say),
+                    )  # fmt: skip
             except SopsmithError as error:
                 left += error.findings
                 if exit_code(error.findings) not in _OF_ONE:
