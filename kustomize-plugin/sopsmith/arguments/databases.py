@@ -152,7 +152,8 @@ def _retire(verb: Add) -> None:
 
 def _status(verb: Add) -> None:
     one = verb(
-        "status", "Show what git, the database and the cluster have, and what is to be done.",
+        "status", "Show what git, the database and the cluster have, and what is to be done: exit"
+        " code 1 where anything is.",
         lambda s, o: postgres_status.status(
             s, of.meant(o), of.asked(o), via=o.via, output=o.output
         ),

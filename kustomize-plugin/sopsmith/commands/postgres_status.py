@@ -28,7 +28,7 @@ _HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
 def status(
     session: Session, source: Source, cluster: Cluster, *, via: str | None, output: str
 ) -> int:
-    """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
+    """Print what each side has; the exit code is 1 where something is to be done or waited for."""
     way, meant = ways.real(session.env, via), accounts.accounts(source, session.env)
     live = cluster.live()
     session.say(live.place.told if live else "")
@@ -42,7 +42,7 @@ def status(
     else:
         session.write(_table(found, session.colour))
         session.write(session.again("".join(_verdict(*each) for each in decided)))
-    return 0
+    return 0 if all(decision.action == "none" for _, decision in decided) else 1
 
 
 def recover(
