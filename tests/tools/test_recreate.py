@@ -57,6 +57,8 @@ def step(name):
         raise RuntimeError
     elif does == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    elif does == "unread":
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 1)
     elif does.isdigit():
         os.kill(os.getpid(), int(does))
     else:
@@ -328,6 +330,12 @@ def test_what_takes_long_is_told_as_it_begins(running: Cluster) -> None:
     told = [f"sopsmith: {words}" for words in STEPS.values() if words]
     told.insert(1, "sopsmith: stopping the server")
     assert [each for each in run.err.splitlines() if each in told] == told
+
+
+def test_who_reads_no_output_hears_where_the_old_one_is_all_the_same(cluster: Cluster) -> None:
+    run = cluster.recreate(at="settle", does="unread")
+    assert run.code == 3 and "all but the output is done [output-failed]" in run.err, run.err
+    assert f"with the old passwords, is {cluster.data}.before-{STAMP}" in run.err
 
 
 def test_a_dry_run_touches_nothing_not_even_what_a_killed_one_left(running: Cluster) -> None:

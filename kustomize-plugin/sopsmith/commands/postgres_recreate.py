@@ -21,7 +21,7 @@ from sopsmith.rotations import assent
 from sopsmith.tools import data_directory, postgres_programs, replace, workspace
 from sopsmith.tools.data_directory import Place
 from sopsmith.tools.postgres_programs import Programs, Server
-from sopsmith.voice import Session
+from sopsmith.voice import Session, outliving
 
 _CLEAN = ("shut down",)
 _RUNNING = ("in production",)
@@ -95,7 +95,8 @@ def recreate(
         data_directory.prepare(place)
         try:
             kept = _made(job, database, user, password, verifiers, keep_dump=keep_dump)
-            session.write(_told(place, kept))
+            with outliving(session, _kept(place)) as lasting:
+                lasting.write(_told(place, kept))
         finally:
             if not exchange.is_aside(place):
                 data_directory.clear(place.work)
@@ -254,8 +255,12 @@ def _plan(job: Job, titles: Mapping[str, str]) -> str:
     return report.table(("WHAT", "WILL BE"), rows, job.session.colour)
 
 
+def _kept(place: Place) -> str:
+    return f"the old directory, with the old passwords, is {place.before}"
+
+
 def _told(place: Place, kept: str | None) -> str:
     told = f"{place.data} is re-initialised with the new password, and holds all that it held\n"
-    told += f"the old directory, with the old passwords, is {place.before}\n"
+    told += f"{_kept(place)}\n"
     told += f"when you need it no more: rm -r {place.before}\n"
     return told + (f"the dump of all data is {kept}\n" if kept else "")
