@@ -961,6 +961,21 @@ CATALOGUE: dict[str, Entry] = {
         "Give the owner the database; where others make all tables, nothing is wrong.",
         "CREATE DATABASE shop OWNER somebody", "warning",
     ),
+    "db-superuser": Entry(
+        1, "a superuser has a password of the application's",
+        "PostgreSQL's image makes a superuser of POSTGRES_USER, and `adopt` leaves it one. No "
+        "rotation changes it: whoever has that version, by a leak say, logs in as a superuser.",
+        "Once no application logs in as it, give it another password, or none.",
+        "adopt --role postgres, where the application logged in as it", "warning",
+    ),
+    "db-first-start": Entry(
+        1, "a new server makes a superuser of an application's role",
+        "PostgreSQL's image makes one of POSTGRES_USER and POSTGRES_PASSWORD, which here are those "
+        "of two alternating roles. `bootstrap` refuses such a role, and after a leak its former "
+        "password opens everything.",
+        "Give that Secret a user and a password of their own.",
+        "hash: false, keys: [POSTGRES_USER, POSTGRES_PASSWORD]", "warning",
+    ),
     "overdue": Entry(
         1, "a value is older than its maxAge",
         "`rotated` plus `maxAge` has passed, or `rotated` is not stated.",

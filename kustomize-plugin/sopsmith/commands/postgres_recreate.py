@@ -16,7 +16,7 @@ from sopsmith.model import Sensitive
 from sopsmith.postgres import recreation, scram
 from sopsmith.postgres.owners import SETTINGS, owner_of, refusal
 from sopsmith.postgres.recreation import refused
-from sopsmith.postgres.superuser import check_superuser, title
+from sopsmith.postgres.superuser_password import check_superuser, title
 from sopsmith.rotations import assent
 from sopsmith.tools import data_directory, postgres_programs, replace, workspace
 from sopsmith.tools.data_directory import Place

@@ -17,7 +17,7 @@ from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
 from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
-from sopsmith.recipes import guards, schedule
+from sopsmith.recipes import guards, roles, schedule
 from sopsmith.text.lines import located
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
@@ -144,6 +144,7 @@ def _outcome(target: Target, session: Session) -> Outcome:
             recipes = checkout.recipes(here)
     for recipe in recipes:
         findings += schedule.overdue(recipe, session.today)
+        findings += roles.first_starts(recipe)
     for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
         findings += covered.comment_problems(component, here.read(component.file))
     if here.kustomization and recipes:

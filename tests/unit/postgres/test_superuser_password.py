@@ -7,7 +7,7 @@ import pytest
 from sopsmith.errors import SopsmithError
 from sopsmith.model import Sensitive
 from sopsmith.postgres import account
-from sopsmith.postgres.superuser import check_superuser
+from sopsmith.postgres.superuser_password import check_superuser
 from sopsmith.recipes import roles
 from tests.unit.recipes.test_consistency import recipe
 
