@@ -388,8 +388,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "recreate-refused": Entry(
         5, "this data directory is not re-initialised",
-        "The wrong database was named, it is a standby's, part of it lies elsewhere, something in "
-        "it would be lost by a dump, it archives its WAL, or the command runs as root.",
+        "The wrong database was named, or a value that is not the superuser's password; it is a "
+        "standby's, part of it lies elsewhere, something in it would be lost by a dump, it "
+        "archives its WAL, or the command runs as root.",
         "Do what the hint says; a password alone is changed by `sopsmith postgres apply`.",
         "postgres recreate --database other",
     ),
