@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from sopsmith.postgres import endpoint
 from sopsmith.postgres.observation import Mark
 from tests.database import Make, Shop, mounted, published, shops
+from tests.past import git
 from tests.repository import Repo
 from tests.servers import RULES, Server
 
@@ -42,8 +43,25 @@ def test_what_git_could_lose_is_named(make: Make) -> None:
     published(one)
     assert "not committed" not in one.postgres("apply").err
     one.rotate()
-    run = one.postgres("apply")
-    assert run.code == 0 and "not committed, so it could be lost: overlay/recipe.yaml" in run.err
+    for verb, *flags in (("bootstrap", "--via", one.via), ("recover", "--no-cluster"), ("apply",)):
+        run = one.postgres(verb, *flags)
+        assert run.code == 0
+        assert "not committed, so it could be lost: overlay/recipe.yaml" in run.err
+
+
+def test_the_rotation_that_a_hint_names_is_in_git_for_good(make: Make) -> None:
+    one = make()
+    published(one)
+    role, held = one.roles[0], one.repo.canary(token_hex(16))
+    one.server.change(role, held)  # by hand
+    with psycopg.connect(one.server.url(role, held, one.name)):
+        run = one.postgres("recover", "--no-cluster")
+    rotation = "rotate POSTGRES_PASSWORD -e production --commit"
+    assert run.code == 5 and f"hint: sopsmith {rotation} and git push; then sopsmith" in run.err
+    assert one.repo.cli(*rotation.split()).code == 0
+    git(one.repo, "push", "-q")
+    again = one.postgres("recover", "--no-cluster")
+    assert again.code == 0 and one.logs_in() and "not committed" not in again.err
 
 
 @pytest.mark.parametrize("strategy", ["alternating", "in-place"])

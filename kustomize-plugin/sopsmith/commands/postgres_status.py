@@ -57,6 +57,7 @@ def recover(
     done: list[Recovered] = []
     left: list[Finding] = []
     with telling(lambda: {"done": [_done(each) for each in done]}):
+        session.say(accounts.at_risk(source, session.env))
         for account in accounts.accounts(source, session.env):
             with repeatable(account, "recover"):
                 live = cluster.live()  # each time, as the one before may have taken its grace

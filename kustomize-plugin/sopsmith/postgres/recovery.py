@@ -119,7 +119,9 @@ def in_use(standing: Standing, decision: Decision) -> Finding:
 def advice(standing: Standing) -> str:
     """What a person does where `recover` must not: the role in its way may be one to retire."""
     account = standing.account
-    if account.other is None and not is_retired(standing):
+    if is_retired(standing):
+        return refusals.forward(account)
+    if account.other is None:
         command = f"sopsmith postgres apply -e {account.environment}"
         return f"{command} sets git's, and shuts out who holds the other one"
     if is_adopted(standing):
@@ -135,7 +137,7 @@ def advice(standing: Standing) -> str:
     is_needed = standing.consumers.get(account.active)
     if not is_served and not is_needed:
         return f"{refusals.freeing(account, standing.mark)}; {again}"
-    return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
+    return f"{refusals.rotation(account)}; {again}"
 
 
 def following(standing: Standing, decision: Decision) -> str | None:

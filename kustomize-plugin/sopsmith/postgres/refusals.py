@@ -39,8 +39,9 @@ def check_server(account: Account, seen: Observed) -> None:
         raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
     if is_retired(account, mark):
         message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
-        hint = f"sopsmith rotate {account.value} -e {account.environment}: forward, not back"
-        raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
+        raise SopsmithError(
+            Finding("db-retired", message, field=account.value, hint=forward(account))
+        )
 
 
 def foreign_characters(account: Account) -> Finding:
@@ -94,10 +95,21 @@ def freeing(account: Account, mark: Mark | None) -> str:
     """What makes room for a password whose role is open with another one."""
     where = f"-e {account.environment}"
     if mark is not None and mark.slot == account.slot:
-        return f"sopsmith rotate {account.value} {where} takes the other role"
+        return f"{rotation(account)} take the other role"
     if served(account, mark) is not account:
         return f"sopsmith postgres retire {where} closes it once nobody uses it"
     return f"sopsmith postgres recover {where} looks who holds it"
+
+
+def forward(account: Account) -> str:
+    """What ends it where git says a version that was retired: forward, not back."""
+    command = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
+    return f"{command} goes forward, as nothing goes back"
+
+
+def rotation(account: Account) -> str:
+    """What rotates where `postgres rotate` refuses; pushed, so that it is not lost."""
+    return f"sopsmith rotate {account.value} -e {account.environment} --commit and git push"
 
 
 def break_glass(account: Account) -> str:
