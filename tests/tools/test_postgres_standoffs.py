@@ -10,6 +10,7 @@ from datetime import date
 from secrets import token_hex
 from typing import ClassVar
 
+import psycopg
 import pytest
 from psycopg.sql import SQL
 
@@ -94,7 +95,8 @@ def test_after_a_late_job_what_git_says_stays_open(make: Make) -> None:
     before = outrun(one)
     assert one.postgres("recover", "--no-cluster").code == 0
     assert one.logs_in() and one.logs_in(before)
-    assert f"{one.roles[0]} is closed" in one.postgres("recover", "--no-cluster").out
+    with psycopg.connect(one.value("DATABASE_URL")):
+        assert f"{one.roles[0]} is closed" in one.postgres("recover", "--no-cluster").out
     assert one.logs_in() and one.logs_in(before) is None
 
 

@@ -100,7 +100,7 @@ def _verdict(found: Standing, decision: Decision) -> str:
     if decision.action in ("rotate", "ask"):
         return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
-        return words
+        return f"{words}hint: {decision.hint}\n" if decision.hint else words
     return f"{words}hint: sopsmith postgres recover -e {found.account.environment}\n"
 
 

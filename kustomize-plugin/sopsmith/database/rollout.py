@@ -10,7 +10,7 @@ from sopsmith.database import applying, looking, retiring
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
-from sopsmith.postgres import presence, readiness
+from sopsmith.postgres import presence, readiness, refusals
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 
@@ -103,14 +103,8 @@ def _followed(accounts: Sequence[Account], terms: Terms) -> str:
             limit = f"for {terms.wait:.0f} s at most"
             terms.say(f"sopsmith: waiting, {limit}: {one_line(said)}\n")
             if first.code == "db-waiting" and live is None and account.other is not None:
-                terms.say(f"sopsmith: hint: {_unused(account)}\n")
+                terms.say(f"sopsmith: hint: {refusals.unused(account)}\n")
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
-
-
-def _unused(account: Account) -> str:
-    """What ends the wait for somebody who does not come."""
-    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
-    return f"where no application runs, {command} ends it"
 
 
 def _agreed(account: Account, live: Live | None, seconds: float) -> str:
@@ -160,7 +154,7 @@ def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Findin
     again = f"sopsmith postgres {verb} {where} --now, with the options of before"
     hint = f"{follow}, then this goes on: {again}"
     if account.other is not None and not in_cluster:
-        hint += f"; {_unused(account)}"
+        hint += f"; {refusals.unused(account)}"
     return Finding("db-waiting", f"{who}: {lag[0]}{more}", field=account.title, hint=hint)
 
 

@@ -36,7 +36,7 @@ def is_ready(standing: Standing) -> bool:
         raise SopsmithError(
             Finding("db-unverified", decision.words, field=account.title, hint=hint)
         )
-    return decision.action == "none"
+    return decision.action in ("none", "make")  # the next apply makes it too
 
 
 def is_rolled_back(account: Account) -> bool:

@@ -17,7 +17,9 @@ from sopsmith.postgres.statements import close_role
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
-Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate", "ask", "look"]
+Action = Literal[
+    "none", "apply", "make", "replace", "reinstate", "wait", "retire", "rotate", "ask", "look"
+]
 _SHOWN = 3  # of those who use a role
 
 
@@ -60,6 +62,7 @@ class Decision(NamedTuple):
 
     action: Action
     words: str
+    hint: str | None = None  # what a person does meanwhile
 
 
 def decide(standing: Standing) -> Decision:
@@ -172,13 +175,32 @@ def _accepted(standing: Standing) -> Decision:
         if standing.consumers.get(other):
             return Decision("wait", _locked_out(standing, other))
         there = standing.seen.roles.get(other)
-        if there is None or not there.has_login:  # it has not only expired
+        if there is None:
+            return Decision("make", f"{other} is missing, which the next rotation takes")
+        if not there.has_login:  # it has not only expired
             return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
     if not applied.is_last(account, standing.mark):  # then retire would close nothing
         return Decision("apply", f"{account.active} is open, and not noted as applied last")
-    return Decision("retire", f"nobody uses {other} any more")
+    return _unheard(standing, account.active, other) or Decision(
+        "retire", f"nobody uses {other} any more"
+    )
+
+
+def _unheard(standing: Standing, role: str, former: str) -> Decision | None:
+    """Where only sessions show who has followed, none of the role is no sign that all have: who
+    connects now and then has the former one. A person who knows better says `retire`."""
+    there = standing.seen.roles.get(former)
+    is_open = there is not None and there.can_log_in
+    if standing.secrets is not None or standing.sessions(role) or not is_open:
+        return None
+    account = standing.account
+    hint = f"restart what uses the database, so that it comes as {role}; {refusals.unused(account)}"
+    again = f"then sopsmith postgres recover -e {account.environment} again"
+    return Decision(
+        "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}"
+    )
 
 
 def _late(standing: Standing) -> LiveSecret | None:
@@ -232,7 +254,8 @@ def _not_accepted(standing: Standing) -> Decision:
         return Decision("rotate", _never_applied(active))
     if standing.secrets is None:
         if applied.served(account, standing.mark) is not account:
-            return Decision("retire", f"{active} was not closed when the other role took over")
+            words = f"{active} was not closed when the other role took over"
+            return _unheard(standing, account.other or "", active) or Decision("retire", words)
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
     return Decision("replace", f"{active} has a password that nobody holds: replace it")
 

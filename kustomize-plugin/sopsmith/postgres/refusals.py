@@ -101,6 +101,12 @@ def freeing(account: Account, mark: Mark | None) -> str:
     return f"sopsmith postgres recover {where} looks who holds it"
 
 
+def unused(account: Account) -> str:
+    """What ends the wait for somebody who does not come."""
+    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    return f"where no application runs, {command} ends it"
+
+
 def forward(account: Account) -> str:
     """What ends it where git says a version that was retired: forward, not back."""
     command = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
