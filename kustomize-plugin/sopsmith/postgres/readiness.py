@@ -48,22 +48,23 @@ def is_rolled_back(account: Account) -> bool:
     return before is not None and applied.is_earlier(account.now.version, before.version)
 
 
-def check_rollback(standing: Standing) -> None:
+def check_rollback(standing: Standing, *, is_now: bool = False) -> None:
     """Raise SopsmithError where the previous password can't come back: db-retired where it was
     retired or is nobody's, usage where none is known or git has gone back already, and what
-    `refusals.check_server` raises.
+    `refusals.check_server` raises. `is_now`: what is named instead goes all the way too.
     """
     account = standing.account
     earlier = account.as_of_before()
     refusals.check_server(account, standing.seen)
-    forward = f"sopsmith postgres rotate {account.value} -e {account.environment}"
+    rotation = f"sopsmith postgres rotate {account.value} -e {account.environment}"
+    forward = f"{rotation} --now" if is_now else rotation
     if account.before is None:
         message = "has no previous password to go back to"
         raise SopsmithError(Finding("usage", message, field=account.value, hint=forward))
     if is_rolled_back(account):
         message = f"was rolled back already, from version {account.before.version}"
         back = f"sopsmith postgres rollback {account.value} -e {account.environment}"
-        hint = f"{forward} --now" if recovery.is_retired(standing) else f"{back} --now goes on"
+        hint = f"{rotation} --now" if recovery.is_retired(standing) else f"{back} --now goes on"
         raise SopsmithError(Finding("usage", message, field=account.title, hint=hint))
     if earlier is None or account.other is None:
         return  # in place it is set again

@@ -161,9 +161,10 @@ def _accepted(standing: Standing) -> Decision:
         return Decision("apply", f"{account.active} is open, and {other} was applied after it")
     late = _late(standing)
     if late is not None:
+        if not late.readers:  # an old one, perhaps; what every sync brings is the one that lacks
+            return Decision("wait", f"no Secret has {account.title} yet: sync it")
         words = f"the Secret {late.name} has another password of {account.active}"
-        who = f", read by {_some(late.readers)}" if late.readers else ""
-        return Decision("wait", f"{words}{who}: sync it")
+        return Decision("wait", f"{words}, read by {_some(late.readers)}: sync it")
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
