@@ -214,6 +214,23 @@ def test_a_retired_version_never_comes_back(make: Make) -> None:
     (one.repo.path / "overlay/recipe.yaml").write_text(text)  # as git revert does
     run = one.postgres("apply")
     assert run.code == 5 and run.codes == {"db-retired"}
+    forward = "hint: sopsmith postgres rotate POSTGRES_PASSWORD -e production --now"
+    assert forward in run.err and forward in one.postgres("check").out
+
+
+def test_what_was_retired_keeps_no_rotator_from_its_password(make: Make) -> None:
+    """After a `git revert` of both."""
+    one = make()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    before = rotated(one)
+    one.rotate("ROTATOR_PASSWORD")
+    assert one.postgres("apply").code == one.postgres("retire", "--no-cluster").code == 0
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)
+    assert one.postgres("recover", "--no-cluster").codes == {"db-login"}
+    one.bootstrap()  # as the hint says
+    run = one.postgres("recover", "--no-cluster")
+    assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+    assert one.logs_in(before) is None
 
 
 def test_rotations_go_round(make: Make) -> None:

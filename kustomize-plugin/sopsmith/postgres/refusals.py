@@ -15,8 +15,9 @@ from sopsmith.postgres.observation import Mark, Observed, Seen
 _AS_SENT = ("UTF8", "SQL_ASCII")
 
 
-def check_server(account: Account, seen: Observed) -> None:
-    """Refuse a server, or a version of the password, that must not be touched.
+def check_server(account: Account, seen: Observed, *, is_bootstrap: bool = False) -> None:
+    """Refuse a server, or a version of the password, that must not be touched; `bootstrap` may
+    touch what was retired, as it opens nothing with it.
 
     Raises SopsmithError: db-standby, db-failed (no such characters there), foreign-owner,
     db-other-app, db-retired.
@@ -37,7 +38,7 @@ def check_server(account: Account, seen: Observed) -> None:
         message = f"{account.marked} belongs to {mark.value} of {mark.app} in {mark.environment}"
         hint = "another database, or other names for the roles"
         raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
-    if is_retired(account, mark):
+    if is_retired(account, mark) and not is_bootstrap:
         message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
         raise SopsmithError(
             Finding("db-retired", message, field=account.value, hint=forward(account))
