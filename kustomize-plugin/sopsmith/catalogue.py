@@ -760,8 +760,8 @@ CATALOGUE: dict[str, Entry] = {
         1, "a login fails",
         "The password is not the one that the database holds, the role is missing, expired or may "
         "not log in, or the database does not exist.",
-        "`sopsmith postgres status` shows which password it holds, `sopsmith postgres apply` "
-        "sets it.",
+        "With a `role` beside the password, `sopsmith postgres status` shows which one it holds, "
+        "and `sopsmith postgres apply` sets it.",
         "a database that keeps its first password",
     ),
     # --- warnings -----------------------------------------------------------------------------
@@ -946,12 +946,34 @@ CATALOGUE: dict[str, Entry] = {
         "`sopsmith postgres apply`.",
         "POSTGRES_PASSWORD: {generate: {password: {}}} and a DATABASE_URL", "warning",
     ),
+    "db-unread": Entry(
+        1, "nobody tried to log in by a database's URL",
+        "It was given as a whole and lacks user or password, or can't be read without doubt. The "
+        "application may have the rest elsewhere, or read it otherwise.",
+        "Derive it with `derive: {url: …}`, or give all of it, percent-encoded.",
+        "LEGACY_URL: postgresql://db/shop, with PGUSER and PGPASSWORD", "warning",
+    ),
     "db-owner": Entry(
         1, "the owner of two alternating roles may create nothing in their database",
         "The database belongs to somebody else, as it did before `bootstrap`, which gives away "
         "what a superuser has and nothing else. The application's own migrations fail.",
         "Give the owner the database; where others make all tables, nothing is wrong.",
         "CREATE DATABASE shop OWNER somebody", "warning",
+    ),
+    "db-superuser": Entry(
+        1, "a superuser has a password of the application's",
+        "PostgreSQL's image makes a superuser of POSTGRES_USER, and `adopt` leaves it one. No "
+        "rotation changes it: whoever has that version, by a leak say, logs in as a superuser.",
+        "Once no application logs in as it, give it another password, or none.",
+        "adopt --role postgres, where the application logged in as it", "warning",
+    ),
+    "db-first-start": Entry(
+        1, "a new server makes a superuser of an application's role",
+        "PostgreSQL's image makes one of POSTGRES_USER and POSTGRES_PASSWORD, which here are those "
+        "of two alternating roles. `bootstrap` refuses such a role, and after a leak its former "
+        "password opens everything.",
+        "Give that Secret a user and a password of their own.",
+        "hash: false, keys: [POSTGRES_USER, POSTGRES_PASSWORD]", "warning",
     ),
     "overdue": Entry(
         1, "a value is older than its maxAge",

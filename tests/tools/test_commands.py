@@ -294,6 +294,13 @@ def test_a_recipe_written_into_the_kustomization_is_rendered(shop: Repo) -> None
     assert shop.kustomize().code == 0
 
 
+@pytest.mark.parametrize("verb", ["list", "render", "resolve"])
+def test_an_environments_name_in_the_place_of_a_path_is_told_as_one(shop: Repo, verb: str) -> None:
+    run = shop.cli(verb, "production")
+    assert (run.code, run.codes, run.out) == (3, {"file-unreadable"}, "")
+    assert "hint: a path is meant; an environment goes by its name with -e production" in run.err
+
+
 def test_a_generator_that_is_a_folder_is_not_passed_over(shop: Repo) -> None:
     shop.write("overlay/kustomization.yaml", "generators: [../more, recipe.yaml]\n")
     run = shop.cli("render", "overlay")

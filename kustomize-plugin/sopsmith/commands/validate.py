@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from sopsmith import checkout, report, settings
 from sopsmith.database import accounts, checking, versions, ways
-from sopsmith.database.checking import Checked
 from sopsmith.delivery import behind
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
@@ -18,7 +17,7 @@ from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
 from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
-from sopsmith.recipes import guards, schedule
+from sopsmith.recipes import guards, roles, schedule
 from sopsmith.text.lines import located
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
@@ -145,6 +144,7 @@ def _outcome(target: Target, session: Session) -> Outcome:
             recipes = checkout.recipes(here)
     for recipe in recipes:
         findings += schedule.overdue(recipe, session.today)
+        findings += roles.first_starts(recipe)
     for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
         findings += covered.comment_problems(component, here.read(component.file))
     if here.kustomization and recipes:
@@ -177,21 +177,22 @@ def _connected(outcomes: Iterable[Outcome], env: Mapping[str, str]) -> tuple[lis
     count = 0
     for leaf, read in leaves.values():
         try:
-            tried = _logins(leaf, env)
+            bad, tried = _logins(leaf, env)
         except SopsmithError as error:
             findings += error.findings
             continue
-        count += len(tried)
-        where = {name: value.file for name, value in leaf.recipe.values.items()}
-        bad = [each.finding._replace(file=where[each.name]) for each in tried if each.finding]
-        findings += located(render.of_leaf(leaf.recipe, bad), read)
+        count += tried
+        values = leaf.recipe.values
+        placed = [each._replace(file=values[each.field or ""].file) for each in bad]
+        findings += located(render.of_leaf(leaf.recipe, placed), read)
     return findings, count
 
 
-def _logins(leaf: Rendered, env: Mapping[str, str]) -> Sequence[Checked]:
-    urls = checking.of_values(leaf.recipe, leaf.values)
+def _logins(leaf: Rendered, env: Mapping[str, str]) -> tuple[list[Finding], int]:
+    urls, unread = checking.of_values(leaf.recipe, leaf.values)
     tried = list(checking.check(urls, accounts.of_rendered(leaf), ways.login))
-    return list(versions.named(tried, ways.real(env)))
+    found = versions.named(tried, ways.real(env))
+    return [*(each.finding for each in found if each.finding), *unread], len(tried)
 
 
 def _without_key(targets: Sequence[Target]) -> Iterator[Finding]:
