@@ -337,7 +337,8 @@ CATALOGUE: dict[str, Entry] = {
     "not-encrypted": Entry(
         5, "a component is not encrypted",
         "The file, or a value in it, is plaintext.",
-        "Treat what it holds as leaked: replace it, then encrypt the file with `sops encrypt -i`.",
+        "Treat what it holds as leaked: replace it, then encrypt the file with `sops encrypt -i`. "
+        "A line in an encrypted file is taken out, and set anew with `sopsmith set`.",
         "PASSWORD: hello",
     ),
     "clear-comment": Entry(
@@ -654,7 +655,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "placeholder": Entry(
         1, "a placeholder was left in",
-        "The value reads like CHANGE_ME or <password>.",
+        "The value reads like CHANGE_ME or <password>, or is one character over and over.",
         "Put the real value in; where it is meant, `rules: {placeholder: true}`.",
         "SMTP_PASSWORD: CHANGE_ME",
     ),

@@ -121,7 +121,7 @@ def _check(verb: Add) -> None:
         ),
     )  # fmt: skip
     one.add_argument(
-        "--env", action="append", default=[], metavar="NAME",
+        "--env", action="append", default=[], metavar="NAME", type=options.name,
         help="the URL in this environment variable, as a container has it; may be repeated",
     )  # fmt: skip
     one.add_argument("--wait", default="0s", metavar="TIME", help="try again for so long: 60s, 5m")
@@ -222,7 +222,7 @@ def _adopt(verb: Add) -> None:
 
 
 def _rotation(one: Parser) -> None:
-    one.add_argument("key", nargs="+", metavar="KEY", help="a password's name")
+    one.add_argument("key", nargs="+", metavar="KEY", type=options.name, help="a password's name")
     one.add_argument(
         "--now", action="store_true",
         help="commit, push, apply, wait for the cluster, retire; run again, it goes on",
@@ -264,8 +264,9 @@ def _recreate(verb: Add) -> None:
     )  # fmt: skip
     one.add_argument("--database", metavar="NAME", required=True, help="the one that is meant")
     one.add_argument(
-        "--superuser", metavar="KEY", required=True, help="the value that is its new password"
-    )
+        "--superuser", metavar="KEY", required=True, type=options.name,
+        help="the value that is its new password",
+    )  # fmt: skip
     one.add_argument("--user", metavar="ROLE", default="postgres", help="default postgres")
     one.add_argument("--bin", metavar="DIR", help="PostgreSQL's programs, where not on PATH")
     one.add_argument("--keep-dump", action="store_true", help="keep the dump, a backup of all data")
