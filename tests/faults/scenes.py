@@ -22,9 +22,9 @@ from tests.proxy import Proxy, proxy
 
 SECONDS = 0.4  # until a hang counts as one
 SILENT = ("hang", "lost")  # the faults after which no answer may come
-# What comes before the commands that are counted: one more version where git was two ahead, and the
-# break-glass where the rotator has another password.
-FIRST = ("rotate", "bootstrap --via")
+# What comes before the commands that are counted: one more version where git was two ahead, the
+# break-glass where the rotator has another password, and the word of a person that nobody runs.
+FIRST = ("rotate", "bootstrap --via", "retire")
 COMMAND = re.compile(
     r"sopsmith (?:postgres )?(\w+)(?: POSTGRES_PASSWORD)?(?: -e production( --via)?| shows)"
 )
@@ -218,7 +218,11 @@ class Scene:
         """Whether git's URL logs in, and nothing is left but to retire what is still open."""
         if not self.world.logs_in(self.start, self.git):
             return False
-        return self.world.decided(self.start, self.git).action in ("none", "retire")
+        decision = self.world.decided(self.start, self.git)
+        is_closing = "postgres retire" in (
+            decision.hint or ""
+        )  # once somebody was seen, or said so
+        return decision.action in ("none", "retire") or is_closing
 
     def converge(self) -> int:
         """Run what the last outcome says is to be run; how often that was necessary, or 3."""

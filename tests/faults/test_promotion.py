@@ -64,10 +64,11 @@ def test_a_rotation_that_breaks_at_its_commit(committed: Shop, promotion: Promot
     committed.repo.path.joinpath(".git/hooks", promotion.hook).unlink()
     is_undone = (promotion.script, promotion.hook) == ("stopped", "pre-commit")
     is_agreed = is_undone or "second" in promotion.script
-    if promotion.strategy == "alternating" and promotion.script != "second recover":
+    if promotion.strategy == "alternating":
         assert committed.logs_in(before)
     assert bool(committed.logs_in()) == is_agreed
-    assert committed.postgres("recover", "--no-cluster").code == 0
+    recovered = committed.postgres("recover", "--no-cluster")
+    assert recovered.code == 0 or "yet, so" in recovered.err  # the former role stays open
     assert committed.logs_in() and (committed.value("DATABASE_URL") == before) == is_undone
     what_broke_can_be_committed(committed.repo)
     assert heard(committed.server, committed.repo.canaries) == []

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
 
 from tests.database import Make, Shop, shops
+from tests.past import commit
 from tests.repository import Repo, Run
 from tests.servers import Server
 
 
 @pytest.fixture
 def make(repo: Repo, postgres18: Server) -> Iterator[Make]:
+    """Makes applications that are committed, so that no warning speaks of that."""
     with shops(repo, postgres18) as made:
-        yield made
+
+        def one(**given: Any) -> Shop:
+            new = made(**given)
+            commit(repo)
+            return new
+
+        yield one
 
 
 def bootstrap(one: Shop, *flags: str) -> Run:

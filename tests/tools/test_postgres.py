@@ -17,6 +17,7 @@ from psycopg.sql import SQL, Identifier
 from sopsmith.postgres import endpoint
 from sopsmith.postgres.observation import Mark
 from tests.database import Make, Shop, mounted, published, shops
+from tests.past import git
 from tests.repository import Repo
 from tests.servers import RULES, Server
 
@@ -42,8 +43,25 @@ def test_what_git_could_lose_is_named(make: Make) -> None:
     published(one)
     assert "not committed" not in one.postgres("apply").err
     one.rotate()
-    run = one.postgres("apply")
-    assert run.code == 0 and "not committed, so it could be lost: overlay/recipe.yaml" in run.err
+    for verb, *flags in (("bootstrap", "--via", one.via), ("recover", "--no-cluster"), ("apply",)):
+        run = one.postgres(verb, *flags)
+        assert run.code == 0
+        assert "not committed, so it could be lost: overlay/recipe.yaml" in run.err
+
+
+def test_the_rotation_that_a_hint_names_is_in_git_for_good(make: Make) -> None:
+    one = make()
+    published(one)
+    role, held = one.roles[0], one.repo.canary(token_hex(16))
+    one.server.change(role, held)  # by hand
+    with psycopg.connect(one.server.url(role, held, one.name)):
+        run = one.postgres("recover", "--no-cluster")
+    rotation = "rotate POSTGRES_PASSWORD -e production --commit"
+    assert run.code == 5 and f"hint: sopsmith {rotation} and git push; then sopsmith" in run.err
+    assert one.repo.cli(*rotation.split()).code == 0
+    git(one.repo, "push", "-q")
+    again = one.postgres("recover", "--no-cluster")
+    assert again.code == 0 and one.logs_in() and "not committed" not in again.err
 
 
 @pytest.mark.parametrize("strategy", ["alternating", "in-place"])
@@ -209,6 +227,23 @@ def test_a_retired_version_never_comes_back(make: Make) -> None:
     (one.repo.path / "overlay/recipe.yaml").write_text(text)  # as git revert does
     run = one.postgres("apply")
     assert run.code == 5 and run.codes == {"db-retired"}
+    forward = "hint: sopsmith postgres rotate POSTGRES_PASSWORD -e production --now"
+    assert forward in run.err and forward in one.postgres("check").out
+
+
+def test_what_was_retired_keeps_no_rotator_from_its_password(make: Make) -> None:
+    """After a `git revert` of both."""
+    one = make()
+    text = (one.repo.path / "overlay/recipe.yaml").read_text()
+    before = rotated(one)
+    one.rotate("ROTATOR_PASSWORD")
+    assert one.postgres("apply").code == one.postgres("retire", "--no-cluster").code == 0
+    (one.repo.path / "overlay/recipe.yaml").write_text(text)
+    assert one.postgres("recover", "--no-cluster").codes == {"db-login"}
+    one.bootstrap()  # as the hint says
+    run = one.postgres("recover", "--no-cluster")
+    assert "sopsmith postgres rotate POSTGRES_PASSWORD -e production --now" in run.err
+    assert one.logs_in(before) is None
 
 
 def test_rotations_go_round(make: Make) -> None:
@@ -315,9 +350,20 @@ def test_a_role_that_was_dropped_is_missing(make: Make) -> None:
     one = make()
     one.bootstrap()
     one.server.owner_run(SQL("DROP ROLE {}").format(Identifier(one.roles[1])))
-    (row,) = [e for e in one.postgres("status", "--no-cluster").out.splitlines()
-              if one.roles[1] in e]  # fmt: skip
+    shown = one.postgres("status", "--no-cluster").out
+    row, verdict = (line for line in shown.splitlines() if one.roles[1] in line)
     assert "missing" in row and "closed" not in row
+    assert verdict.endswith(f"{one.roles[1]} is missing, which the next rotation takes")
+
+
+def test_recover_makes_what_the_next_rotation_takes(make: Make) -> None:
+    one = make()
+    published(one)
+    one.server.owner_run(SQL("DROP ROLE {}").format(Identifier(one.roles[1])))
+    assert one.postgres("rotate", "POSTGRES_PASSWORD", "--no-cluster", "--dry-run").code == 0
+    run = one.postgres("recover", "--no-cluster")
+    assert run.code == 0 and f"changed  {one.roles[1]} is made" in run.out, run.err
+    assert "missing" not in one.postgres("status", "--no-cluster").out
 
 
 AS_JSON = {
@@ -372,9 +418,23 @@ def test_recover_goes_on_from_wherever_it_stopped(make: Make) -> None:
     one.rotate()
     assert one.postgres("recover", "--no-cluster").code == 0  # as apply does
     assert one.logs_in() and one.logs_in(before)
-    assert one.postgres("recover", "--no-cluster").code == 0  # as retire does
+    with psycopg.connect(one.value("DATABASE_URL")):
+        assert one.postgres("recover", "--no-cluster").code == 0  # as retire does
     assert one.logs_in() and one.logs_in(before) is None
     assert "agree" in one.postgres("recover", "--no-cluster").out
+
+
+def test_while_nobody_came_as_the_new_role_recover_closes_none(make: Make) -> None:
+    """Who connects now and then is not seen either; `retire` is how a person knows better."""
+    one = make()
+    before = rotated(one)
+    words = f"nobody was seen as {one.roles[1]} yet, so {one.roles[0]} stays open"
+    shown, run = (one.postgres(verb, "--no-cluster") for verb in ("status", "recover"))
+    assert words in shown.out and words in run.err and run.codes == {"db-waiting"}
+    for said in (shown.out, run.err):
+        assert "where no application runs, sopsmith postgres retire POSTGRES_PASSWORD -e" in said
+    assert one.logs_in() and one.logs_in(before)
+    assert one.postgres("retire", "--no-cluster").code == 0 and one.logs_in(before) is None
 
 
 def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:
@@ -404,7 +464,8 @@ def test_recover_makes_up_for_a_forgotten_retirement(make: Make) -> None:
     first = rotated(one)
     second = one.value("DATABASE_URL")
     one.rotate()
-    assert one.postgres("recover", "--no-cluster").code == 0
+    with psycopg.connect(second):
+        assert one.postgres("recover", "--no-cluster").code == 0
     assert one.logs_in(first) is None and one.logs_in(second)
     assert one.postgres("recover", "--no-cluster").code == 0
     assert one.logs_in() and one.logs_in(second)
@@ -449,7 +510,8 @@ def test_what_recover_notes_is_told_and_what_comes_then(make: Make) -> None:
     assert "changed  POSTGRES_PASSWORD version 1 is noted as applied last" in run.out, run.err
     again = "sopsmith postgres recover -e production --no-cluster --grace 0s again"
     assert f"{again} closes {one.roles[1]} once nobody uses it" in run.out
-    assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
+    with psycopg.connect(before):
+        assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
     assert one.logs_in(before)
 
 
@@ -464,7 +526,8 @@ def test_what_status_promises_recover_does(make: Make) -> None:
     assert "hint: sopsmith postgres recover" in one.postgres("status", "--no-cluster").out
     run = one.postgres("recover", "--no-cluster")
     assert run.code == 0 and "takes the place of version 2" in run.err
-    assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
+    with psycopg.connect(one.value("DATABASE_URL")):
+        assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
     run = one.postgres("status", "--no-cluster")
     assert one.logs_in() and run.code == 0 and "agree" in run.out
 

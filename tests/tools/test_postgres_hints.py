@@ -6,6 +6,7 @@ import re
 import signal
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from tests.database import Make, Shop, released, shop
@@ -52,6 +53,15 @@ def test_a_wait_says_how_long_it_is_and_what_ends_it(make: Make) -> None:
     assert "-e production --no-cluster --grace 0s ends it" in ends
     done = pasted(one, ends, "retire")
     assert done.code == 0 and one.logs_in(before) is None and one.logs_in()
+
+
+def test_who_has_a_session_is_named_and_not_said_to_be_away(make: Make) -> None:
+    one = make()
+    with psycopg.connect(one.value("DATABASE_URL")):
+        run = one.postgres("rotate", "POSTGRES_PASSWORD", "--now", "--no-cluster", "--wait", "1s")
+    held = f"still with the one before: a session of (no name) as {one.roles[0]}"
+    assert run.code == 6 and run.err.count(held) == 2  # while it waits, and in the end
+    assert "where no application runs" not in run.err
 
 
 def test_what_stops_it_names_the_command_with_its_options(make: Make) -> None:

@@ -105,6 +105,14 @@ def test_a_rotator_that_the_cluster_does_not_have_is_not_waited_for(one: Shop) -
     rotator = rotated(one)._replace(is_rotator=True)
     phases = roll_out(one, cluster(other="thing"), rotator=rotator)
     assert [each.name for each in phases] == ["apply", "wait"] and one.logs_in()
+    assert phases[1].words.endswith("was seen in the namespace default")
+
+
+def test_where_nothing_was_changed_nothing_was_refused(one: Shop) -> None:
+    to = rotated(one)
+    there = cluster(username=to.active, password=to.now.text)
+    changed, again = (roll_out(one, there)[1].words for _ in range(2))
+    assert "s of refusals" in changed and again.endswith("uses POSTGRES_PASSWORD version 2")
 
 
 def test_what_goes_by_does_not_end_the_wait(one: Shop) -> None:

@@ -163,6 +163,13 @@ def test_who_has_no_branch_is_told_to_take_one(make: Make) -> None:
     assert run.code == 2 and "hint: git switch BRANCH; or --no-push" in run.err
 
 
+def test_who_has_committed_nothing_is_told_to(make: Make) -> None:
+    one = make()
+    git(one.repo, "update-ref", "-d", "HEAD")
+    run = one.postgres("rotate", *NOW)
+    assert run.code == 2 and "the branch has no commit yet" in run.err and "git commit" in run.err
+
+
 def test_who_is_behind_is_told_before_anything_changes(make: Make) -> None:
     one = make()
     other = one.repo.path.parent / "other"
@@ -243,8 +250,11 @@ def test_what_was_retired_is_not_rolled_back(make: Make) -> None:
     one = make()
     with pods(one):
         assert one.postgres("rotate", *NOW).code == 0
-    run = one.postgres("rollback", "POSTGRES_PASSWORD", "--no-cluster")
-    assert run.code == 5 and run.codes == {"db-retired"} and "postgres rotate" in run.err
+    forward = "forward, not back: sopsmith postgres rotate POSTGRES_PASSWORD -e production"
+    for now in ((), ("--now",)):  # it goes as far as was asked for
+        run = one.postgres("rollback", "POSTGRES_PASSWORD", *now, "--no-cluster")
+        assert run.code == 5 and run.codes == {"db-retired"}
+        assert " ".join((forward, *now, "--no-cluster")) in run.err
     assert one.leaf()["POSTGRES_PASSWORD"]["version"] == 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sopsmith import report, repository
+from sopsmith import report
 from sopsmith.database import accounts, applying, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.applying import Applied
@@ -20,7 +20,7 @@ def apply(
     """Apply every password of a role, those that need no rotator first; print what changed."""
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env, names)
-    session.say(_at_risk(session, source, names))
+    session.say(accounts.at_risk(source, session.env, names))
     done: list[Applied] = []
     with telling(lambda: {"done": [_tree(each) for each in done]}):
         for account in found:
@@ -31,15 +31,6 @@ def apply(
     if output == "json":
         session.write(report.as_json([_tree(each) for each in done]))
     return 0
-
-
-def _at_risk(session: Session, source: Source, names: Sequence[str]) -> str:
-    """A warning where only the work tree knows what the database is about to accept."""
-    if source.path is not None:
-        return ""
-    files = repository.uncommitted(repository.leaf(source.where, session.env, names))
-    shown = ", ".join(map(one_line, files))
-    return f"sopsmith: warning: not committed, so it could be lost: {shown}\n" if files else ""
 
 
 def _lines(done: Applied) -> str:

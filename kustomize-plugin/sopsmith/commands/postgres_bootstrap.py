@@ -15,6 +15,7 @@ def bootstrap(
     """Make roles and rights of every password of a role; print what is so now."""
     way = ways.real(session.env, via)
     found = accounts.accounts(source, session.env)
+    session.say(accounts.at_risk(source, session.env))
     done: dict[str, None] = {}
     telling = failures.telling(lambda: {"ensured": list(done)})
     with telling, administrator.way_in(session.env, source, way, superuser)(None) as channel:

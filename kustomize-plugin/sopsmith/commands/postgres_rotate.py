@@ -92,7 +92,7 @@ def rollback(session: Session, names: Sequence[str], manner: Manner) -> int:
     if manner.is_now and _is_rolled_back(course, found):
         return _resume(course, manner, found)
     for each in found:
-        readiness.check_rollback(each)
+        readiness.check_rollback(each, is_now=manner.is_now)
     to = _upstream(course, manner)
     told = [reversal.foreseen(leaf, names)]
     assent.show(session, told, is_text=manner.output == "text", yes=manner.yes)

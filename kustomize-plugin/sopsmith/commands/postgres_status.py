@@ -70,6 +70,7 @@ def recover(
     done: list[Recovered] = []
     left: list[Finding] = []
     with telling(lambda: {"done": [_done(each) for each in done]}):
+        session.say(accounts.at_risk(source, session.env))
         for account in accounts.accounts(source, session.env):
             with repeatable(account, "recover"):
                 live = cluster.live()  # each time, as the one before may have taken its grace
@@ -116,7 +117,7 @@ def _verdict(found: Standing, decision: Decision) -> str:
     if decision.action in ("rotate", "ask"):
         return f"{words}hint: {recovery.advice(found)}\n"
     if decision.action in ("none", "wait"):
-        return words
+        return f"{words}hint: {decision.hint}\n" if decision.hint else words
     return f"{words}hint: sopsmith postgres recover -e {found.account.environment}\n"
 
 

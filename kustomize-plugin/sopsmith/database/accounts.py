@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sopsmith import repository
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, one_line
 from sopsmith.model import Access, Recipe
 from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
@@ -44,6 +44,18 @@ def accounts(source: Source, env: Mapping[str, str], names: Sequence[str] = ()) 
         leaf = repository.leaf(source.where, env, names)
         found = of_rendered(checked(leaf))
     return named(found, names)
+
+
+def at_risk(source: Source, env: Mapping[str, str], names: Sequence[str] = ()) -> str:
+    """A warning where only the work tree knows what the database is about to accept.
+
+    Raises SopsmithError: usage, and what the recipes raise.
+    """
+    if source.path is not None:
+        return ""
+    files = repository.uncommitted(repository.leaf(source.where, env, names))
+    shown = ", ".join(map(one_line, files))
+    return f"sopsmith: warning: not committed, so it could be lost: {shown}\n" if files else ""
 
 
 def named(found: Sequence[Account], names: Sequence[str]) -> list[Account]:

@@ -30,6 +30,7 @@ class Applied(NamedTuple):
     changes: tuple[str, ...]  # in words; none where all was right
     logins: Mapping[str, Attempt]  # by the URLs' names
     newer: int | None = None  # the version that had been applied, where it is newer than this one
+    is_new: bool = False  # the role did not have the password before
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def apply(account: Account, way: Way, *, unused: Observed | None = None) -> Appl
     newer = (
         last.version if made and last and is_earlier(account.now.version, last.version) else None
     )
-    return Applied(account, plan.words(made), logins, newer)
+    return Applied(account, plan.words(made), logins, newer, is_new=not is_right)
 
 
 def _known(account: Account, seen: Observed, way: Way) -> Account:

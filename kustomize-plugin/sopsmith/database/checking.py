@@ -58,7 +58,9 @@ class Checked(NamedTuple):
                 message=f"{found.message}{none if self.search.tried else ''}", hint=hint
             )
         said = f"the database holds {held.words(account)}; git says {named(account, account.now)}"
-        if held.secret is account.before:
+        if self.search.is_retired:
+            hint = refusals.forward(account)
+        elif held.secret is account.before:
             hint = f"sopsmith postgres apply -e {account.environment}"
         return found._replace(
             message=f"{self.to.user} at {self.to.place}: wrong password: {said}",

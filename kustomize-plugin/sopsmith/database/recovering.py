@@ -36,7 +36,7 @@ def recover(
     account = standing.account
     decision = recovery.decide(standing)
     done = None
-    if decision.action == "apply":
+    if decision.action in ("apply", "make"):
         done = applying.apply(account, way)
     elif decision.action == "replace":
         _watch(standing, way, grace=grace, now=now, begins=begins)
@@ -50,7 +50,8 @@ def recover(
     elif decision.action == "look" and standing.place is not None:
         raise SopsmithError(presence.unseen(account, standing.place))
     elif decision.action == "wait":
-        hint = f"then run it again: sopsmith postgres recover -e {account.environment}"
+        again = f"then run it again: sopsmith postgres recover -e {account.environment}"
+        hint = decision.hint or again
         raise SopsmithError(Finding("db-waiting", decision.words, field=account.title, hint=hint))
     return Recovered(standing, decision, done)
 

@@ -10,9 +10,10 @@ from sopsmith.database import applying, looking, retiring
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
-from sopsmith.postgres import presence, readiness
+from sopsmith.postgres import presence, readiness, refusals
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.consumers import Live
+from sopsmith.postgres.consumers import Live, Place
+from sopsmith.postgres.readiness import Lag
 
 GLANCE = 2.0  # seconds between two looks at the cluster
 _PASSING = (  # what may stop a look, which changes nothing, and not the next one
@@ -41,6 +42,16 @@ class Phase(NamedTuple):
     seconds: float
 
 
+class _Look(NamedTuple):
+    """What was seen of one password at one moment."""
+
+    account: Account
+    late: Sequence[Finding] = ()  # who has not followed, or why nobody could look this time
+    live: Live | None = None  # what runs in the cluster, where that tells anything
+    place: Place | None = None  # where that is, also where it tells nothing
+    ends: str | None = None  # what ends the wait for somebody who does not come
+
+
 def timed(name: str, run: Callable[[], str], terms: Terms) -> Phase:
     """Run a phase between its two points."""
     terms.way.at(f"before {name}")
@@ -60,10 +71,11 @@ def roll_out(accounts: Sequence[Account], terms: Terms) -> Iterator[Phase]:
     Raises SopsmithError: db-waiting, db-locked where somebody overtakes it, what stops every look
     until the time is over, and what `applying.apply` and `retiring.retire` raise.
     """
+    changed: list[Account] = []
     for account in accounts:
-        yield timed("apply", partial(_applied, account, terms), terms)
+        yield timed("apply", partial(_applied, account, terms, changed), terms)
     try:
-        yield timed("wait", partial(_followed, accounts, terms), terms)
+        yield timed("wait", partial(_followed, accounts, terms, changed), terms)
     except SopsmithError as error:
         back = [each for each in (_taken_back(one, terms) for one in accounts) if each]
         said = {(each.code, each.field) for each in back}
@@ -74,8 +86,11 @@ def roll_out(accounts: Sequence[Account], terms: Terms) -> Iterator[Phase]:
             yield timed("retire", partial(_retired, account, terms), terms)
 
 
-def _applied(account: Account, terms: Terms) -> str:
+def _applied(account: Account, terms: Terms, changed: list[Account]) -> str:
+    """Apply it; what was done, in words. It is among the `changed` where the role had another."""
     applied = applying.apply(account, terms.way)
+    if applied.is_new:
+        changed.append(account)
     return ", ".join(applied.changes) or f"{account.active} has {account.title} already"
 
 
@@ -87,62 +102,79 @@ def _retired(account: Account, terms: Terms) -> str:
     return ", ".join(done.changes) or f"{account.other} is closed already"
 
 
-def _followed(accounts: Sequence[Account], terms: Terms) -> str:
+def _followed(accounts: Sequence[Account], terms: Terms, changed: Sequence[Account]) -> str:
     """Look until nobody lags; raises SopsmithError: db-waiting, db-locked where the database has
     another password by now, and why nobody could look, where that does not go by."""
-    start, said = terms.now(), ""
+    start, said = terms.now(), list[str]()
     until = start + terms.wait
     while True:
-        found = [(account, *_late(account, terms)) for account in accounts]
-        late = [(account, each, live) for account, those, live in found for each in those]
+        found = [_look(account, terms) for account in accounts]
+        late = [each for each in found if each.late]
         if not late:
             seconds = terms.now() - start
-            return ", ".join(_agreed(account, live, seconds) for account, _, live in found)
+            return ", ".join(
+                _agreed(each, seconds if each.account in changed else None) for each in found
+            )
         if terms.now() >= until:
-            raise SopsmithError(dict.fromkeys(each for _, each, _ in late))
-        account, first, live = late[0]
-        if first.message != said:
-            said = first.message
-            limit = f"for {terms.wait:.0f} s at most"
-            terms.say(f"sopsmith: waiting, {limit}: {one_line(said)}\n")
-            if first.code == "db-waiting" and live is None and account.other is not None:
-                terms.say(f"sopsmith: hint: {_unused(account)}\n")
+            raise SopsmithError(dict.fromkeys(one for each in late for one in each.late))
+        _tell(late[0], terms, said)
         terms.way.pause(min(GLANCE, max(until - terms.now(), 0)))
 
 
-def _unused(account: Account) -> str:
-    """What ends the wait for somebody who does not come."""
-    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
-    return f"where no application runs, {command} ends it"
+def _tell(look: _Look, terms: Terms, said: list[str]) -> None:
+    """Say for whom it waits where that is new, and what ends it, once."""
+    words = look.late[0].message
+    if words != next(reversed(said), None):
+        limit = f"for {terms.wait:.0f} s at most"
+        terms.say(f"sopsmith: waiting, {limit}: {one_line(words)}\n")
+        if look.ends and look.ends not in said:
+            terms.say(f"sopsmith: hint: {look.ends}\n")
+            said.append(look.ends)
+        said.append(words)
 
 
-def _agreed(account: Account, live: Live | None, seconds: float) -> str:
+def _agreed(look: _Look, refusing: float | None) -> str:
+    """That all have followed, as far as was seen; `refusing`: for how long it was not so."""
+    account, live = look.account, look.live
     if account.other is None and live is None:  # sessions of one role do not tell the password
-        return f"{account.active} has {account.title}; nobody looked who still has the one before"
-    window = "" if account.other else f"; in place, {seconds:.1f} s of refusals"
+        unseen = "nobody looked who still has the one before"
+        if look.place is not None:
+            unseen = presence.words(account, look.place)
+        return f"{account.active} has {account.title}; {unseen}"
+    window = (
+        "" if account.other or refusing is None else f"; in place, {refusing:.1f} s of refusals"
+    )
     where = f" in {live.place.words}" if live else ""
     return f"everybody who was seen{where} uses {account.title}{window}"
 
 
-def _late(account: Account, terms: Terms) -> tuple[Sequence[Finding], Live | None]:
-    """Who has not followed, or why nobody could look this time; and what runs in the cluster."""
+def _look(account: Account, terms: Terms) -> _Look:
+    """Who has not followed, or why nobody could look this time; and what runs in the cluster.
+
+    Raises SopsmithError: db-locked, and what stops every look.
+    """
     try:
         seen = looking.glance(account, terms.way)
-        live = _live(account, terms)
+        there = terms.live()
+        live = _telling(account, there)
         lag = readiness.lagging(account, seen, live)
-        is_overtaken = bool(lag) and not looking.accepts(account, seen, terms.way)
+        is_overtaken = lag is not None and not looking.accepts(account, seen, terms.way)
     except SopsmithError as error:
         if any(each.code not in _PASSING for each in error.findings):
             raise
-        return error.findings, None
+        return _Look(account, error.findings)
     if is_overtaken:
         raise SopsmithError(_overtaken(account))
-    return [_waiting(account, lag, live is not None)] if lag else [], live
+    place = there and there.place
+    if lag is None:
+        return _Look(account, (), live, place)
+    is_unheard = live is None and account.other is not None and not lag.former
+    ends = refusals.unused(account) if is_unheard else None
+    return _Look(account, [_waiting(account, lag, live is not None, ends)], live, place, ends)
 
 
-def _live(account: Account, terms: Terms) -> Live | None:
-    """What runs in the cluster; of a rotator that the cluster does not have, nobody looks there."""
-    live = terms.live()
+def _telling(account: Account, live: Live | None) -> Live | None:
+    """What runs in the cluster; nothing there tells of a rotator that the cluster does not have."""
     is_absent = live is not None and account.is_rotator and not presence.is_shown(account, live)
     return None if is_absent else live
 
@@ -153,18 +185,15 @@ def _overtaken(account: Account) -> Finding:
     return Finding("db-locked", message, field=account.title, hint=hint)
 
 
-def _waiting(account: Account, lag: tuple[str, ...], in_cluster: bool) -> Finding:
-    more = f", and {len(lag) - 1} more" if len(lag) > 1 else ""
+def _waiting(account: Account, lag: Lag, in_cluster: bool, ends: str | None) -> Finding:
     where = f"{account.value} -e {account.environment}"
     who, follow = "the cluster lags", "sync it (argocd app sync, flux reconcile)"
     if not in_cluster:
         who, follow = "not everybody follows", "restart what uses the database, with the new URL"
     verb = "rollback" if readiness.is_rolled_back(account) else "rotate"
     again = f"sopsmith postgres {verb} {where} --now, with the options of before"
-    hint = f"{follow}, then this goes on: {again}"
-    if account.other is not None and not in_cluster:
-        hint += f"; {_unused(account)}"
-    return Finding("db-waiting", f"{who}: {lag[0]}{more}", field=account.title, hint=hint)
+    hint = f"{follow}, then this goes on: {again}" + (f"; {ends}" if ends else "")
+    return Finding("db-waiting", f"{who}: {lag.words}", field=account.title, hint=hint)
 
 
 def _taken_back(account: Account, terms: Terms) -> Finding | None:
@@ -172,7 +201,7 @@ def _taken_back(account: Account, terms: Terms) -> Finding | None:
     still has that."""
     earlier = account.as_of_before()
     is_stuck = account.strategy == "in-place" and not readiness.is_delivered(
-        account, _live(account, terms)
+        account, _telling(account, terms.live())
     )
     if earlier is None or not is_stuck:
         return None

@@ -9,7 +9,7 @@ from sopsmith.database import connecting, looking
 from sopsmith.database.checking import Checked, Login
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
-from sopsmith.postgres import versions
+from sopsmith.postgres import applied, versions
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import SqlError
 from sopsmith.postgres.endpoint import Endpoint
@@ -55,7 +55,8 @@ def search(
 def _searched(account: Account, to: Endpoint, way: Way, found: Iterable[Checked]) -> Search:
     seen = looked(account, way, found)
     mark = None if seen is None else seen.mark(account.marked)
-    return search(versions.candidates(account, mark), seen, to, way.login, PROBES)
+    found_by = search(versions.candidates(account, mark), seen, to, way.login, PROBES)
+    return found_by._replace(is_retired=applied.is_retired(account, mark))
 
 
 def looked(account: Account, way: Way, found: Iterable[Checked]) -> Observed | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sopsmith.postgres import scram, statements, superusers
+from sopsmith.postgres import applied, scram, statements, superusers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.observation import Database, Observed, nothing
 from sopsmith.postgres.plan import Change, Plan, Verifier, joined, marking, owned, sql
@@ -14,10 +14,11 @@ from sopsmith.postgres.refusals import check_rotator, check_server
 def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     """All that only a superuser can do: the rotator, the roles, its right to change them.
 
-    Idempotent; a role that has a password keeps it, but for the rotator, which is the way in.
+    Idempotent; a role that has a password keeps it, but for the rotator, which is the way in. What
+    was retired stays so.
     Raises SopsmithError: db-adopt, and what `check_server` and `check_rotator` raise.
     """
-    check_server(account, seen)
+    check_server(account, seen, is_bootstrap=True)
     plan: list[Change] = []
     rotator = account.rotator
     if rotator is not None and rotator.password is not None:
@@ -31,13 +32,15 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
     elif account.active not in seen.roles and not _is_rotator(account):
         made = (statements.create_login(account.active),)
         plan.append(Change(f"{account.active} is made", made))
-    plan += _opened(account, seen, verifier)
+    is_old = applied.is_retired(account, seen.mark(account.marked))
+    plan += () if is_old else _opened(account, seen, verifier)
     if rotator is not None:
         mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
         grants = tuple(statements.administer(name, rotator.user) for name in mine)
         plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
     plan += superusers.noting(account, seen)
-    return (*plan, *(() if account.active in seen.roles else marking(account, seen)))
+    is_marked = is_old or account.active in seen.roles
+    return (*plan, *(() if is_marked else marking(account, seen)))
 
 
 def _owning(owner: str, databases: Sequence[str], seen: Observed) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
@@ -11,6 +12,8 @@ from sopsmith.postgres.account import Account
 from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.recovery import Standing
+
+_SHOWN = 3  # of those who have not followed
 
 
 def is_ready(standing: Standing) -> bool:
@@ -36,7 +39,7 @@ def is_ready(standing: Standing) -> bool:
         raise SopsmithError(
             Finding("db-unverified", decision.words, field=account.title, hint=hint)
         )
-    return decision.action == "none"
+    return decision.action in ("none", "make")  # the next apply makes it too
 
 
 def is_rolled_back(account: Account) -> bool:
@@ -45,22 +48,23 @@ def is_rolled_back(account: Account) -> bool:
     return before is not None and applied.is_earlier(account.now.version, before.version)
 
 
-def check_rollback(standing: Standing) -> None:
+def check_rollback(standing: Standing, *, is_now: bool = False) -> None:
     """Raise SopsmithError where the previous password can't come back: db-retired where it was
     retired or is nobody's, usage where none is known or git has gone back already, and what
-    `refusals.check_server` raises.
+    `refusals.check_server` raises. `is_now`: what is named instead goes all the way too.
     """
     account = standing.account
     earlier = account.as_of_before()
     refusals.check_server(account, standing.seen)
-    forward = f"sopsmith postgres rotate {account.value} -e {account.environment}"
+    rotation = f"sopsmith postgres rotate {account.value} -e {account.environment}"
+    forward = f"{rotation} --now" if is_now else rotation
     if account.before is None:
         message = "has no previous password to go back to"
         raise SopsmithError(Finding("usage", message, field=account.value, hint=forward))
     if is_rolled_back(account):
         message = f"was rolled back already, from version {account.before.version}"
         back = f"sopsmith postgres rollback {account.value} -e {account.environment}"
-        hint = f"{forward} --now" if recovery.is_retired(standing) else f"{back} --now goes on"
+        hint = f"{rotation} --now" if recovery.is_retired(standing) else f"{back} --now goes on"
         raise SopsmithError(Finding("usage", message, field=account.title, hint=hint))
     if earlier is None or account.other is None:
         return  # in place it is set again
@@ -75,20 +79,38 @@ def check_rollback(standing: Standing) -> None:
         raise SopsmithError(Finding("db-retired", message, field=earlier.title, hint=hint))
 
 
-def lagging(account: Account, seen: Observed, live: Live | None) -> tuple[str, ...]:
-    """Who has not followed a rotation yet, in words; none where all have.
+class Lag(NamedTuple):
+    """Who has not followed a rotation yet."""
+
+    missing: str | None  # what nobody was seen with, in words
+    former: tuple[str, ...] = ()  # who still has the one before, in words
+
+    @property
+    def words(self) -> str:
+        """For people."""
+        more = len(self.former) - _SHOWN
+        shown = ", ".join(self.former[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        held = shown and f"still with the one before: {shown}"
+        return "; ".join(filter(None, (self.missing, held)))
+
+
+def lagging(account: Account, seen: Observed, live: Live | None) -> Lag | None:
+    """Who has not followed a rotation yet; None where all have.
 
     Where nobody looks into a cluster, only sessions show it: one of the active role has to be seen.
     """
-    return tuple(dict.fromkeys(_lagging(account, seen, live)))
-
-
-def _lagging(account: Account, seen: Observed, live: Live | None) -> Iterator[str]:
+    missing = None
+    if live is not None and not _delivered(account, live):
+        missing = f"no Secret has {account.title} yet"
     active = seen.roles.get(account.active)
-    if live is None:
-        if account.other is not None and not (active and active.sessions):
-            yield f"nobody was seen as {account.active} yet"
-    else:
+    if live is None and account.other is not None and not (active and active.sessions):
+        missing = f"nobody was seen as {account.active} yet"
+    former = tuple(dict.fromkeys(_former(account, seen, live)))
+    return Lag(missing, former) if missing or former else None
+
+
+def _former(account: Account, seen: Observed, live: Live | None) -> Iterator[str]:
+    if live is not None:
         yield from _in_cluster(account, live)
     other = seen.roles.get(account.other or "")
     if other is not None and other.can_log_in:
@@ -96,17 +118,13 @@ def _lagging(account: Account, seen: Observed, live: Live | None) -> Iterator[st
                     for each in other.sessions)  # fmt: skip
 
 
-def _in_cluster(account: Account, live: Live) -> Iterator[str]:
-    has = _delivered(account, live)
-    if not has:
-        yield f"no Secret has {account.title} yet"
+def _in_cluster(account: Account, live: Live) -> tuple[str, ...]:
     if account.other is not None:
-        yield from consumers.former(live, account)
-    else:
-        others = {name for name, _ in consumers.passwords(live, account.active)}
-        if account.before is not None:
-            others |= consumers.holding(live, account.before.text)
-        yield from consumers.reading(live, others - has)
+        return consumers.former(live, account)
+    others = {name for name, _ in consumers.passwords(live, account.active)}
+    if account.before is not None:
+        others |= consumers.holding(live, account.before.text)
+    return consumers.reading(live, others - _delivered(account, live))
 
 
 def is_delivered(account: Account, live: Live | None) -> bool:

@@ -17,7 +17,9 @@ from sopsmith.postgres.statements import close_role
 
 Holds = Literal["now", "before", "another", "nothing", "unknown"]
 """Which of the account's passwords a role or a Secret has; `nothing`: nobody can log in."""
-Action = Literal["none", "apply", "replace", "reinstate", "wait", "retire", "rotate", "ask", "look"]
+Action = Literal[
+    "none", "apply", "make", "replace", "reinstate", "wait", "retire", "rotate", "ask", "look"
+]
 _SHOWN = 3  # of those who use a role
 
 
@@ -60,6 +62,7 @@ class Decision(NamedTuple):
 
     action: Action
     words: str
+    hint: str | None = None  # what a person does meanwhile
 
 
 def decide(standing: Standing) -> Decision:
@@ -119,7 +122,9 @@ def in_use(standing: Standing, decision: Decision) -> Finding:
 def advice(standing: Standing) -> str:
     """What a person does where `recover` must not: the role in its way may be one to retire."""
     account = standing.account
-    if account.other is None and not is_retired(standing):
+    if is_retired(standing):
+        return refusals.forward(account)
+    if account.other is None:
         command = f"sopsmith postgres apply -e {account.environment}"
         return f"{command} sets git's, and shuts out who holds the other one"
     if is_adopted(standing):
@@ -135,7 +140,7 @@ def advice(standing: Standing) -> str:
     is_needed = standing.consumers.get(account.active)
     if not is_served and not is_needed:
         return f"{refusals.freeing(account, standing.mark)}; {again}"
-    return f"sopsmith rotate {account.value} -e {account.environment}; {again}"
+    return f"{refusals.rotation(account)}; {again}"
 
 
 def following(standing: Standing, decision: Decision) -> str | None:
@@ -156,9 +161,10 @@ def _accepted(standing: Standing) -> Decision:
         return Decision("apply", f"{account.active} is open, and {other} was applied after it")
     late = _late(standing)
     if late is not None:
+        if not late.readers:  # an old one, perhaps; what every sync brings is the one that lacks
+            return Decision("wait", f"no Secret has {account.title} yet: sync it")
         words = f"the Secret {late.name} has another password of {account.active}"
-        who = f", read by {_some(late.readers)}" if late.readers else ""
-        return Decision("wait", f"{words}{who}: sync it")
+        return Decision("wait", f"{words}, read by {_some(late.readers)}: sync it")
     if _lags(standing, other):
         if standing.holds[other] == "before" or _lets_in(standing, other):
             return Decision("wait", f"the cluster still has {other}, which still works: sync it")
@@ -170,13 +176,32 @@ def _accepted(standing: Standing) -> Decision:
         if standing.consumers.get(other):
             return Decision("wait", _locked_out(standing, other))
         there = standing.seen.roles.get(other)
-        if there is None or not there.has_login:  # it has not only expired
+        if there is None:
+            return Decision("make", f"{other} is missing, which the next rotation takes")
+        if not there.has_login:  # it has not only expired
             return _agreed(standing)
     if standing.consumers.get(other) or standing.sessions(other):
         return Decision("wait", f"{other} is still used: restart or end what holds it")
     if not applied.is_last(account, standing.mark):  # then retire would close nothing
         return Decision("apply", f"{account.active} is open, and not noted as applied last")
-    return Decision("retire", f"nobody uses {other} any more")
+    return _unheard(standing, account.active, other) or Decision(
+        "retire", f"nobody uses {other} any more"
+    )
+
+
+def _unheard(standing: Standing, role: str, former: str) -> Decision | None:
+    """Where only sessions show who has followed, none of the role is no sign that all have: who
+    connects now and then has the former one. A person who knows better says `retire`."""
+    there = standing.seen.roles.get(former)
+    is_open = there is not None and there.can_log_in
+    if standing.secrets is not None or standing.sessions(role) or not is_open:
+        return None
+    account = standing.account
+    hint = f"restart what uses the database, so that it comes as {role}; {refusals.unused(account)}"
+    again = f"then sopsmith postgres recover -e {account.environment} again"
+    return Decision(
+        "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}"
+    )
 
 
 def _late(standing: Standing) -> LiveSecret | None:
@@ -230,7 +255,8 @@ def _not_accepted(standing: Standing) -> Decision:
         return Decision("rotate", _never_applied(active))
     if standing.secrets is None:
         if applied.served(account, standing.mark) is not account:
-            return Decision("retire", f"{active} was not closed when the other role took over")
+            words = f"{active} was not closed when the other role took over"
+            return _unheard(standing, account.other or "", active) or Decision("retire", words)
         return Decision("rotate", f"{active} is open with another password, which pods may hold")
     return Decision("replace", f"{active} has a password that nobody holds: replace it")
 

@@ -15,8 +15,9 @@ from sopsmith.postgres.observation import Mark, Observed, Seen
 _AS_SENT = ("UTF8", "SQL_ASCII")
 
 
-def check_server(account: Account, seen: Observed) -> None:
-    """Refuse a server, or a version of the password, that must not be touched.
+def check_server(account: Account, seen: Observed, *, is_bootstrap: bool = False) -> None:
+    """Refuse a server, or a version of the password, that must not be touched; `bootstrap` may
+    touch what was retired, as it opens nothing with it.
 
     Raises SopsmithError: db-standby, db-failed (no such characters there), foreign-owner,
     db-other-app, db-retired.
@@ -37,10 +38,11 @@ def check_server(account: Account, seen: Observed) -> None:
         message = f"{account.marked} belongs to {mark.value} of {mark.app} in {mark.environment}"
         hint = "another database, or other names for the roles"
         raise SopsmithError(Finding("db-other-app", message, field=account.value, hint=hint))
-    if is_retired(account, mark):
+    if is_retired(account, mark) and not is_bootstrap:
         message = f"version {account.now.version} was retired: the lowest is {mark.lowest}"
-        hint = f"sopsmith rotate {account.value} -e {account.environment}: forward, not back"
-        raise SopsmithError(Finding("db-retired", message, field=account.value, hint=hint))
+        raise SopsmithError(
+            Finding("db-retired", message, field=account.value, hint=forward(account))
+        )
 
 
 def foreign_characters(account: Account) -> Finding:
@@ -94,10 +96,27 @@ def freeing(account: Account, mark: Mark | None) -> str:
     """What makes room for a password whose role is open with another one."""
     where = f"-e {account.environment}"
     if mark is not None and mark.slot == account.slot:
-        return f"sopsmith rotate {account.value} {where} takes the other role"
+        return f"{rotation(account)} take the other role"
     if served(account, mark) is not account:
         return f"sopsmith postgres retire {where} closes it once nobody uses it"
     return f"sopsmith postgres recover {where} looks who holds it"
+
+
+def unused(account: Account) -> str:
+    """What ends the wait for somebody who does not come."""
+    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    return f"where no application runs, {command} ends it"
+
+
+def forward(account: Account) -> str:
+    """What ends it where git says a version that was retired: forward, not back."""
+    command = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
+    return f"{command} goes forward, as nothing goes back"
+
+
+def rotation(account: Account) -> str:
+    """What rotates where `postgres rotate` refuses; pushed, so that it is not lost."""
+    return f"sopsmith rotate {account.value} -e {account.environment} --commit and git push"
 
 
 def break_glass(account: Account) -> str:

@@ -37,6 +37,7 @@ class Search(NamedTuple):
 
     held: Held | None
     tried: int
+    is_retired: bool = False  # what git says: then it never comes back
 
 
 def named(account: Account, secret: Secret) -> str:

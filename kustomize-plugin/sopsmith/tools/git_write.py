@@ -85,14 +85,18 @@ class Upstream(NamedTuple):
 def upstream(here: Repository) -> Upstream:
     """Where the current branch is pushed to.
 
-    Raises SopsmithError: usage where it has no upstream or is set to be pushed elsewhere (a fork),
-    behind where that has commits which the branch lacks, program-failed where it can't be asked.
+    Raises SopsmithError: usage where it has no commit, no upstream, or is set to be pushed
+    elsewhere (a fork), behind where that has commits which the branch lacks, program-failed where
+    it can't be asked.
     """
     head = git.call(here, "symbolic-ref", "--quiet", "HEAD").stdout.rstrip(b"\n")
     branch = os.fsdecode(head).removeprefix("refs/heads/")
     if not branch:
         message = "no branch is checked out that could be pushed"
         raise SopsmithError(Finding("usage", message, hint="git switch BRANCH; or --no-push"))
+    if git.commit_of(here, "HEAD") is None:
+        hint = "git add --all && git commit; then the same command again"
+        raise SopsmithError(Finding("usage", "the branch has no commit yet", hint=hint))
     remote = git.setting(here, f"branch.{branch}.remote")
     ref = git.setting(here, f"branch.{branch}.merge")
     if remote is None or remote == "." or ref is None:  # the dot: another branch of this clone

@@ -64,8 +64,8 @@ def test_a_name_does_not(text: str) -> None:
 def standing(**holds: Holds) -> Standing:
     """Git, a database like that which was applied last, and a look that saw nothing."""
     mark = Mark("shop", "production", "PASSWORD", "b", 3, None).text
-    owner = Seen(False, False, True, (), None, mark, ())
-    seen = nothing()._replace(roles={"owner": owner})
+    closed = Seen(False, False, True, (), None, None, ())
+    seen = nothing()._replace(roles={"owner": closed._replace(comment=mark), "shop_a": closed})
     return Standing(account(), seen, holds, {}, (), {}, place=PLACE, is_shown=False)
 
 

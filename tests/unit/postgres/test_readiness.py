@@ -13,6 +13,7 @@ from sopsmith.postgres import endpoint, readiness
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.consumers import Live
 from sopsmith.postgres.observation import nothing
+from sopsmith.postgres.readiness import Lag
 
 NOW, BEFORE = "new/p%ss", "of before"
 
@@ -55,17 +56,25 @@ DELIVERED = {
 def test_a_secret_with_the_password_has_what_git_says(form: str) -> None:
     live = read(secret("db", **DELIVERED[form]))
     assert readiness.is_delivered(account(), live)
-    assert readiness.lagging(account(), nothing(), live) == ()
+    assert readiness.lagging(account(), nothing(), live) is None
+
+
+def test_who_lags_is_named_and_of_many_how_many_more() -> None:
+    lag = Lag("no Secret has it yet", ("pod a", "pod b", "pod c", "pod d"))
+    assert lag.words == (
+        "no Secret has it yet; still with the one before: pod a, pod b, pod c and 1 more"
+    )
+    assert lag._replace(former=()).words == "no Secret has it yet"
 
 
 def test_of_two_roles_that_ends_the_wait_too() -> None:
     live = read(secret("db", username="shop_b", password=NOW))
-    assert readiness.lagging(account(("shop_a", "shop_b")), nothing(), live) == ()
+    assert readiness.lagging(account(("shop_a", "shop_b")), nothing(), live) is None
 
 
 def test_who_reads_the_password_of_before_lags() -> None:
     live = read(secret("db", password=NOW), secret("old", username="shop", password=BEFORE))
-    assert readiness.lagging(account(), nothing(), live) == ("pod old (old)",)
+    assert readiness.lagging(account(), nothing(), live) == Lag(None, ("pod old (old)",))
 
 
 @pytest.mark.parametrize("text", [BEFORE, "verifier SCRAM-SHA-256$4096:" + NOW])

@@ -16,7 +16,9 @@ def test_what_frees_a_role_depends_on_what_was_applied() -> None:
     def hint(slot: str, version: int) -> str:
         return refusals.freeing(ONE, Mark(*IDENTITY, slot, version, None))
 
-    assert hint("a", 1) == "sopsmith rotate PASSWORD -e test takes the other role"
+    assert hint("a", 1) == (
+        "sopsmith rotate PASSWORD -e test --commit and git push take the other role"
+    )
     assert "postgres retire" in hint("b", 2) and "postgres retire" in hint("b", 1)
     assert "postgres recover" in hint("b", 4) and "postgres recover" in refusals.freeing(ONE, None)
 

@@ -8,7 +8,7 @@ from sopsmith.model import Sensitive
 from sopsmith.postgres import scram
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.observation import Mark, Observed, Seen, nothing
-from sopsmith.postgres.versions import by_verifier, candidates, nearest
+from sopsmith.postgres.versions import Search, by_verifier, candidates, nearest
 
 
 def account(now: int, slot: str = "a", roles: tuple[str, ...] = ("a", "b")) -> Account:
@@ -57,7 +57,7 @@ def test_a_verifier_is_of_one_version() -> None:
     found = candidates(account(9, roles=("a",)), None)
     held = by_verifier(found, seen(scram.verifier("v2", b"salt"))).held
     assert held and held.secret.version == 2
-    assert by_verifier(found, seen(scram.verifier("else", b"salt"))) == (None, len(found))
+    assert by_verifier(found, seen(scram.verifier("else", b"salt"))) == Search(None, len(found))
     assert by_verifier(found, seen(scram.verifier("v2", b"salt"), can_log_in=False)).tried == 0
 
 
