@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.database import Shop, shop
+from tests.past import git
 from tests.programs import lend, needed, short_folder
 from tests.repository import Repo, Run
 from tests.servers import LOUD, heard, server
@@ -135,8 +136,10 @@ def test_another_database_or_another_value_than_the_superusers_is_refused(one: S
 
 
 def test_on_a_terminal_it_shows_what_it_would_do_and_asks(one: Shop) -> None:
+    git(one.repo, "init", "-q")
     shown = re.sub(" +", " ", on_terminal(one, ""))
     for line in (
+        "warning: not committed, so it could be lost: overlay/recipe.yaml",
         "its server is stopped; start it again when all is done\n",
         "the password of owner is ADMIN_PASSWORD version 1\n",
         f"the password of {one.roles[0]} is POSTGRES_PASSWORD version 3\n",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from sopsmith import exchange, report, repository, transfer
 from sopsmith.components import placement
 from sopsmith.database import accounts
+from sopsmith.database.accounts import Source
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Sensitive
@@ -36,6 +37,7 @@ def of_recipe(
     """
     leaf = repository.leaf(where, session.env, [superuser])
     placement.declared(leaf.recipe, superuser)
+    session.say(accounts.at_risk(Source(where, None), session.env, [superuser]))
     rendered = accounts.checked(leaf)
     found = accounts.of_rendered(rendered)
     databases = list(dict.fromkeys(to.database for each in found for to in each.urls.values()))
