@@ -357,8 +357,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "wrong-environment": Entry(
         5, "a component or a sealed folder belongs to another environment",
-        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment; or the "
-        "folder's kustomization names others than the recipes that are to be sealed into it.",
+        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment, or that of the "
+        "readers whom `recipients` would give it to; or the folder's kustomization names others "
+        "than the recipes that are to be sealed into it.",
         "Use the environment's own file or folder, or state the environment in the file.",
         "production reading staging's file",
     ),
@@ -387,8 +388,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "recreate-refused": Entry(
         5, "this data directory is not re-initialised",
-        "The wrong database was named, it is a standby's, part of it lies elsewhere, something in "
-        "it would be lost by a dump, it archives its WAL, or the command runs as root.",
+        "The wrong database was named, or a value that is not the superuser's password; it is a "
+        "standby's, part of it lies elsewhere, something in it would be lost by a dump, it "
+        "archives its WAL, or the command runs as root.",
         "Do what the hint says; a password alone is changed by `sopsmith postgres apply`.",
         "postgres recreate --database other",
     ),
@@ -417,6 +419,15 @@ CATALOGUE: dict[str, Entry] = {
         "Its recipients are not those of the creation rule in .sops.yaml that covers it.",
         "`sopsmith recipients sync` brings it in line; find out who added a foreign one.",
         "a recipient added to the file by hand",
+    ),
+    "copied-ciphertext": Entry(
+        5, "an encrypted file is a copy of one that others read",
+        "A ciphertext or a wrapped data key stands in both, and their rules name other readers. "
+        "One data key opens both files, so `recipients sync` does not give the copy to the readers "
+        "of the place where it lies.",
+        "Take the copy away, and encrypt by its rule what is to stand there. What is meant for the "
+        "readers of both gets a data key of its own by `sops rotate -i`.",
+        "cp secrets/production/shop.enc.yaml secrets/dev/",
     ),
     "crypt-rule": Entry(
         5, "a rule of what is encrypted can't be relied on",

@@ -54,7 +54,7 @@ def taken_over(one: Shop) -> Run:
 
 def status(one: Shop, *argv: str) -> Run:
     run = one.postgres("status", "--no-cluster", *argv)
-    assert run.code == 0, run.err
+    assert run.code in (0, 1), run.err  # 1: the other of the two waits to be closed
     return run
 
 

@@ -212,7 +212,7 @@ def add_to(add: Add) -> None:
     one = add(
         "recipients", "Show who can read what, or change it.",
         lambda s, o: (
-            recipients.list_recipients(s, output=o.output)
+            recipients.list_recipients(s, where=o.environment, output=o.output)
             if o.action == "list"
             else recipients.change_recipients(
                 s, o.action, o.recipient, where=o.environment, yes=o.yes, commit=o.commit,

@@ -30,7 +30,7 @@ _HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
 def status(
     session: Session, source: Source, cluster: Cluster, *, via: str | None, output: str
 ) -> int:
-    """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
+    """Print what each side has; the exit code is 1 where something is to be done or waited for."""
     way, meant = ways.real(session.env, via), accounts.accounts(source, session.env)
     live = cluster.live()
     session.say(live.place.told if live else "")
@@ -49,7 +49,7 @@ def status(
         session.write(session.again("".join(_verdict(*each) for each in decided)))
         session.say("".join(f"sopsmith: warning: {one_line(words)}\n"
                             for each in warned for words in each))  # fmt: skip
-    return 0
+    return 0 if all(decision.action == "none" for _, decision in decided) else 1
 
 
 def _warned(found: Standing, way: Way) -> list[str]:
@@ -82,8 +82,9 @@ def recover(
             try:
                 with repeatable(account, "recover"):
                     one = recovering.recover(
-                        found, way, cluster.users, grace=grace, now=time.monotonic
-                    )
+                        found, way, cluster.users, grace=grace, now=time.monotonic,
+                        begins=ways.watching(session.say),
+                    )  # fmt: skip
             except SopsmithError as error:
                 left += error.findings
                 if exit_code(error.findings) not in _OF_ONE:
