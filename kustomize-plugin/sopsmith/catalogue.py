@@ -197,6 +197,14 @@ CATALOGUE: dict[str, Entry] = {
         "`git pull --rebase`, then the same command again.",
         "two people rotate at once",
     ),
+    "not-committed": Entry(
+        6, "the files are changed and git did not commit them",
+        "A hook refuses the commit, or git knows no user.name and user.email.",
+        "Run the git command of the hint: it shows why, or commits them. Once that is mended, "
+        "`set`, `rotate`, `fill`, `import`, `restore` and `init` commit what is left if they are "
+        "run again.",
+        "a commit-msg hook that exits 1",
+    ),
     "not-pushed": Entry(
         6, "the commit is made and the remote did not take it",
         "A hook or a rule of the branch refuses it, somebody pushed meanwhile, it can't be "
