@@ -875,6 +875,14 @@ CATALOGUE: dict[str, Entry] = {
         "Set SOPS_AGE_KEY_FILE where a key is; `--require-key` makes it an error, for CI.",
         "a developer without production's key", "warning",
     ),
+    "taken-along": Entry(
+        1, "a commit holds more than it is named after",
+        "git commits whole files, and this one had changes that no commit had: of the values or "
+        "fields in the message, or of its comments.",
+        "`git show` tells what it holds; commit earlier changes first where they are to have a "
+        "commit of their own.",
+        "sopsmith set A, then sopsmith set B --commit", "warning",
+    ),
     "not-rendering": Entry(
         1, "the environment does not render as it is now",
         "The change was made, and something that it did not cause, or that the next one mends, "

@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from sopsmith import writeback
+from sopsmith import carried, writeback
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import trail
 from sopsmith.model import Read
 from sopsmith.tools import git, git_write, replace
 from sopsmith.voice import Session
@@ -55,6 +56,7 @@ def carry_out(
         draft = writeback.draft(root, session.env, work.edits, commit=commit)
         found = work.check(draft.read)
         begun = _begun(session, root, work) if commit else ()
+        found = (*found, *(_along(session, work, draft, begun) if commit else ()))
         with _whole(session, draft) if commit and draft.changed else contextlib.nullcontext():
             changed = draft.write()
             files = tuple(dict.fromkeys((*work.also, *changed, *begun))) if changed else begun
@@ -74,6 +76,16 @@ def _begun(session: Session, root: str, work: Work) -> tuple[str, ...]:
     here = git.Repository(root, session.env)
     git_write.check_settled(here, work.begun)
     return git.changed(here, work.begun)
+
+
+def _along(
+    session: Session, work: Work, draft: Draft, begun: Sequence[str]
+) -> Iterator[Finding]:  # fmt: skip
+    """What else is in the files of the commit, before it is made."""
+    files = dict.fromkeys((*(each.file for each in draft.changed), *begun))
+    paths = [file for file in files if file not in work.also]
+    named = trail.trailers(work.message).get(trail.VALUE, ())
+    return carried.along(git.Repository(draft.root, session.env), paths, named)
 
 
 @contextlib.contextmanager

@@ -89,7 +89,7 @@ def _committed(
         check_agreed((newest, names), (now.newest, _moved(now)))
         subject = f"move to seed {newest}:" if names else f"change to seed {newest}"
         message = trail.message("rotate", recipe.environment, names, subject)
-        return Work((), message, begun=_parts(now)), now
+        return Work((), message, also=_parts(now), begun=_parts(now)), now
 
     done, now = carry_out(session, standing.leaves[0].root, plan, commit=True, tells_refusal=True)
     if output == "text":

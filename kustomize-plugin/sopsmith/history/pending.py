@@ -7,13 +7,11 @@ from typing import NamedTuple
 
 from sopsmith.history import past
 from sopsmith.history.compare_values import changes_of_values, unknown
-from sopsmith.history.snapshot import Snapshot
+from sopsmith.history.snapshot import Snapshot, absent
 from sopsmith.history.standing import Standing
 from sopsmith.model import Recipe
 from sopsmith.repository import Leaf
 from sopsmith.tools import git
-
-_NO_NEWS = ("settings", "re-encrypted")  # the value is what it was
 
 
 class Pending(NamedTuple):
@@ -25,14 +23,17 @@ class Pending(NamedTuple):
 
 def look(leaf: Leaf) -> Pending | None:
     """Both; None where no commit holds the leaf, or it can't be read there."""
+    head, now = _both(leaf)
+    return Pending(head, now) if head and now else None
+
+
+def _both(leaf: Leaf) -> tuple[Snapshot | None, Snapshot | None]:
     head = git.commit_of(leaf.git, "HEAD") if git.is_checkout(leaf.git) else None
     if head is None:
-        return None
-    environment = leaf.recipe.environment
-    before, now = (
-        _same(leaf.recipe, each) for each in past.standing(leaf.git, [head, None], environment)
-    )
-    return Pending(before, now) if before and now else None
+        return None, None
+    found = past.standing(leaf.git, [head, None], leaf.recipe.environment)
+    before, now = (_same(leaf.recipe, each) for each in found)
+    return before, now
 
 
 def _same(recipe: Recipe, standing: Standing) -> Snapshot | None:
@@ -44,11 +45,22 @@ def _same(recipe: Recipe, standing: Standing) -> Snapshot | None:
     return mine[0] if len(mine) == 1 else None
 
 
-def changed(leaf: Leaf, names: Iterable[str]) -> tuple[str, ...]:
-    """Which of these values are what no commit says; all of them where none holds the leaf."""
-    pending = look(leaf)
-    if pending is None:
-        return tuple(names)
-    found = changes_of_values(pending.head, pending.now, unknown)
-    moved = {name for name, each in found.items() if each.word not in _NO_NEWS}
-    return tuple(name for name in names if name in moved)
+def begun(leaf: Leaf, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Which of these values are what no commit says, and the files of the leaf that hold that."""
+    head, now = _both(leaf)
+    if now is None:
+        return {}
+    before = head or absent(now)
+    changes = changes_of_values(before, now, unknown)
+    found = {name: _files(name, leaf, before, now) for name in names if name in changes}
+    return {name: files for name, files in found.items() if files}
+
+
+def _files(name: str, leaf: Leaf, before: Snapshot, now: Snapshot) -> tuple[str, ...]:
+    was, place = before.places.get(name), now.places.get(name)
+    files = []
+    if place and (was is None or was.ciphertext != place.ciphertext):
+        files.append(place.component.file)
+    if before.recipe.values.get(name) != now.recipe.values[name]:
+        files.append(leaf.resolved.file)
+    return tuple(files)
