@@ -768,8 +768,8 @@ CATALOGUE: dict[str, Entry] = {
         1, "a login fails",
         "The password is not the one that the database holds, the role is missing, expired or may "
         "not log in, or the database does not exist.",
-        "`sopsmith postgres status` shows which password it holds, `sopsmith postgres apply` "
-        "sets it.",
+        "With a `role` beside the password, `sopsmith postgres status` shows which one it holds, "
+        "and `sopsmith postgres apply` sets it.",
         "a database that keeps its first password",
     ),
     # --- warnings -----------------------------------------------------------------------------
@@ -961,6 +961,13 @@ CATALOGUE: dict[str, Entry] = {
         "Say how: `role: {strategy: in-place}`, or two roles that take turns; then "
         "`sopsmith postgres apply`.",
         "POSTGRES_PASSWORD: {generate: {password: {}}} and a DATABASE_URL", "warning",
+    ),
+    "db-unread": Entry(
+        1, "nobody tried to log in by a database's URL",
+        "It was given as a whole and lacks user or password, or can't be read without doubt. The "
+        "application may have the rest elsewhere, or read it otherwise.",
+        "Derive it with `derive: {url: …}`, or give all of it, percent-encoded.",
+        "LEGACY_URL: postgresql://db/shop, with PGUSER and PGPASSWORD", "warning",
     ),
     "db-owner": Entry(
         1, "the owner of two alternating roles may create nothing in their database",

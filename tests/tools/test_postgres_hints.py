@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.database import Make, Shop, released
+from tests.database import Make, Shop, released, shop
 from tests.repository import Repo, Run
 from tests.servers import Server
 from tests.tools.test_postgres_rotation import begun
@@ -71,3 +71,46 @@ def test_an_unknown_option_is_named_by_the_verb(make: Make) -> None:
     run = make().postgres("status", "--context", "other")
     assert run.code == 2 and "--context is no option here" in run.err
     assert "hint: sopsmith postgres status --help" in run.err
+
+
+# --- what is wrong with the command itself --------------------------------------------------------
+
+KEY = "POSTGRES_PASSWORD"
+LOOKING = [("status",), ("recover",), ("retire",), ("rotate", KEY), ("rollback", KEY)]
+
+
+@pytest.mark.parametrize("argv", LOOKING)
+def test_a_wrong_environment_is_said_before_the_cluster_is_asked(
+    repo: Repo, argv: tuple[str, ...]
+) -> None:
+    repo.shop()
+    run = repo.cli("postgres", *argv, "-e", "productoin")
+    assert run.codes == {"usage"} and "no environment has that name" in run.err
+
+
+@pytest.mark.parametrize("argv", LOOKING)
+def test_a_namespace_of_no_cluster_is_a_contradiction(repo: Repo, argv: tuple[str, ...]) -> None:
+    run = repo.cli("postgres", *argv, "--no-cluster", "--namespace", "shop")
+    assert run.codes == {"usage"} and "--namespace and --no-cluster contradict" in run.err
+
+
+@pytest.mark.parametrize("argv", [("status",), ("rotate", KEY)])
+def test_what_lacks_is_named_in_one_round(
+    repo: Repo, postgres18: Server, argv: tuple[str, ...]
+) -> None:
+    one = shop(repo, postgres18)
+    blocked = repo.path.parent / "blocked"
+    for package in ("kubernetes", "psycopg"):
+        (blocked / package).mkdir(parents=True)
+        (blocked / package / "__init__.py").write_text("raise ImportError")
+    run = one.postgres(*argv, PYTHONPATH=str(blocked))
+    assert run.codes == {"program-missing"} and "sopsmith import" not in run.err
+    install, otherwise = "pip install 'PATH_OF_THE_CHECKOUT[cli,postgres,cluster]'", "--no-cluster"
+    assert f"hint: {install}, or {otherwise} where no pod uses the database" in run.err
+
+
+@pytest.mark.parametrize("option", ["--grace", "--wait"])
+def test_a_time_that_is_none_names_its_option(repo: Repo, option: str) -> None:
+    run = repo.cli("postgres", "rotate", KEY, option, "5 minutes")
+    assert run.codes == {"usage"} and f"{option}: a time is a whole number" in run.err
+    assert f"hint: {option} 90s, or 5m\n" in run.err

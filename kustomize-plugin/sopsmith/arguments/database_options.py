@@ -43,7 +43,7 @@ def grace(one: Parser) -> None:
 def patience(given: argparse.Namespace) -> float:
     """What the options of `grace` and `cluster` say: seconds."""
     if given.grace is not None:
-        return seconds(given.grace)
+        return seconds(given.grace, "--grace")
     return 60 if given.no_cluster else 0
 
 
@@ -70,15 +70,19 @@ def meant(given: argparse.Namespace) -> Source:
 
 
 def asked(given: argparse.Namespace) -> Cluster:
-    """What the options of `cluster` say."""
+    """What the options of `cluster` say; raises SopsmithError (usage) where they contradict."""
+    if given.namespace is not None and given.no_cluster:
+        message = "--namespace and --no-cluster contradict each other"
+        raise SopsmithError(Finding("usage", message, hint="give one of the two"))
     return Cluster(given.namespace, not given.no_cluster)
 
 
-def seconds(text: str) -> float:
-    """A time such as 60s or 5m; raises SopsmithError (usage)."""
+def seconds(text: str, option: str) -> float:
+    """The time that an option says, such as 60s or 5m; raises SopsmithError (usage)."""
     match = re.fullmatch(r"([0-9]{1,6})(s|m|h)", text)
     if match is None:
-        raise SopsmithError(Finding("usage", "a time is a number with s, m or h, such as 60s"))
+        message = "a time is a whole number with s, m or h behind it"
+        raise SopsmithError(Finding("usage", message, field=option, hint=f"{option} 90s, or 5m"))
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 

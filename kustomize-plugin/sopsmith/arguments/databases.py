@@ -117,7 +117,7 @@ def _check(verb: Add) -> None:
     one = verb(
         "check", "Log in by every database URL, as the application would.",
         lambda s, o: postgres_check.check(
-            s, of.meant(o), variables=o.env, wait=of.seconds(o.wait), output=o.output
+            s, of.meant(o), variables=o.env, wait=of.seconds(o.wait, "--wait"), output=o.output
         ),
     )  # fmt: skip
     one.add_argument(
@@ -243,8 +243,9 @@ def _rotation(one: Parser) -> None:
 def _manner(given: argparse.Namespace) -> Manner:
     return Manner(
         where=given.environment, cluster=of.asked(given), via=given.via, is_now=given.now,
-        is_pushed=not given.no_push, is_committed=given.commit, wait=of.seconds(given.wait),
-        grace=of.patience(given), is_dry=given.dry_run, yes=given.yes, output=given.output,
+        is_pushed=not given.no_push, is_committed=given.commit,
+        wait=of.seconds(given.wait, "--wait"), grace=of.patience(given),
+        is_dry=given.dry_run, yes=given.yes, output=given.output,
     )  # fmt: skip
 
 

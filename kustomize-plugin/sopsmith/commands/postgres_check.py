@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sopsmith import report, repository
 from sopsmith.database import accounts, checking, versions, ways
 from sopsmith.database.accounts import Source
-from sopsmith.database.checking import Checked
+from sopsmith.database.checking import Checked, Meant
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.voice import Session
 
 
@@ -25,8 +24,8 @@ def check(
     With `variables`, the URLs are those in the environment, as a container has them; `wait` says
     for how many seconds to try again while one fails.
     """
-    urls, known = _meant(session, source, variables)
-    if not urls:
+    (urls, unread), known = _meant(session, source, variables)
+    if not urls and not unread:
         hint = "derive one: url: {scheme: postgresql, …}"
         raise SopsmithError(Finding("db-roles", "there is no database URL to check", hint=hint))
 
@@ -35,7 +34,7 @@ def check(
 
     tried = checking.wait(check_all, wait, time.monotonic, time.sleep)
     found = list(versions.named(tried, ways.real(session.env)))
-    findings = [each.finding for each in found if each.finding]
+    findings = [*(each.finding for each in found if each.finding), *unread]
     findings = [each._replace(hint=each.hint and session.again(each.hint)) for each in findings]
     if output == "json":
         tree = {"urls": [_tree(each) for each in found], "findings": report.findings_json(findings)}
@@ -51,12 +50,12 @@ def check(
 
 def _meant(
     session: Session, source: Source, variables: Sequence[str]
-) -> tuple[Mapping[str, Endpoint], Sequence[Account]]:
+) -> tuple[Meant, Sequence[Account]]:
     if variables:
-        return checking.from_environment(session.env, variables), ()
+        return Meant(checking.from_environment(session.env, variables)), ()
     if source.path is not None:
         known = accounts.accounts(source, session.env)
-        return checking.of_accounts(known), known
+        return Meant(checking.of_accounts(known)), known
     rendered = accounts.checked(repository.leaf(source.where, session.env))
     return checking.of_values(rendered.recipe, rendered.values), accounts.of_rendered(rendered)
 

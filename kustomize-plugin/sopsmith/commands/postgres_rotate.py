@@ -147,11 +147,11 @@ def _stoppable(course: Course, manner: Manner) -> AbstractContextManager[None]:
 
 def _begun(session: Session, names: Sequence[str], manner: Manner) -> Course:
     way, cluster = ways.real(session.env, manner.via), manner.cluster
+    leaf = repository.leaf(manner.where, session.env, names)
     place = cluster.place()
     session.say(place.told if place else "")
     terms = Terms(way, cluster.live, cluster.users, manner.wait, manner.grace, time.monotonic,
                   session.say)  # fmt: skip
-    leaf = repository.leaf(manner.where, session.env, names)
     return Course(session, leaf, names, terms, manner.output)
 
 

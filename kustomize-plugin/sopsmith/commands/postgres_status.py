@@ -29,10 +29,11 @@ def status(
     session: Session, source: Source, cluster: Cluster, *, via: str | None, output: str
 ) -> int:
     """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
-    way, live = ways.real(session.env, via), cluster.live()
+    way, meant = ways.real(session.env, via), accounts.accounts(source, session.env)
+    live = cluster.live()
     session.say(live.place.told if live else "")
     found = []
-    for account in accounts.accounts(source, session.env):
+    for account in meant:
         with repeatable(account, "status"):
             found.append(standing(account, way, live, probes=versions.PROBES))
     decided = [(each, recovery.decide(each)) for each in found]

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from sopsmith import checkout, report, settings
 from sopsmith.database import accounts, checking, versions, ways
-from sopsmith.database.checking import Checked
 from sopsmith.delivery import behind
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
@@ -177,21 +176,22 @@ def _connected(outcomes: Iterable[Outcome], env: Mapping[str, str]) -> tuple[lis
     count = 0
     for leaf, read in leaves.values():
         try:
-            tried = _logins(leaf, env)
+            bad, tried = _logins(leaf, env)
         except SopsmithError as error:
             findings += error.findings
             continue
-        count += len(tried)
-        where = {name: value.file for name, value in leaf.recipe.values.items()}
-        bad = [each.finding._replace(file=where[each.name]) for each in tried if each.finding]
-        findings += located(render.of_leaf(leaf.recipe, bad), read)
+        count += tried
+        values = leaf.recipe.values
+        placed = [each._replace(file=values[each.field or ""].file) for each in bad]
+        findings += located(render.of_leaf(leaf.recipe, placed), read)
     return findings, count
 
 
-def _logins(leaf: Rendered, env: Mapping[str, str]) -> Sequence[Checked]:
-    urls = checking.of_values(leaf.recipe, leaf.values)
+def _logins(leaf: Rendered, env: Mapping[str, str]) -> tuple[list[Finding], int]:
+    urls, unread = checking.of_values(leaf.recipe, leaf.values)
     tried = list(checking.check(urls, accounts.of_rendered(leaf), ways.login))
-    return list(versions.named(tried, ways.real(env)))
+    found = versions.named(tried, ways.real(env))
+    return [*(each.finding for each in found if each.finding), *unread], len(tried)
 
 
 def _without_key(targets: Sequence[Target]) -> Iterator[Finding]:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Url, Values
-from sopsmith.postgres import refusals, statements
+from sopsmith.model import PreviousOf, Recipe, Url, Value, Values
+from sopsmith.postgres import endpoint, refusals, statements
 from sopsmith.postgres.account import Account
-from sopsmith.postgres.endpoint import Endpoint, parse
+from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.postgres.verdict import Attempt
 from sopsmith.postgres.versions import Held, Search, named
-from sopsmith.recipes.roles import is_postgres
 
 Login = Callable[[Endpoint], Attempt]
 PAUSE = 1.0  # seconds between two tries of who waits
+_BY_HAND = (  # where it is the password of no role that a recipe knows
+    r"correct the URL, or set the password there (\password in psql); where the recipe says role: "
+    "{strategy: in-place} beside it, sopsmith postgres apply --via 'COMMAND … psql' does so"
+)
 
 
 class Checked(NamedTuple):
@@ -40,6 +43,8 @@ class Checked(NamedTuple):
             return self._unrightful()
         found = self.attempt.finding(self.name, self.to)
         account = self.account
+        if account is None and self.attempt.verdict == "wrong-password":
+            return found._replace(hint=_BY_HAND if self.to.scheme == "postgresql" else found.hint)
         if account is None or self.search is None:
             return found
         hint = f"sopsmith postgres recover -e {account.environment}"
@@ -118,18 +123,44 @@ def wait(check_all: Callable[[], list[Checked]], seconds: float, now: Callable[[
 # --- what to check --------------------------------------------------------------------------------
 
 
-def of_values(recipe: Recipe, values: Values) -> dict[str, Endpoint]:
-    """The databases' URLs among the values of a recipe; raises SopsmithError (db-roles)."""
-    urls = [
-        name
-        for name, value in recipe.values.items()
-        if name in values and isinstance(value.derivation, Url) and _is_database(value.derivation)
-    ]
-    return {name: _parsed(name, values[name].text() or "") for name in urls}
+class Meant(NamedTuple):
+    """What a recipe's values say of databases."""
+
+    urls: Mapping[str, Endpoint]
+    unread: Sequence[Finding] = ()  # URLs that are left out, and why
 
 
-def _is_database(url: Url) -> bool:
-    return is_postgres(url) or url.scheme in (("redis",), ("rediss",))
+def of_values(recipe: Recipe, values: Values) -> Meant:
+    """The databases' URLs among the values of a recipe; raises SopsmithError (db-roles) where one
+    that it derives is none."""
+    urls: dict[str, Endpoint] = {}
+    unread: list[Finding] = []
+    for name, value in recipe.values.items():
+        text = values[name].text() if name in values else None
+        if text is None or not _is_meant(value, text.removeprefix("jdbc:")):
+            continue
+        to = _parsed(name, text) if isinstance(value.derivation, Url) else _given(text)
+        if isinstance(to, Endpoint):
+            urls[name] = to
+        else:
+            unread.append(Finding("db-unread", f"was not tried: {to}", field=name))
+    return Meant(urls, unread)
+
+
+def _is_meant(value: Value, text: str) -> bool:
+    """Whether it is a URL that is to log in now: what was one before its rotation need not."""
+    return endpoint.is_database(text) and not isinstance(value.derivation, PreviousOf)
+
+
+def _given(text: str) -> Endpoint | str:
+    """What somebody gave as a whole; or why nobody can log in by it as it stands: an application
+    may have the rest elsewhere, as in PGUSER and PGPASSWORD."""
+    try:
+        to = endpoint.parse(text.removeprefix("jdbc:"))
+    except ValueError as error:
+        return f"it {error}"
+    is_enough = to.password is not None or to.scheme != "postgresql"
+    return to if is_enough else "it holds no password"
 
 
 def of_accounts(accounts: Iterable[Account]) -> dict[str, Endpoint]:
@@ -155,6 +186,6 @@ def from_environment(env: Mapping[str, str], names: Iterable[str]) -> dict[str, 
 
 def _parsed(name: str, url: str) -> Endpoint:
     try:
-        return parse(url)
+        return endpoint.parse(url)
     except ValueError as error:
         raise SopsmithError(Finding("db-roles", str(error), field=name)) from None

@@ -32,6 +32,7 @@ TAKEN = (  # what a URL's query may say to libpq; other drivers' words are passe
     "load_balance_hosts", "options", "ssl_min_protocol_version", "sslcert", "sslcrl", "sslkey",
     "sslmode", "sslnegotiation", "sslrootcert", "target_session_attrs", "tcp_user_timeout",
 )  # fmt: skip
+_KNOWN = {"user", "password", "host", "port", "dbname", *TAKEN}
 
 
 class Endpoint(NamedTuple):
@@ -63,23 +64,35 @@ class Endpoint(NamedTuple):
         return self._replace(user=user, password=password, options=options)
 
 
+def is_database(text: str) -> bool:
+    """Whether a text says that it is a database's URL, be it one that can be read or not."""
+    scheme, is_url, _ = text.partition("://")
+    return bool(is_url) and _scheme(scheme.strip()) in _PORTS
+
+
 def parse(url: str) -> Endpoint:
-    """The parts of a URL; raises ValueError, without its text, where it is no database's.
+    """The parts of a URL; raises ValueError, without its text, where it is no database's, or where
+    a part that people are shown may be a piece of the password.
 
     Cut where libpq cuts it, and the query has the last word. What libpq would refuse and others
     read is read: other drivers' words in the query, and a percent sign that encodes nothing.
     """
-    found = None if _SPACE.search(url) else _URL.match(url)
-    scheme = found[1].lower() if found else ""
-    scheme = "postgresql" if _POSTGRES.match(scheme) else scheme
+    if _SPACE.search(url):
+        raise ValueError("has white space in it")
+    found = _URL.match(url)
+    scheme = _scheme(found[1]) if found else ""
     if not found or scheme not in _PORTS:
         raise ValueError("is no postgresql:// or redis:// URL")
+    if _is_torn(found[4], found[5] or "", found[6] or ""):
+        raise ValueError("has an @ where none can be: a password has it as %40, and a / as %2F")
     written = dict(zip(("user", "password", "dbname"), found.group(2, 3, 5), strict=True))
     written |= dict(zip(("host", "port"), _servers(found[4]), strict=True))
     said = {name: _decoded(text or "") for name, text in written.items()} | _query(found[6] or "")
     user, host, secret = said["user"], said["host"], said["password"]
     if not host or not (user or scheme in _REDIS):
         raise ValueError("names no user" if host else "names no host")
+    if user and not secret and scheme in _REDIS:  # redis-cli takes it for the password
+        raise ValueError("has a user and no password, which stands behind a colon")
     if "\0" in secret:
         raise ValueError("has a password that a database would cut off")
     endpoint = Endpoint(
@@ -94,6 +107,19 @@ def parse(url: str) -> Endpoint:
     if any("\0" in each for each in (host, user, endpoint.database, *endpoint.options.values())):
         raise ValueError("has a part that a database would cut off")
     return endpoint
+
+
+def _scheme(written: str) -> str:
+    """In lower case; PostgreSQL's has several names."""
+    scheme = written.lower()
+    return "postgresql" if _POSTGRES.match(scheme) else scheme
+
+
+def _is_torn(servers: str, path: str, query: str) -> bool:
+    """Whether a piece of the password may stand in these: one with a bare @ ends there, and what
+    follows is read, and shown, as host and database."""
+    entries = (entry.partition("=") for entry in query.split("&") if "@" in entry)
+    return "@" in servers + path or any(name not in _KNOWN or not is_ for name, is_, _ in entries)
 
 
 def _servers(written: str) -> tuple[str, str]:

@@ -17,6 +17,9 @@ from sopsmith.findings import Finding
 TIMEOUT = 30  # seconds
 Kind = Literal["secrets", "pods", "jobs", "cronjobs", "deployments", "statefulsets", "daemonsets"]
 _FORBIDDEN = 403
+# What to install, and how it goes without: for who imports, and for who looks who uses a database.
+_IMPORTING = ("cluster", "kubectl get secret -o json | sopsmith import -")
+_LOOKING = ("cli,postgres,cluster", "--no-cluster where no pod uses the database")
 _OWN_NAMESPACE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 
@@ -26,7 +29,7 @@ def secret(namespace: str, name: str) -> bytes:
     Raises SopsmithError: program-missing (no package), cluster-failed (no kubeconfig, no access,
     no such Secret).
     """
-    call: Callable[..., Any] = _core().read_namespaced_secret
+    call: Callable[..., Any] = _core(_IMPORTING).read_namespaced_secret
     try:
         # As the server sent it: typed models lose nothing that is needed, and cost more code.
         response = call(name, namespace, _preload_content=False, _request_timeout=TIMEOUT)
@@ -46,7 +49,7 @@ def here() -> tuple[str | None, str | None]:
     """
     with contextlib.suppress(OSError), open(_OWN_NAMESPACE) as file:
         return file.read().strip() or None, None
-    _core()
+    _core(_LOOKING)
     from kubernetes import config
 
     contexts: Callable[[], Any] = config.list_kube_config_contexts
@@ -59,7 +62,7 @@ def here() -> tuple[str | None, str | None]:
 def check_there(namespace: str) -> None:
     """Raise SopsmithError (cluster-failed) where there is no such namespace: all lists of one are
     empty. Who may not ask, as a pod with rights in its own, is told nothing."""
-    call: Callable[..., Any] = _core().read_namespace
+    call: Callable[..., Any] = _core(_LOOKING).read_namespace
     try:
         call(namespace, _preload_content=False, _request_timeout=TIMEOUT)
     except Exception as error:  # urllib3's and its own; a message may quote headers or a body
@@ -75,7 +78,7 @@ def listed(kind: Kind, namespace: str) -> list[dict[str, Any]]:
 
     Raises SopsmithError: program-missing, cluster-failed.
     """
-    core = _core()
+    core = _core(_LOOKING)
     from kubernetes import client
 
     apps, batch = client.AppsV1Api(), client.BatchV1Api()
@@ -103,12 +106,12 @@ def _with_kind(data: bytes) -> bytes:
     return json.dumps({**json.loads(data), "apiVersion": "v1", "kind": "Secret"}).encode()
 
 
-def _core() -> Any:
+def _core(asking: tuple[str, str]) -> Any:
+    extras, otherwise = asking
     try:
         from kubernetes import client, config
     except ImportError:
-        pip = "pip install 'PATH_OF_THE_CHECKOUT[cluster]'"
-        hint = f"{pip}, or kubectl get secret -o json | sopsmith import -"
+        hint = f"pip install 'PATH_OF_THE_CHECKOUT[{extras}]', or {otherwise}"
         message = "the kubernetes package is not installed"
         raise SopsmithError(Finding("program-missing", message, hint=hint)) from None
     is_pod = os.path.exists(_OWN_NAMESPACE)
@@ -116,10 +119,7 @@ def _core() -> Any:
     try:
         load()
     except Exception:
-        hint = (
-            "set KUBECONFIG to a file that kubectl works with; sopsmith postgres takes "
-            "--no-cluster where no pod uses the database"
-        )
+        hint = f"set KUBECONFIG to a file that kubectl works with; or {otherwise}"
         message = "no kubeconfig can be used"
         raise SopsmithError(Finding("cluster-failed", message, hint=hint)) from None
     return client.CoreV1Api()

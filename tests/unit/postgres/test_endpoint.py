@@ -56,7 +56,8 @@ def test_it_is_libpqs_reading_or_none(place: list[str], query: list[str]) -> Non
     "url",
     ["u:p@h1:1,h2:2/d", "u:p@h1,h2:2/d", "u:p@h1,h2/d", "u:p@[::1]:1,h/d", "u:p@[fe80::1%25e]/d",
      "u:p@h/d?host=other&user=v&password=q&dbname=e&port=7", "u:p@h/d?application_name=a+b",
-     "u:p@h/d?ssl=true", "u:p@s@h/d", "u:p#q@h/d#e", "u:p@%2Ftmp%2FSock/d", "u:p@/d?host=/tmp"],
+     "u:p@h/d?ssl=true", "h/d?user=u@v&password=p@q", "u:p#q@h/d#e", "u:p@%2Ftmp%2FSock/d",
+     "u:p@/d?host=/tmp"],
 )  # fmt: skip
 def test_it_is_read_as_libpq_does(url: str) -> None:
     read = both(f"postgresql://{url}")
@@ -69,8 +70,21 @@ def test_it_is_read_as_libpq_does(url: str) -> None:
      "u:\udcff@h/d", "u:p@h/d\n", "@h/d", "u:p@/d"],
 )  # fmt: skip
 def test_what_has_no_meaning_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="^(is|has|names) no|^has a p"):
+    with pytest.raises(ValueError, match="^(is|has|names) no|^has a p|^has white"):
         endpoint.parse(f"postgresql://{url}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://shop:S3cr@t/partOfIt@localhost:5432/orders", "postgresql://shop:S3cr@t@h/d",
+     "postgresql://shop:S3cr@t?partOfIt@h/d", "postgresql://shop:S3cr@t/part?Of=It@h/d",
+     "postgresql://shop:S3cr@t?user@h/d", "postgresql://shop:S3cr@t/part#OfIt@h/d",
+     "redis://:S3c@ret/partOfIt@localhost:6379/0", "redis://cache:12/partOfIt@localhost/0",
+     "redis://cache:12/part?OfIt@localhost/0", "redis://S3cret@h/0", "redis://S3cret:@h/0"],
+)  # fmt: skip
+def test_no_piece_of_a_password_is_taken_for_what_people_see(url: str) -> None:
+    with pytest.raises(ValueError, match="^has an @ where none can be|^has a user and no password"):
+        endpoint.parse(url)
 
 
 @pytest.mark.parametrize("url", ["shop_a:x@h1:1,h2:2/d", "shop_a:x@h/d\n", "shop_a:1%off@h/d",
