@@ -199,6 +199,7 @@ def test_a_generated_value_is_made_as_it_was(shop: Repo) -> None:
     assert restore(shop, "PASSWORD") | {"to": "", "commit": None} == {
         "value": "PASSWORD", "environment": "production", "to": "", "files": [LEAF],
         "dryRun": False, "derived": ["URL"], "secrets": ["shop"], "commit": None,
+        "findings": [],
     }  # fmt: skip
     assert emitted(shop) == before
     fields = spec_of(shop, "PASSWORD")
