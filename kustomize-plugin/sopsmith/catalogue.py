@@ -345,7 +345,8 @@ CATALOGUE: dict[str, Entry] = {
     "not-encrypted": Entry(
         5, "a component is not encrypted",
         "The file, or a value in it, is plaintext.",
-        "Treat what it holds as leaked: replace it, then encrypt the file with `sops encrypt -i`.",
+        "Treat what it holds as leaked: replace it, then encrypt the file with `sops encrypt -i`. "
+        "A line in an encrypted file is taken out, and set anew with `sopsmith set`.",
         "PASSWORD: hello",
     ),
     "clear-comment": Entry(
@@ -364,8 +365,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "wrong-environment": Entry(
         5, "a component or a sealed folder belongs to another environment",
-        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment; or the "
-        "folder's kustomization names others than the recipes that are to be sealed into it.",
+        "Its encrypted SOPSMITH_ENVIRONMENT does not name the recipe's environment, or that of the "
+        "readers whom `recipients` would give it to; or the folder's kustomization names others "
+        "than the recipes that are to be sealed into it.",
         "Use the environment's own file or folder, or state the environment in the file.",
         "production reading staging's file",
     ),
@@ -394,8 +396,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "recreate-refused": Entry(
         5, "this data directory is not re-initialised",
-        "The wrong database was named, it is a standby's, part of it lies elsewhere, something in "
-        "it would be lost by a dump, it archives its WAL, or the command runs as root.",
+        "The wrong database was named, or a value that is not the superuser's password; it is a "
+        "standby's, part of it lies elsewhere, something in it would be lost by a dump, it "
+        "archives its WAL, or the command runs as root.",
         "Do what the hint says; a password alone is changed by `sopsmith postgres apply`.",
         "postgres recreate --database other",
     ),
@@ -424,6 +427,15 @@ CATALOGUE: dict[str, Entry] = {
         "Its recipients are not those of the creation rule in .sops.yaml that covers it.",
         "`sopsmith recipients sync` brings it in line; find out who added a foreign one.",
         "a recipient added to the file by hand",
+    ),
+    "copied-ciphertext": Entry(
+        5, "an encrypted file is a copy of one that others read",
+        "A ciphertext or a wrapped data key stands in both, and their rules name other readers. "
+        "One data key opens both files, so `recipients sync` does not give the copy to the readers "
+        "of the place where it lies.",
+        "Take the copy away, and encrypt by its rule what is to stand there. What is meant for the "
+        "readers of both gets a data key of its own by `sops rotate -i`.",
+        "cp secrets/production/shop.enc.yaml secrets/dev/",
     ),
     "crypt-rule": Entry(
         5, "a rule of what is encrypted can't be relied on",
@@ -662,7 +674,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "placeholder": Entry(
         1, "a placeholder was left in",
-        "The value reads like CHANGE_ME or <password>.",
+        "The value reads like CHANGE_ME or <password>, or is one character over and over.",
         "Put the real value in; where it is meant, `rules: {placeholder: true}`.",
         "SMTP_PASSWORD: CHANGE_ME",
     ),
@@ -975,6 +987,21 @@ CATALOGUE: dict[str, Entry] = {
         "what a superuser has and nothing else. The application's own migrations fail.",
         "Give the owner the database; where others make all tables, nothing is wrong.",
         "CREATE DATABASE shop OWNER somebody", "warning",
+    ),
+    "db-superuser": Entry(
+        1, "a superuser has a password of the application's",
+        "PostgreSQL's image makes a superuser of POSTGRES_USER, and `adopt` leaves it one. No "
+        "rotation changes it: whoever has that version, by a leak say, logs in as a superuser.",
+        "Once no application logs in as it, give it another password, or none.",
+        "adopt --role postgres, where the application logged in as it", "warning",
+    ),
+    "db-first-start": Entry(
+        1, "a new server makes a superuser of an application's role",
+        "PostgreSQL's image makes one of POSTGRES_USER and POSTGRES_PASSWORD, which here are those "
+        "of two alternating roles. `bootstrap` refuses such a role, and after a leak its former "
+        "password opens everything.",
+        "Give that Secret a user and a password of their own.",
+        "hash: false, keys: [POSTGRES_USER, POSTGRES_PASSWORD]", "warning",
     ),
     "overdue": Entry(
         1, "a value is older than its maxAge",

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from sopsmith import __version__, completion, report, voice
 from sopsmith.arguments import changing, databases, delivering, guarding, looking_back, reading
@@ -33,7 +34,12 @@ def _say_json(error: SopsmithError) -> None:
 
 
 def _run(argv: Sequence[str]) -> int:
-    options = parser().parse_args(argv)
+    try:
+        options = parser().parse_args(argv)
+    except SopsmithError as error:
+        if ("--output", "json") in pairwise(argv) or "--output=json" in argv:
+            _say_json(error)
+        raise
     today = datetime.now(UTC).date()
     session = Session(
         os.environ, voice.write_out, voice.wants_colour(1), today,

@@ -52,6 +52,12 @@ def _back(place: Place) -> None:
         raise SopsmithError(Finding("recreate-halfway", message, hint=hint)) from None
 
 
+def is_left(data: str) -> bool:
+    """Whether a killed run left something beside this directory."""
+    parent, base = os.path.split(data)
+    return any(each.startswith(f"{base}.recreate-") for each in os.listdir(parent))
+
+
 def recover(programs: Programs, data: str) -> tuple[str, ...]:
     """Undo what a killed run left; what was done, in words.
 

@@ -130,7 +130,18 @@ def _chosen(file: str, was: Side | None, mine: Side, other: Side) -> tuple[Side,
         return other, mine
     if was is not None and other.policy == was.policy:
         return mine, other
-    raise SopsmithError(whole_conflict(file, "both sides changed who can read it"))
+    raise SopsmithError(_of_readers(file))
+
+
+def _of_readers(file: str) -> Finding:
+    """Both sides changed readers: who is to be one stands in the rules, and no file decides it."""
+    found = whole_conflict(file, "both sides changed who can read it")
+    hint = (
+        "settle .sops.yaml first, with the readers that both sides mean; then git checkout --ours "
+        f"{file}, or --theirs, takes one side whole (set again what only the other changed), and "
+        f"sopsmith recipients sync gives it those readers; then git add .sops.yaml {file}"
+    )
+    return found._replace(hint=hint)
 
 
 def _has_new_key(was: Side, side: Side) -> bool:

@@ -92,6 +92,9 @@ def meant(path: str | None, where: str | None, env: Mapping[str, str]) -> checko
     if path is not None and where is not None:
         message = "a path and --environment both say what is meant"
         raise SopsmithError(Finding("usage", message, hint="give one of the two"))
+    if path is not None and "/" not in path and not os.path.exists(path):
+        hint = f"a path is meant; an environment goes by its name with -e {path}"
+        raise SopsmithError(Finding("file-unreadable", "does not exist", path, hint=hint))
     place = path or where or "."
     if path is not None or _is_path(place):
         return checkout.at(place, env)

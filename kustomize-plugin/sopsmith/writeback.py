@@ -470,22 +470,41 @@ def _rekeyed(desk: Desk, edit: Rekey) -> Prepared:
         raise SopsmithError(Finding("rule-missing", f"no rule of {config} covers it", edit.file))
     _check_kinds(desk, config, rule)
     after, policy = data, change.policy_of_rule(rule)
+    (plain,) = opened(desk.env, [sealed])
     if change.policy_of(component, data)[0].groups != policy.groups:
         after = sops_write.update_keys(desk.sops(), sealed, rule.raw)
-    if edit.new_data_key:
-        after = sops_write.rotate_data_key(desk.sops(), _sealed_anew(component, after, desk.trust))
-    changed = _sealed_anew(component, after, desk.trust)
-    deviation = change.deviation(edit.file, change.policy_of(component, after)[0], policy)
-    if deviation:
-        raise SopsmithError(deviation)
-    if after == data:
-        return Prepared(edit.file, data, data)
-    if opened(desk.env, [sealed])[0] != _read_back(desk, changed):
-        raise change.unverified(edit.file, "it does not read back as what it was")
+    with _still_a_reader(edit.file):
+        if edit.new_data_key:
+            mine = _sealed_anew(component, after, desk.trust)
+            after = sops_write.rotate_data_key(desk.sops(), mine)
+        changed = _sealed_anew(component, after, desk.trust)
+        deviation = change.deviation(edit.file, change.policy_of(component, after)[0], policy)
+        if deviation:
+            raise SopsmithError(deviation)
+        if after == data:
+            return Prepared(edit.file, data, data)
+        if plain != _read_back(desk, changed):
+            raise change.unverified(edit.file, "it does not read back as what it was")
     same = sealed.ciphertexts == changed.ciphertexts
     if same is edit.new_data_key and any(sealed.ciphertexts.values()):
         raise change.unverified(edit.file, "its values were not kept, or not encrypted anew")
     return Prepared(edit.file, data, after)
+
+
+@contextlib.contextmanager
+def _still_a_reader(file: str) -> Iterator[None]:
+    """Where a file that this user opens would not open any more.
+
+    Raises SopsmithError (usage) for it: what would be written could not even be read back.
+    """
+    try:
+        yield
+    except SopsmithError as error:
+        if error.findings[0].code != "no-key":
+            raise
+        message = "you would lock yourself out: no other key of yours opens it"
+        hint = "nothing was changed; another of its readers can do this"
+        raise SopsmithError(Finding("usage", message, file, hint=hint)) from None
 
 
 # --- onto the disk --------------------------------------------------------------------------------

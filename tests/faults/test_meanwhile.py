@@ -63,9 +63,11 @@ def test_who_comes_within_the_grace_keeps_the_password(world: World) -> None:
     came: list[psycopg.Connection[object]] = []
     way = world.way()._replace(pause=lambda _: came.append(psycopg.connect(url)))
     account = world.account(start)
-    found = standing(account, way, synced(account))
+    found, told = standing(account, way, synced(account)), list[tuple[str, float]]()
     with pytest.raises(SopsmithError, match="db-in-use"):
-        recovering.recover(found, way, lambda account: (), grace=60, now=time.monotonic)
+        recovering.recover(found, way, lambda account: (), grace=60, now=time.monotonic,
+                           begins=lambda *each: told.append(each))  # fmt: skip
+    assert told == [(account.active, 60)]
     for each in (*came, psycopg.connect(url)):
         each.close()
     world.quiet(start)

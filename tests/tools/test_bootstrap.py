@@ -59,6 +59,7 @@ def test_a_database_that_is_not_there_is_told_with_what_makes_it(make: Make) -> 
     made = f'CREATE DATABASE "{one.name}" OWNER "{one.name}_owner"'
     assert "owns" not in run.out
     assert f"there is no database {one.name}, so nobody can log in to it: {made}\n" in run.err
+    assert run.err.count("CREATE DATABASE") == 1  # though the rotator's URL names it too
     one.server.owner_run(made)
     assert one.postgres("apply").code == 0 and can_create(one)
 
@@ -96,3 +97,16 @@ def test_check_says_that_the_owner_may_create_nothing(of_somebody: Shop) -> None
     assert f"{one.name}_owner may create nothing in {one.name}" in run.out
     one.server.owner_run(f"GRANT CREATE ON SCHEMA public TO {one.name}_owner", one.name)
     assert "[db-owner]" not in one.postgres("check").out
+
+
+def test_that_a_rotator_is_nearly_a_superuser_is_told_where_there_is_one(
+    make: Make, postgres15: Server
+) -> None:
+    words = "before PostgreSQL 16 CREATEROLE is nearly a superuser"
+    assert words in bootstrap(make(server=postgres15)).err
+    password: dict[str, object] = {"generate": {"password": {}}}
+    one = make(server=postgres15, ROTATOR_PASSWORD=password,
+               POSTGRES_PASSWORD={**password, "role": {"strategy": "in-place"}},
+               ROLES={"derive": {"rolesOf": ["POSTGRES_PASSWORD"]}})  # fmt: skip
+    run = bootstrap(one)
+    assert words not in run.err and f"{one.name}_a is made" in run.out

@@ -225,6 +225,37 @@ def test_what_was_typed_is_not_repeated(shop: Repo, argv: tuple[str, ...]) -> No
     assert "--help" in run.err
 
 
+NAMING = [
+    ("set", "MASTER_KEY={}"), ("unset", "MASTER_KEY={}"), ("get", "{} {}"), ("fill", "{}/"),
+    ("pin", "{}=="), ("rotate", "TOKEN", "TOKEN={}"), ("history", "{}\n"), ("set", "{}" * 11),
+    ("restore", "{}:", "--to", "HEAD"), ("postgres", "check", "--env", "DATABASE_URL={}"),
+    ("postgres", "rotate", "{}=", "--no-cluster"), ("postgres", "bootstrap", "--as", "{}="),
+    ("postgres", "recreate", "--data", ".", "--database", "x", "--superuser", "{}="),
+    ("get", "a1B-{}"), ("unset", "a1B{}"), ("history", "a1B{}"), ("fill", "a1B{}"),
+    ("import", ".env", "--take", "a1B{}"), ("postgres", "rotate", "a1B{}", "--no-cluster"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("argv", NAMING, ids=" ".join)
+def test_a_secret_typed_in_the_place_of_a_name_is_not_repeated(
+    shop: Repo, argv: tuple[str, ...]
+) -> None:
+    secret = shop.canary()
+    shop.write(".env", "A=b\n")
+    run = shop.cli(*(word.replace("{}", secret) for word in argv))
+    assert run.code in (1, 2)
+    assert run.codes <= {"usage", "recipe-name", "missing", "db-roles"}
+
+
+def test_a_value_as_an_argument_is_in_the_history_of_the_shell(shop: Repo) -> None:
+    for typed in (("MASTER_KEY", shop.canary()), (f"MASTER_KEY={shop.canary()}",)):
+        run = shop.cli("set", *typed, "--output", "json")
+        assert run.code == 2
+        assert "the value comes from standard input or the prompt, never as an argument" in run.err
+        assert "stands in the shell's history now: replace it where it comes from" in run.err
+        assert [each["code"] for each in run.document["findings"]] == ["usage"]
+
+
 def test_a_path_that_is_no_utf_8_is_told_like_any_other(repo: Repo) -> None:
     run = repo.cli("render", os.fsdecode(b"over\xfflay"))
     assert (run.code, run.codes) == (3, {"file-unreadable"})
@@ -292,6 +323,13 @@ def test_a_recipe_written_into_the_kustomization_is_rendered(shop: Repo) -> None
     shop.write("overlay/kustomization.yaml", f"generators:\n- |\n{lines}")
     assert set(shop.cli("render", "overlay").secrets) == {"shop"}
     assert shop.kustomize().code == 0
+
+
+@pytest.mark.parametrize("verb", ["list", "render", "resolve"])
+def test_an_environments_name_in_the_place_of_a_path_is_told_as_one(shop: Repo, verb: str) -> None:
+    run = shop.cli(verb, "production")
+    assert (run.code, run.codes, run.out) == (3, {"file-unreadable"}, "")
+    assert "hint: a path is meant; an environment goes by its name with -e production" in run.err
 
 
 def test_a_generator_that_is_a_folder_is_not_passed_over(shop: Repo) -> None:

@@ -34,6 +34,12 @@ def test_nothing_changed(shop: Repo) -> None:
     assert rows(shop) == set()
 
 
+def test_a_third_commit_is_refused(shop: Repo) -> None:
+    run = shop.cli("diff", "HEAD", "HEAD", "HEAD")
+    assert (run.code, run.codes, run.out) == (2, {"usage"}, "")
+    assert "more than two commits were named" in run.err
+
+
 def test_a_rotation_is_told_with_all_that_follows(shop: Repo) -> None:
     change(shop, "PASSWORD", version=2, rotated="2026-02-01")
     assert rows(shop) == {

@@ -69,6 +69,16 @@ def test_the_key_itself_in_the_environment(shop: Repo) -> None:
     assert shop.function(SOPS_AGE_KEY_FILE=None, SOPS_AGE_KEY_CMD=f"cat {shop.key_file}").code == 0
 
 
+@pytest.mark.parametrize("text", ["", "# created: 2026-11-29T00:00:00Z\n"])
+def test_a_key_file_without_a_key(shop: Repo, text: str) -> None:
+    """One is named, so that it is not named is no help."""
+    file = shop.path.parent / "empty.txt"
+    file.write_text(text)
+    said = "the key file in SOPS_AGE_KEY_FILE holds no private key"
+    hint = f"hint: it is encrypted to {shop.recipient}; put the private key of one there"
+    stopped(shop.function(SOPS_AGE_KEY_FILE=str(file)), 3, {"no-key"}, said, hint)
+
+
 def test_a_key_file_that_is_not_there(shop: Repo) -> None:
     run = shop.function(SOPS_AGE_KEY_FILE="/nowhere")
     stopped(run, 3, {"no-key"}, "SOPS_AGE_KEY", "can't be read",

@@ -514,6 +514,30 @@ def test_readers_changed_otherwise_on_both_sides_is_a_conflict(
     conflict(branches, branches.merge(), "both sides changed who can read it", "git checkout")
 
 
+def test_the_way_out_of_two_changes_of_readers_ends_with_all_of_them(
+    repo: Repo, other: tuple[Path, str]
+) -> None:
+    """As the hint says it, where `check` leads to."""
+    branches = prepared(repo, FORMATS[0])
+    third = repo.path.parent / "third.key"
+    repo.run("age-keygen", "-o", str(third))
+    recipient = repo.run("age-keygen", "-y", str(third)).out.strip()
+    for branch, who in (("ours", other[1]), ("theirs", recipient)):
+        branches.on(branch, partial(repo.cli, "recipients", "add", who))
+    assert branches.merge().code == 1
+    assert f"sopsmith merge {branches.file} tells what both sides changed" in repo.cli("check").out
+    hint = repo.cli("merge", branches.file).err.partition("hint: ")[2]
+    both = f"creation_rules:\n  - age: {repo.recipient},{other[1]},{recipient}\n"
+    repo.write(".sops.yaml", both)
+    for command in (f"git checkout --ours {branches.file}", "sopsmith recipients sync",
+                    f"git add .sops.yaml {branches.file}"):  # fmt: skip
+        assert command in hint
+        run = repo.run(*command.split(), *(["--yes"] if "sync" in command else []))
+        assert run.code == 0, run.err
+    assert branches.git("commit", "-qm", "merged").code == 0
+    assert repo.cli("recipients").code == 0 and repo.cli("check").code == 0
+
+
 # --- what can't be merged -------------------------------------------------------------------------
 
 

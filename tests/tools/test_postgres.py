@@ -167,6 +167,19 @@ def test_another_operators_probe_is_no_session(make: Make) -> None:
     assert run.code == 0 and "is closed" in run.out, run.err
 
 
+@pytest.mark.parametrize("verb", ["retire", "recover"])
+def test_who_has_to_wait_for_the_grace_hears_until_when(make: Make, verb: str) -> None:
+    one = make()
+    rotated(one)
+    words = rf"sopsmith: looking for 1 s, until ..:..:.., that nobody comes as {one.roles[0]}\n"
+    with psycopg.connect(one.value("DATABASE_URL")):
+        run = one.postgres(verb, "--no-cluster", "--grace", "1s")
+        again = one.postgres(verb, "--no-cluster", "--grace", "1h")
+    assert run.code == 0 and re.search(words, run.err), run.err
+    assert f"{one.roles[0]} is closed" in run.out
+    assert again.code == 0 and "looking" not in again.err  # there is nothing to wait for
+
+
 def test_who_comes_within_the_grace_keeps_the_role_open(make: Make) -> None:
     one = make()
     before = rotated(one)
@@ -283,10 +296,8 @@ def test_status_names_what_puts_it_right(make: Make) -> None:
     one = make()
     one.bootstrap()
     one.rotate()
-    assert (
-        "hint: sopsmith postgres recover -e production"
-        in one.postgres("status", "--no-cluster").out
-    )
+    run = one.postgres("status", "--no-cluster")
+    assert run.code == 1 and "hint: sopsmith postgres recover -e production" in run.out
 
 
 def test_status_shows_what_each_side_has(make: Make) -> None:
@@ -294,7 +305,7 @@ def test_status_shows_what_each_side_has(make: Make) -> None:
     one.bootstrap()
     one.rotate()
     shown = one.postgres("status", "--no-cluster", "--output", "json")
-    assert shown.code == 0, shown.err
+    assert shown.code == 1, shown.err
     mine = next(each for each in shown.document if each["value"] == "POSTGRES_PASSWORD")
     assert (mine["slot"], mine["action"]) == ("b", "apply")
     assert [each["holds"] for each in mine["roles"]] == ["before", "nothing"]
@@ -454,7 +465,8 @@ def test_what_status_promises_recover_does(make: Make) -> None:
     run = one.postgres("recover", "--no-cluster")
     assert run.code == 0 and "takes the place of version 2" in run.err
     assert f"{one.roles[1]} is closed" in one.postgres("recover", "--no-cluster").out
-    assert one.logs_in() and "agree" in one.postgres("status", "--no-cluster").out
+    run = one.postgres("status", "--no-cluster")
+    assert one.logs_in() and run.code == 0 and "agree" in run.out
 
 
 def test_recover_shows_the_same_as_status(make: Make) -> None:

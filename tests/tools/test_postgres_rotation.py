@@ -52,8 +52,9 @@ def test_one_command_goes_from_git_to_the_last_session(make: Make) -> None:
     one = make()
     before = one.value("DATABASE_URL")
     with pods(one):
-        run = one.postgres("rotate", *NOW, "--output", "json")
+        run = one.postgres("rotate", *NOW, "--output", "json", "--grace", "1s")
     assert phases(run) == ["push", "apply", "wait", "retire"]
+    assert "sopsmith: looking for 1 s, until " in run.err
     assert one.logs_in() and one.logs_in(before) is None
     assert head(remote(one)) == head(str(one.repo.path)) == run.document["commit"]
 

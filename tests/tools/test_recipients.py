@@ -99,6 +99,27 @@ def test_who_reads_what_is_told_without_a_key(shop: Repo) -> None:
     assert run.document[0] == {"file": KEYSTORE, "readers": [shop.recipient], "state": "kept"}
 
 
+def test_who_reads_one_environment_is_told_of_its_files_alone(
+    shop: Repo, other: tuple[Path, str]
+) -> None:
+    both = f"{shop.recipient},{other[1]}"
+    shop.component(STAGING, {"TOKEN": shop.canary()}, environment="staging", recipient=both)
+    for argv in (("-e", "production"), ("list", "-e", "production")):
+        run = shop.cli("recipients", *argv)
+        assert run.code == 0, run.out
+        assert [line.split()[0] for line in run.out.splitlines()[1:]] == [KEYSTORE, PRODUCTION]
+    run = shop.cli("recipients", "-e", "staging", "--output", "json")
+    assert (run.code, [each["file"] for each in run.document]) == (5, [STAGING])
+    assert shop.cli("recipients", "-e", "stagin").code == 2
+
+
+def test_the_way_on_leaves_out_what_was_left_out(shop: Repo, other: tuple[Path, str]) -> None:
+    shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {other[1]}"))
+    commit(shop)
+    run = shop.cli("recipients", "sync", "-e", "production")
+    stopped(shop, run, 2, "then sopsmith recipients sync -e production --yes")
+
+
 def test_a_file_that_differs_from_its_rule_is_told(shop: Repo, other: tuple[Path, str]) -> None:
     both = f"{shop.recipient},{other[1]}"
     shop.component(STAGING, {"TOKEN": shop.canary()}, environment="staging", recipient=both)
@@ -243,6 +264,17 @@ def test_a_removed_reader_can_not_read_what_comes(shared: Repo, other: tuple[Pat
     for file, text in old.items():  # the removed reader keeps the old data key
         (shared.path / "old").write_bytes(text)
         assert old[file] != (shared.path / file).read_bytes()
+
+
+def test_nobody_locks_himself_out(shared: Repo, other: tuple[Path, str]) -> None:
+    """It could not be checked what was written; who stays a reader can do it."""
+    argv = ("recipients", "remove", shared.recipient)
+    run = shared.cli(*argv)
+    stopped(shared, run, 2, "you would lock yourself out", "another of its readers can do this")
+    assert "encrypted to" not in run.err
+    run = shared.cli(*argv, SOPS_AGE_KEY_FILE=str(other[0]))
+    assert run.code == 0, run.err
+    assert opens(shared, PRODUCTION, other[0]) and not opens(shared, PRODUCTION)
 
 
 def test_what_a_removed_reader_has_seen_is_listed_seeds_first(
@@ -589,7 +621,13 @@ def test_another_reader_of_an_edited_rule_is_not_let_in_by_the_way(
     shop.edit(".sops.yaml", lambda text: text.replace("# us", f"# us\n      - {stranger}"))
     commit(shop)
     run = shop.cli("recipients", "add", other[1])
-    stopped(shop, run, 2, f"would be readable for {stranger}", "recipients add --yes")
+    stopped(
+        shop,
+        run,
+        2,
+        f"would be readable for {stranger}",
+        f"sopsmith recipients add {other[1]} --yes",
+    )
     assert shop.cli("recipients", "add", other[1], "--yes").code == 0
     assert opens(shop, PRODUCTION, other[0])
 

@@ -57,6 +57,8 @@ def step(name):
         raise RuntimeError
     elif does == "full":
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    elif does == "unread":
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 1)
     elif does.isdigit():
         os.kill(os.getpid(), int(does))
     else:
@@ -164,6 +166,7 @@ class Cluster(NamedTuple):
         asked = {"data": str(self.data), "database": "shop", "confirm": "shop", "user": "boss",
                  "password": NEW, "verifiers": {}, "programs": str(self.programs),
                  "keep_dump": False, "stamp": STAMP, "at": at, "does": does,
+                 "titles": {"boss": "ADMIN_PASSWORD"}, "dry_run": False, "yes": False,
                  "account": NOBODY[2:4] if ROOT else None, **changed}  # fmt: skip
         env = {"PATH": "/usr/bin:/bin", "TMPDIR": str(self.temp), "LC_ALL": "C.UTF-8"}
         pipe = subprocess.PIPE
@@ -320,6 +323,30 @@ def test_a_running_server_is_stopped_first(running: Cluster, sights: Any) -> Non
     assert run.code == 0 and "start the server again as you always do" in run.err
     with running.serving():
         assert running.sights(NEW) == sights
+
+
+def test_what_takes_long_is_told_as_it_begins(running: Cluster) -> None:
+    run = running.recreate()
+    told = [f"sopsmith: {words}" for words in STEPS.values() if words]
+    told.insert(1, "sopsmith: stopping the server")
+    assert [each for each in run.err.splitlines() if each in told] == told
+
+
+def test_who_reads_no_output_hears_where_the_old_one_is_all_the_same(cluster: Cluster) -> None:
+    run = cluster.recreate(at="settle", does="unread")
+    assert run.code == 3 and "all but the output is done [output-failed]" in run.err, run.err
+    assert f"with the old passwords, is {cluster.data}.before-{STAMP}" in run.err
+
+
+def test_a_dry_run_touches_nothing_not_even_what_a_killed_one_left(running: Cluster) -> None:
+    running.recreate(at="restore", does=KILL)
+    running.control("start")
+    start, beside = start_of(running), running.beside()
+    run = running.recreate(stamp="later", dry_run=True)
+    assert run.code == 0 and "what it left is undone first" in run.err, run.err
+    assert "the password of boss" in run.out and "nothing was changed" in run.out
+    assert start_of(running) == start and running.beside() == beside
+    assert running.recreate(stamp="last").code == 0  # which ends the servers that are left
 
 
 def test_the_roles_that_are_named_get_their_verifiers(cluster: Cluster) -> None:

@@ -6,10 +6,13 @@ test_recreate.py has all that can go wrong with the directory itself.
 from __future__ import annotations
 
 import os
+import pty
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,10 @@ if os.geteuid() == 0:
     os.setgroups([]), os.setgid(nobody.pw_gid), os.setuid(nobody.pw_uid)
 cli.main(sys.argv[1:])
 """
-ADMIN: dict[str, Any] = {"generate": {"password": {}}}
+VALUES: dict[str, Any] = {
+    "ADMIN_PASSWORD": {"generate": {"password": {}}},
+    "JWT_SECRET": {"generate": {"bytes": {"size": 48}}},
+}
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def one(age_key: tuple[Path, str]) -> Iterator[Shop]:
         key = folder / "keys.txt"
         shutil.copy(age_key[0], key)
         repo = Repo(folder / "repo", key, age_key[1])
-        made = shop(repo, started, "in-place", ADMIN_PASSWORD=ADMIN)
+        made = shop(repo, started, "in-place", **VALUES)
         made.bootstrap()
         for _ in range(2):
             made.rotate("POSTGRES_PASSWORD", "ROTATOR_PASSWORD")
@@ -58,17 +64,46 @@ def one(age_key: tuple[Path, str]) -> Iterator[Shop]:
         assert list(repo.singing()) == []
 
 
-def recreate(one: Shop, database: str) -> Run:
-    """Type the command, as the account that the data directory belongs to."""
+def typed(one: Shop, database: str, *more: str, superuser: str = "ADMIN_PASSWORD") -> list[str]:
+    """The command, for the account that the data directory belongs to."""
     for folder, _, files in os.walk(one.repo.path.parent):
         for name in (folder, *(f"{folder}/{file}" for file in files)):
             lend(Path(name))
     options = {"--data": one.server.folder / "data", "--database": database, "--user": "owner",
-               "--superuser": "ADMIN_PASSWORD", "--bin": one.server.programs}  # fmt: skip
-    typed = [word for name, text in options.items() for word in (name, str(text))]
-    return one.repo.run(
-        sys.executable, "-c", DRIVER, "postgres", "recreate", "-e", "production", *typed
-    )
+               "--superuser": superuser, "--bin": one.server.programs}  # fmt: skip
+    words = [word for name, text in options.items() for word in (name, str(text))]
+    command = [sys.executable, "-c", DRIVER, "postgres", "recreate", "-e", "production"]
+    return [*command, *words, *more]
+
+
+def recreate(one: Shop, database: str, *more: str, superuser: str = "ADMIN_PASSWORD") -> Run:
+    """Type it where nobody can be asked."""
+    return one.repo.run(*typed(one, database, *more, superuser=superuser))
+
+
+def on_terminal(one: Shop, answer: str) -> str:
+    """Type it on a terminal and give this answer; all that is shown."""
+    ours, theirs = pty.openpty()
+    os.write(ours, f"{answer}\n".encode())
+    done = subprocess.run(
+        typed(one, one.name), stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
+        env=one.repo.env, cwd=one.repo.path, timeout=300,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # Linux: all was read
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    os.close(ours)
+    text = (shown + done.stdout).decode()
+    assert done.returncode == 0, text
+    assert not [each for each in one.repo.canaries if each in text]
+    return text
+
+
+def runs(one: Shop) -> bool:
+    """Whether nobody stopped its server, or made it anew."""
+    return one.server.owner_ask("SELECT 1") == [(1,)]
 
 
 def test_what_git_says_opens_it_and_all_is_there(one: Shop) -> None:
@@ -86,7 +121,26 @@ def test_what_git_says_opens_it_and_all_is_there(one: Shop) -> None:
         assert connection.execute("TABLE kept").fetchall() == [(1,)]
 
 
-def test_another_database_than_git_names_is_refused(one: Shop) -> None:
+def test_another_database_or_another_value_than_the_superusers_is_refused(one: Shop) -> None:
     run = recreate(one, "postgres")
     assert run.code == 5 and f"{one.name} is meant, and postgres was named" in run.err
-    assert one.server.owner_ask("SELECT 1") == [(1,)]  # nobody stopped it
+    for name, words in (
+        ("POSTGRES_PASSWORD", f"is the password of {one.roles[0]} in DATABASE_URL"),
+        ("JWT_SECRET", "is no password: it is generated as bytes"),
+    ):
+        run = recreate(one, one.name, "--yes", superuser=name)
+        assert run.code == 5 and f"{name}: {words} [recreate-refused]" in run.err, run.err
+        assert "--superuser names the value that is the password of owner" in run.err
+    assert runs(one)
+
+
+def test_on_a_terminal_it_shows_what_it_would_do_and_asks(one: Shop) -> None:
+    shown = re.sub(" +", " ", on_terminal(one, ""))
+    for line in (
+        "its server is stopped; start it again when all is done\n",
+        "the password of owner is ADMIN_PASSWORD version 1\n",
+        f"the password of {one.roles[0]} is POSTGRES_PASSWORD version 3\n",
+    ):
+        assert line in shown, shown
+    assert f"re-initialise {one.server.folder}/data? y/n [n]:" in shown
+    assert shown.endswith("nothing was changed\n") and runs(one)

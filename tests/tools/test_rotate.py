@@ -423,6 +423,43 @@ def test_due_leaves_out_what_only_people_can_rotate(shop: Repo) -> None:
     }  # fmt: skip
 
 
+def test_what_is_due_and_left_out_is_not_called_nothing(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "SMTP_PASSWORD: {}", "SMTP_PASSWORD: {maxAge: 30d}")
+        .replace("maxAge: 90d", "").replace("maxAge: 365d", ""))  # fmt: skip
+    run = shop.cli("rotate", "--due", "-e", "production")
+    assert "  sopsmith set SMTP_PASSWORD -e production, or set rotated in the leaf\n" in run.out
+    assert run.out.endswith("nothing was rotated: all of it is left out\n")
+
+
+def test_what_nobody_gave_is_never_due(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "SMTP_PASSWORD: {}", "SMTP_PASSWORD: {}\n    API_TOKEN: {maxAge: 30d, optional: true}")
+        .replace("[POSTGRES_PASSWORD]", "[POSTGRES_PASSWORD, API_TOKEN]"))  # fmt: skip
+    for command in ("due", "validate", "rotate --due --dry-run"):
+        assert "API_TOKEN" not in shop.cli(*command.split()).out
+    assert shop.run("sopsmith", "set", "API_TOKEN", "-e", "production",
+                    stdin=shop.canary().encode()).code == 0  # fmt: skip
+    shop.edit("prod/recipe.yaml", lambda text: re.sub(
+        "API_TOKEN: .*", "API_TOKEN: {rotated: 2024-01-31}", text))  # fmt: skip
+    assert "API_TOKEN: was due on 2024-03-01" in shop.cli("due", SOPS_AGE_KEY_FILE=None).out
+
+
+def test_what_a_value_was_is_not_there_before_it_rotates(shop: Repo) -> None:
+    run = shop.cli("get", "JWT_OLD", "-e", "production")
+    assert run.code == 1 and "JWT_SECRET has no previous value" in run.err
+    assert "hint: there is none before the first rotation\n" in run.err
+
+
+def test_what_the_recipe_says_in_clear_has_no_new_one_to_get(shop: Repo) -> None:
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "SMTP_PASSWORD: {}", "SMTP_PASSWORD: {default: none}\n    SMTP_HOST: {default: mx}")
+        .replace("[POSTGRES_PASSWORD]", "[POSTGRES_PASSWORD, SMTP_HOST]"))  # fmt: skip
+    run = shop.cli("rotate", "--all", "-e", "production", "--dry-run")
+    assert "left out: SMTP_PASSWORD" in run.out  # a component gives another
+    assert "SMTP_HOST" not in run.out
+
+
 def test_all_rotates_what_may_be_and_names_the_rest(shop: Repo) -> None:
     before = values(shop)
     run = shop.cli("rotate", "--all", "-e", "production")

@@ -557,6 +557,25 @@ def test_a_value_that_is_asked_for_is_taken_out_with_a_word(shop: Repo) -> None:
     assert "sopsmith set API_TOKEN -e production" in shop.cli("unset", "API_TOKEN").err
 
 
+def test_a_line_in_plaintext_is_taken_out_and_set_anew(shop: Repo) -> None:
+    text = (shop.path / SHOP).read_text()
+    shop.write(SHOP, f"SMTP_PASSWORD: {shop.canary()}\n{text}")
+    runs = [set_(shop, "SMTP_PASSWORD", shop.canary()), shop.cli("get", "API_TOKEN"),
+            shop.cli("validate")]  # fmt: skip
+    for run in runs:
+        assert run.code == 5
+        assert "take it out of the file; sopsmith set KEY or sops edit" in run.err + run.out
+    shop.write(SHOP, text)
+    assert set_(shop, "SMTP_PASSWORD", shop.canary()).code == 0
+
+
+@pytest.mark.parametrize("verb", ["set", "get", "restore"])
+def test_a_seed_is_no_value_that_could_be_declared(shop: Repo, verb: str) -> None:
+    run = shop.cli(verb, "SOPSMITH_SEED_1", *(("--to", "HEAD") if verb == "restore" else ()))
+    stopped(shop, run, 2, "an old seed comes back with its file: git checkout COMMIT -- FILE",
+            "sopsmith rotate --seed -e production makes a new one")  # fmt: skip
+
+
 def test_what_is_not_declared_any_more_can_be_taken_out(shop: Repo) -> None:
     shop.component(SHOP, {"SOPSMITH_SEED_1": shop.seed, "API_TOKEN": "x" * 9, "GONE": "y" * 9})
     commit(shop)
@@ -805,6 +824,19 @@ def test_pin_drops_what_belongs_to_the_seed(shop: Repo) -> None:
     ]
     assert [line.replace(" ", "") for line in lines if line[0] == "+"] == ["+stored:true"]
     assert status(shop) == []
+
+
+def test_a_pinned_value_keeps_what_it_was_before_for_who_reads_it(shop: Repo) -> None:
+    leaf(shop, values=VALUES | {"DB_PASSWORD_OLD": {"derive": {"previousOf": "DB_PASSWORD"},
+                                                    "optional": True}},
+         secrets={"backend": {"keys": [*KEYS, "DB_PASSWORD_OLD"]}})  # fmt: skip
+    commit(shop)
+    first = get(shop, "DB_PASSWORD")
+    assert shop.cli("rotate", "DB_PASSWORD", "--yes", "--commit").code == 0
+    before = shop.function().out
+    assert shop.cli("pin", "DB_PASSWORD", "--commit").code == 0
+    assert shop.function().out == before
+    assert get(shop, "DB_PASSWORD_OLD") == first
 
 
 def test_a_value_of_the_base_is_pinned_in_the_leaf(shop: Repo) -> None:

@@ -71,6 +71,16 @@ def test_without_a_path_everything_is_validated(two: Repo) -> None:
     assert checked(two, cwd="overlays/staging") == (2, FINE)
 
 
+def test_an_environment_may_be_named_as_everywhere(two: Repo) -> None:
+    two.edit("overlays/staging/recipe.yaml", lambda text: text.replace('"extends"', '"extend"'))
+    for place in ("production", "overlays/production"):
+        assert checked(two, "-e", place)[0] == 1
+    run = two.cli("validate", "-e", "staging")
+    assert run.code == 2 and "[recipe-field]" in run.out
+    run = two.cli("validate", "-e", "nowhere")
+    assert run.code == 2 and "no environment has that name" in run.err
+
+
 @pytest.mark.parametrize(
     ("file", "touched"),
     [

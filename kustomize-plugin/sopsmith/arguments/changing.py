@@ -89,7 +89,7 @@ def add_to(add: Add) -> None:
         "ones; today's values are kept; default none",
     )  # fmt: skip
     one.add_argument(
-        "--take", action="append", default=[], metavar="KEY",
+        "--take", action="append", default=[], metavar="KEY", type=options.name,
         help="replace what stands there by what is imported; a generated value becomes a stored "
         "one; may be repeated",
     )  # fmt: skip
@@ -121,6 +121,7 @@ def add_to(add: Add) -> None:
             commit=o.commit, output=o.output,
         ),
     )  # fmt: skip
+    one.reads_stdin = True
     options.key(one)
     options.environment(one)
     options.component(one)
@@ -155,7 +156,9 @@ def add_to(add: Add) -> None:
             commit=o.commit, output=o.output,
         ),
     )  # fmt: skip
-    one.add_argument("key", nargs="*", metavar="KEY", help="only these; default all")
+    one.add_argument(
+        "key", nargs="*", metavar="KEY", type=options.name, help="only these; default all"
+    )
     options.environment(one)
     options.component(one)
     one.add_argument("--dry-run", action="store_true", help="show what would be drawn")
@@ -189,7 +192,7 @@ def add_to(add: Add) -> None:
             )
         ),
     )  # fmt: skip
-    one.add_argument("key", nargs="*", metavar="KEY", help="values' names")
+    one.add_argument("key", nargs="*", metavar="KEY", type=options.name, help="values' names")
     one.set_defaults(choice="named")
     which = one.add_mutually_exclusive_group()
     for name, what in (
@@ -209,7 +212,7 @@ def add_to(add: Add) -> None:
     one = add(
         "recipients", "Show who can read what, or change it.",
         lambda s, o: (
-            recipients.list_recipients(s, output=o.output)
+            recipients.list_recipients(s, where=o.environment, output=o.output)
             if o.action == "list"
             else recipients.change_recipients(
                 s, o.action, o.recipient, where=o.environment, yes=o.yes, commit=o.commit,

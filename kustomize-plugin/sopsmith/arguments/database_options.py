@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from sopsmith.arguments import options
 from sopsmith.arguments.options import Parser
 from sopsmith.database.accounts import Source
 from sopsmith.database.consuming import Cluster
@@ -14,7 +15,9 @@ from sopsmith.findings import Finding
 
 def superuser(one: Parser) -> None:
     """Who may do what only a superuser can."""
-    one.add_argument("--as", metavar="NAME", help="the value that is a superuser's URL")
+    one.add_argument(
+        "--as", metavar="NAME", type=options.name, help="the value that is a superuser's URL"
+    )
     via(one)
 
 
@@ -28,7 +31,9 @@ def source(one: Parser) -> None:
 
 def keys(one: Parser) -> None:
     """Which passwords are meant."""
-    one.add_argument("key", nargs="*", metavar="KEY", help="a password's name; default all")
+    one.add_argument(
+        "key", nargs="*", metavar="KEY", type=options.name, help="a password's name; default all"
+    )
 
 
 def grace(one: Parser) -> None:

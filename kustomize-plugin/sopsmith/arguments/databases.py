@@ -121,7 +121,7 @@ def _check(verb: Add) -> None:
         ),
     )  # fmt: skip
     one.add_argument(
-        "--env", action="append", default=[], metavar="NAME",
+        "--env", action="append", default=[], metavar="NAME", type=options.name,
         help="the URL in this environment variable, as a container has it; may be repeated",
     )  # fmt: skip
     one.add_argument("--wait", default="0s", metavar="TIME", help="try again for so long: 60s, 5m")
@@ -152,7 +152,8 @@ def _retire(verb: Add) -> None:
 
 def _status(verb: Add) -> None:
     one = verb(
-        "status", "Show what git, the database and the cluster have, and what is to be done.",
+        "status", "Show what git, the database and the cluster have, and what is to be done: exit"
+        " code 1 where anything is.",
         lambda s, o: postgres_status.status(
             s, of.meant(o), of.asked(o), via=o.via, output=o.output
         ),
@@ -222,7 +223,7 @@ def _adopt(verb: Add) -> None:
 
 
 def _rotation(one: Parser) -> None:
-    one.add_argument("key", nargs="+", metavar="KEY", help="a password's name")
+    one.add_argument("key", nargs="+", metavar="KEY", type=options.name, help="a password's name")
     one.add_argument(
         "--now", action="store_true",
         help="commit, push, apply, wait for the cluster, retire; run again, it goes on",
@@ -255,7 +256,7 @@ def _recreate(verb: Add) -> None:
         lambda s, o: postgres_recreate.of_recipe(
             s, o.environment, superuser=o.superuser, user=o.user, data=o.data, confirm=o.database,
             programs=o.bin, keep_dump=o.keep_dump,
-            stamp=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+            stamp=time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()), dry_run=o.dry_run, yes=o.yes,
         ),
     )  # fmt: skip
     one.add_argument(
@@ -264,8 +265,10 @@ def _recreate(verb: Add) -> None:
     )  # fmt: skip
     one.add_argument("--database", metavar="NAME", required=True, help="the one that is meant")
     one.add_argument(
-        "--superuser", metavar="KEY", required=True, help="the value that is its new password"
-    )
+        "--superuser", metavar="KEY", required=True, type=options.name,
+        help="the value that is its superuser's new password, and no other role's",
+    )  # fmt: skip
     one.add_argument("--user", metavar="ROLE", default="postgres", help="default postgres")
     one.add_argument("--bin", metavar="DIR", help="PostgreSQL's programs, where not on PATH")
     one.add_argument("--keep-dump", action="store_true", help="keep the dump, a backup of all data")
+    of.sure(one)

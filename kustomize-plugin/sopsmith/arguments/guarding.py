@@ -10,7 +10,7 @@ EXAMPLES = {
     "due": ("sopsmith due", "sopsmith due --output json | jq -r '.findings[].field'"),
     "validate": (
         "sopsmith validate overlays/dev overlays/production",
-        "sopsmith validate --require-key",
+        "sopsmith validate -e production --require-key",
         "sopsmith validate --changed secrets/production/shop.enc.yaml",
         "sopsmith validate overlays/production --output json",
         "sopsmith validate overlays/production --connect",
@@ -39,14 +39,15 @@ def add_to(add: Add) -> None:
     one = add(
         "validate", "Check values and recipes, and report every finding.",
         lambda s, o: validate.validate(
-            s, o.path, changed=o.changed, require_key=o.require_key, connect=o.connect,
-            output=o.output,
+            s, o.path, where=o.environment, changed=o.changed, require_key=o.require_key,
+            connect=o.connect, output=o.output,
         ),
     )  # fmt: skip
     one.add_argument(
         "path", nargs="*", metavar="PATH",
         help="overlays and recipes, or files that these read; default all of the repository",
     )  # fmt: skip
+    options.only(one)
     one.add_argument(
         "--changed", nargs="*", metavar="FILE", help="what a change of these files touches, if any"
     )

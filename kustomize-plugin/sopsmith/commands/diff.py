@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sopsmith import report
 from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
 from sopsmith.history import past
 from sopsmith.history.chronicle import of_repository
 from sopsmith.history.compare import Row, compare, effects
@@ -53,7 +54,10 @@ def diff(session: Session, revisions: Sequence[str], *, where: str | None, outpu
 
 
 def _commits(here: git.Repository, revisions: Sequence[str]) -> tuple[str | None, str | None]:
-    """The two commits that are meant; None is the work tree."""
+    """The two commits that are meant; None is the work tree. Raises SopsmithError (usage)."""
+    if len(revisions) > 2:
+        hint = "sopsmith diff FROM TO, or FROM alone up to the files as they are now"
+        raise SopsmithError(Finding("usage", "more than two commits were named", hint=hint))
     if len(revisions) == 1 and ".." in revisions[0] and "..." not in revisions[0]:
         one, _, other = revisions[0].partition("..")
         revisions = [one or "HEAD", other or "HEAD"]

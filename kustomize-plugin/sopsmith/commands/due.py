@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sopsmith import report, repository
+from sopsmith import absent, report, repository
 from sopsmith.findings import one_line, text
 from sopsmith.recipes import schedule
 from sopsmith.recipes.recipe import parse
@@ -16,7 +16,13 @@ def due(session: Session, *, output: str) -> int:
     root = files.find_root(".", session.env)
     read = files.reader(root)
     leaves, broken = repository.whole_leaves(repository.recipe_files(root, session.env), read)
-    overdue = (each for leaf in leaves for each in schedule.overdue(parse(leaf), session.today))
+    overdue = (
+        each
+        for recipe in map(parse, leaves)
+        for each in schedule.overdue(
+            recipe, session.today, absent.optional(root, session.env, recipe)
+        )
+    )
     findings = list(located(overdue, read))
     if output == "text":  # nothing is said where nothing is due: it runs before every commit
         session.write(text(findings, colour=session.colour))

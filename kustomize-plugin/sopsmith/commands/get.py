@@ -9,6 +9,7 @@ from sopsmith.components import placement
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Sensitive
+from sopsmith.pipeline import derive
 from sopsmith.voice import Session
 
 
@@ -18,6 +19,9 @@ def get(session: Session, name: str, *, where: str | None, output: str) -> int:
     value = placement.declared(leaf.recipe, name)
     rendered = repository.rendered(leaf)
     if name not in rendered.values:
+        is_told = any(each.field == name for each in rendered.findings)
+        if value.origin == "derived" and not is_told:
+            raise SopsmithError(derive.absent(leaf.recipe, value, rendered.values))
         verb = {"given": "set", "stored": "fill"}.get(value.origin)
         hint = f"sopsmith {verb} {name} -e {leaf.recipe.environment}"
         hint = hint if verb else "sopsmith validate tells why"

@@ -10,7 +10,7 @@ from sopsmith.findings import Finding, text
 from sopsmith.history import chronicle, past
 from sopsmith.history.chronicle import Event
 from sopsmith.model import Recipe
-from sopsmith.recipes import shape
+from sopsmith.recipes import naming, shape
 from sopsmith.recipes.template import IDENTITIES, references
 from sopsmith.voice import Session
 
@@ -61,7 +61,7 @@ def _never_there(recipe: Recipe, name: str, found: Iterable[Event]) -> Finding:
         else f"sopsmith list -e {recipe.environment} shows the names of today"
     )
     message = "is no declared value, and no commit that is here knows one of that name"
-    return Finding("recipe-name", message, recipe.file, name, hint)
+    return Finding("recipe-name", message, recipe.file, naming.shown(name), hint)
 
 
 def _meant(recipe: Recipe, name: str) -> set[str]:

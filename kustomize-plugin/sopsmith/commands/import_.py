@@ -194,11 +194,15 @@ def _left_out(outcome: Outcome, again: Sequence[str], accept: str) -> Iterator[F
 
     What is derived stays so: as text it would not follow its parts any more.
     """
+    differing = {row.name for row in outcome.plan.rows if row.state == "differs"}
     for row in outcome.plan.rows:
         if row.state == "differs":
             wanted = "derived" if (accept, row.suggestion.what) == ("none", "derived") else accept
             accepting = [] if wanted == "none" else ["--accept", wanted]
-            command = shlex.join([*again, *accepting, "--take", row.name])
+            proposal = row.suggestion.proposal if accepting else None
+            parts = [n for n in proposal.names if n in differing] if proposal else []
+            takes = [word for name in (*parts, row.name) for word in ("--take", name)]
+            command = shlex.join([*again, *accepting, *takes])
             hint = f"{'… | ' if '-' in again else ''}{command}"
             message = "has another text here, which was kept: this one was not imported"
             place = row.file or outcome.target.recipe

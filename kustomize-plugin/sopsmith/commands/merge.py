@@ -17,6 +17,7 @@ from sopsmith.components.conflict import marked
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, one_line
 from sopsmith.joining import CLEAR, Join
+from sopsmith.recipes import naming
 from sopsmith.tools import files, git, replace
 from sopsmith.voice import Session
 
@@ -103,7 +104,8 @@ def _named(join: Join, names: Iterable[str]) -> set[str]:
         known = {each for each, path in join.conflicts.items() if name in (each, *path[-1:])}
         if not known:
             hint = f"these are: {', '.join(join.conflicts) or 'none'}"
-            raise SopsmithError(Finding("usage", "is in no conflict", join.file, name, hint))
+            message = "is in no conflict" if naming.shown(name) else "a key is in no conflict"
+            raise SopsmithError(Finding("usage", message, join.file, naming.shown(name), hint))
         found |= known
     return found
 

@@ -8,6 +8,7 @@ from sopsmith import aftermath, report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.components.placement import Place
+from sopsmith.components.sealed import PREVIOUS
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.history import reopened, trail
@@ -22,7 +23,8 @@ def pin(
     session: Session, name: str, *, where: str | None, component: str | None, commit: bool,
     output: str,
 ) -> int:  # fmt: skip
-    """Store today's value in a component and say so in the leaf; no Secret changes."""
+    """Store today's value, and that of before where it is read, in a component, and say so in the
+    leaf; no Secret changes."""
     root = repository.root_of(where, session.env)
     plan = partial(_plan, session, name, where, component)
     done, (environment, file) = carry_out(session, root, plan, commit=commit,
@@ -50,7 +52,8 @@ def _plan(
         message = f"is {value.origin}; only what comes from the seed can be pinned"
         raise SopsmithError(Finding("usage", message, value.file, name))
     place = placement.place(leaf.recipe, repository.sealed_components(leaf), name, component)
-    current = repository.rendered(leaf).values[name]
+    rendered = repository.rendered(leaf)
+    current, before = rendered.values[name], rendered.previous.get(name)
     if place.key is None or (place.exists and not _is_begun(leaf, place, current)):
         message = f"stands in {place.file} as well: remove it there first"
         hint = f"sopsmith unset {name} -e {leaf.recipe.environment}"
@@ -58,9 +61,11 @@ def _plan(
     edits: list[writeback.Edit] = [
         writeback.recipe_edit(leaf, lambda text: origins.stored(text, name))
     ]
-    if not place.exists:
-        stored = writeback.ComponentEdit(place.file, (Change(place.key, current, is_new=True),))
-        edits.insert(0, stored)
+    changes = [] if place.exists else [Change(place.key, current, is_new=True)]
+    if before is not None:  # somebody still reads it: old sessions, or the role of the other slot
+        changes.append(Change(PREVIOUS + name, before))
+    if changes:
+        edits.insert(0, writeback.ComponentEdit(place.file, tuple(changes)))
     message = trail.message("pin", leaf.recipe.environment, [name], "pin")
     return Work(edits, message, also=[place.file]), (leaf.recipe.environment, place.file)
 

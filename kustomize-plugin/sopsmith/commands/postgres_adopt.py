@@ -66,7 +66,7 @@ def _meant(found: Sequence[Account]) -> Account:
 
 
 def _told(shown: Adoption) -> Sequence[str]:
-    return shown.cautions if shown.steps else ()
+    return (*(shown.cautions if shown.steps else ()), *shown.superusers)
 
 
 def _plan(shown: Adoption, colour: bool) -> str:

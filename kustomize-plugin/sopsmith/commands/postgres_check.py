@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sopsmith import report, repository
-from sopsmith.database import accounts, checking, versions, ways
+from sopsmith.database import accounts, checking, superusers, versions, ways
 from sopsmith.database.accounts import Source
 from sopsmith.database.checking import Checked, Meant
 from sopsmith.errors import SopsmithError
@@ -33,8 +33,10 @@ def check(
         return list(checking.check(urls, known, ways.login))
 
     tried = checking.wait(check_all, wait, time.monotonic, time.sleep)
-    found = list(versions.named(tried, ways.real(session.env)))
+    way = ways.real(session.env)
+    found = list(versions.named(tried, way))
     findings = [*(each.finding for each in found if each.finding), *unread]
+    findings += superusers.findings(known, tried, way)
     findings = [each._replace(hint=each.hint and session.again(each.hint)) for each in findings]
     if output == "json":
         tree = {"urls": [_tree(each) for each in found], "findings": report.findings_json(findings)}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
-from sopsmith import exchange, repository, transfer
+from sopsmith import exchange, report, repository, transfer
 from sopsmith.components import placement
 from sopsmith.database import accounts
 from sopsmith.errors import SopsmithError
@@ -16,10 +16,12 @@ from sopsmith.model import Sensitive
 from sopsmith.postgres import recreation, scram
 from sopsmith.postgres.owners import SETTINGS, owner_of, refusal
 from sopsmith.postgres.recreation import refused
+from sopsmith.postgres.superuser_password import check_superuser, title
+from sopsmith.rotations import assent
 from sopsmith.tools import data_directory, postgres_programs, replace, workspace
 from sopsmith.tools.data_directory import Place
 from sopsmith.tools.postgres_programs import Programs, Server
-from sopsmith.voice import Session
+from sopsmith.voice import Session, outliving
 
 _CLEAN = ("shut down",)
 _RUNNING = ("in production",)
@@ -27,7 +29,7 @@ _RUNNING = ("in production",)
 
 def of_recipe(
     session: Session, where: str | None, *, superuser: str, user: str, data: str, confirm: str,
-    programs: str | None, keep_dump: bool, stamp: str,
+    programs: str | None, keep_dump: bool, stamp: str, dry_run: bool, yes: bool,
 ) -> int:  # fmt: skip
     """The same with what git says: `superuser` names the value that is the superuser's password,
     and the roles of the recipe get their current ones. Raises what `recreate` and rendering do.
@@ -40,11 +42,13 @@ def of_recipe(
     if not databases:
         message = "no password of the recipe is a role's, so no database is known"
         raise SopsmithError(Finding("db-roles", message, leaf.recipe.file))
+    check_superuser(rendered.recipe, superuser, user, rendered.values, found)
     verifiers = {each.active: scram.steady_verifier(each.now.text, each.active) for each in found}
+    titles = {each.active: each.title for each in found} | {user: title(leaf.recipe, superuser)}
     return recreate(
         session, data=data, database=confirm if confirm in databases else databases[0], user=user,
-        password=rendered.values[superuser], verifiers=verifiers, programs=programs,
-        confirm=confirm, keep_dump=keep_dump, stamp=stamp,
+        password=rendered.values[superuser], verifiers=verifiers, titles=titles, programs=programs,
+        confirm=confirm, keep_dump=keep_dump, stamp=stamp, dry_run=dry_run, yes=yes,
     )  # fmt: skip
 
 
@@ -60,15 +64,16 @@ class Job(NamedTuple):
 
 def recreate(
     session: Session, *, data: str, database: str, user: str, password: Sensitive,
-    verifiers: Mapping[str, str], programs: str | None, confirm: str, keep_dump: bool,
-    stamp: str, step: transfer.Step = lambda name: None,
+    verifiers: Mapping[str, str], titles: Mapping[str, str], programs: str | None, confirm: str,
+    keep_dump: bool, stamp: str, dry_run: bool, yes: bool, step: transfer.Step = lambda name: None,
 ) -> int:  # fmt: skip
     """Make a new data directory whose superuser `user` has `password`, with all the old data.
 
     `confirm` is what the flag names, and has to be `database`. `verifiers` are those that other
-    roles get. The old directory is kept beside the new one; on any failure it is in its place as
-    it was, and a server that ran from it runs again. It is not stopped before it has shown that it
-    is the one. Raises SopsmithError: recreate-refused, foreign-owner, recreate-failed,
+    roles get, and `titles` the values that all of them are. What will be is shown first, and on a
+    terminal asked. The old directory is kept beside the new one; on any failure it is in its place
+    as it was, and a server that ran from it runs again. It is not stopped before it has shown that
+    it is the one. Raises SopsmithError: recreate-refused, foreign-owner, recreate-failed,
     recreate-halfway.
     """
     if confirm != database:
@@ -76,21 +81,37 @@ def recreate(
         raise SopsmithError(refused(f"{database} is meant, and {confirm} was named", hint))
     recreation.check_given(password.data(), verifiers)
     found = postgres_programs.find(programs, session.env)
-    place = Place(os.path.realpath(data), stamp)
+    place, named = Place(os.path.realpath(data), stamp), _named(user, verifiers)
     with replace.locked(os.path.dirname(place.data), 0), workspace.folder() as sockets:
-        job = Job(session, found, place, sockets, step)
-        for words in exchange.recover(found, place.data):
-            session.say(f"sopsmith: {words}\n")
+        job = Job(session, found, place, sockets, _telling(session, step))
+        _undo(job, dry_run=dry_run)
         _look(job)
-        _look_inside(job, database, user, _named(user, verifiers))
+        _look_inside(job, database, user, named)
+        session.write(_plan(job, titles))
+        if dry_run or not assent.agreed(session, f"re-initialise {place.data}", yes=yes):
+            session.write("nothing was changed\n")
+            return 0
+        _look_inside(job, database, user, named)  # another may run there by the time of an answer
         data_directory.prepare(place)
         try:
             kept = _made(job, database, user, password, verifiers, keep_dump=keep_dump)
-            session.write(_told(place, kept))
+            with outliving(session, _kept(place)) as lasting:
+                lasting.write(_told(place, kept))
         finally:
             if not exchange.is_aside(place):
                 data_directory.clear(place.work)
     return 0
+
+
+def _telling(session: Session, step: transfer.Step) -> transfer.Step:
+    """Each step before it is taken, and in words where it takes long."""
+
+    def begins(name: str) -> None:
+        step(name)
+        words = recreation.STEPS[name]
+        session.say(f"sopsmith: {words}\n" if words else "")
+
+    return begins
 
 
 def _made(
@@ -126,6 +147,14 @@ def _named(user: str, verifiers: Mapping[str, str]) -> dict[str, str]:
 
 
 # --- before anything is made ----------------------------------------------------------------------
+
+
+def _undo(job: Job, *, dry_run: bool) -> None:
+    """Undo what a killed run left, or say that it will be."""
+    if dry_run and exchange.is_left(job.place.data):
+        job.session.say("sopsmith: an earlier run was killed; what it left is undone first\n")
+    for words in () if dry_run else exchange.recover(job.programs, job.place.data):
+        job.session.say(f"sopsmith: {words}\n")
 
 
 def _look(job: Job) -> None:
@@ -179,6 +208,7 @@ def _stopped(job: Job) -> Iterator[data_directory.Sign]:
     running = data_directory.running(job.place.data)
     try:
         if running is not None:
+            job.session.say("sopsmith: stopping the server\n")
             postgres_programs.stop(job.programs, job.place.data)
             job.session.say("sopsmith: the server is stopped\n")
         if postgres_programs.state(job.programs, job.place.data) not in _CLEAN:
@@ -211,8 +241,26 @@ def _serving(job: Job, data: str, user: str, how: str = "trust") -> AbstractCont
     return postgres_programs.serving(job.programs, data, user, settings)
 
 
+# --- what is told ---------------------------------------------------------------------------------
+
+
+def _plan(job: Job, titles: Mapping[str, str]) -> str:
+    """What will be; who reads it may have named the wrong one."""
+    place = job.place
+    rows = [(f"the password of {role}", f"is {title}") for role, title in titles.items()]
+    kept = f"is made anew, with all that it holds; the old one is {place.before}"
+    rows.append((place.data, kept))
+    if data_directory.running(place.data) is not None:
+        rows.insert(0, ("its server", "is stopped; start it again when all is done"))
+    return report.table(("WHAT", "WILL BE"), rows, job.session.colour)
+
+
+def _kept(place: Place) -> str:
+    return f"the old directory, with the old passwords, is {place.before}"
+
+
 def _told(place: Place, kept: str | None) -> str:
     told = f"{place.data} is re-initialised with the new password, and holds all that it held\n"
-    told += f"the old directory, with the old passwords, is {place.before}\n"
+    told += f"{_kept(place)}\n"
     told += f"when you need it no more: rm -r {place.before}\n"
     return told + (f"the dump of all data is {kept}\n" if kept else "")

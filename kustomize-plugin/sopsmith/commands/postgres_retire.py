@@ -34,7 +34,10 @@ def retire(
     done: list[Applied] = []
     with telling(lambda: {"done": [_tree(each, place) for each in done]}):
         for each in found:
-            done.append(retiring.retire(each, way, users, grace=grace, now=time.monotonic))
+            begins = ways.watching(session.say)
+            done.append(
+                retiring.retire(each, way, users, grace=grace, now=time.monotonic, begins=begins)
+            )
             if output == "text":  # as it goes: the next one may fail
                 session.write(_line(done[-1]))
     if output == "json":

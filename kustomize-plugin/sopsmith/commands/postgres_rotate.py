@@ -151,7 +151,7 @@ def _begun(session: Session, names: Sequence[str], manner: Manner) -> Course:
     place = cluster.place()
     session.say(place.told if place else "")
     terms = Terms(way, cluster.live, cluster.users, manner.wait, manner.grace, time.monotonic,
-                  session.say)  # fmt: skip
+                  session.say, ways.watching(session.say))  # fmt: skip
     return Course(session, leaf, names, terms, manner.output)
 
 

@@ -9,13 +9,15 @@ from typing import Any
 from sopsmith import report
 from sopsmith.database import accounts, recovering, ways
 from sopsmith.database.accounts import Source
+from sopsmith.database.connecting import Way
 from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
+from sopsmith.database.superusers import open_to
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line
-from sopsmith.postgres import presence, recovery, versions
+from sopsmith.postgres import presence, recovery, superusers, versions
 from sopsmith.postgres.account import Account, Secret
 from sopsmith.postgres.recovery import Decision, Standing
 from sopsmith.voice import Session
@@ -28,7 +30,7 @@ _HEADER = ("VALUE", "ROLE", "GIT", "DATABASE", "SESSIONS", "CLUSTER", "USED BY")
 def status(
     session: Session, source: Source, cluster: Cluster, *, via: str | None, output: str
 ) -> int:
-    """Print what each side has; the exit code is 0 also where they differ: `check` judges."""
+    """Print what each side has; the exit code is 1 where something is to be done or waited for."""
     way, meant = ways.real(session.env, via), accounts.accounts(source, session.env)
     live = cluster.live()
     session.say(live.place.told if live else "")
@@ -37,12 +39,22 @@ def status(
         with repeatable(account, "status"):
             found.append(standing(account, way, live, probes=versions.PROBES))
     decided = [(each, recovery.decide(each)) for each in found]
+    warned = [_warned(each, way) for each in found]
     if output == "json":
-        session.write(report.as_json([_tree(*each) for each in decided]))
+        trees = [{**_tree(*each), "warnings": words}
+                 for each, words in zip(decided, warned, strict=True)]  # fmt: skip
+        session.write(report.as_json(trees))
     else:
         session.write(_table(found, session.colour))
         session.write(session.again("".join(_verdict(*each) for each in decided)))
-    return 0
+        session.say("".join(f"sopsmith: warning: {one_line(words)}\n"
+                            for each in warned for words in each))  # fmt: skip
+    return 0 if all(decision.action == "none" for _, decision in decided) else 1
+
+
+def _warned(found: Standing, way: Way) -> list[str]:
+    account = found.account
+    return [superusers.words(account, each) for each in open_to(account, found.seen, way)]
 
 
 def recover(
@@ -69,8 +81,9 @@ def recover(
             try:
                 with repeatable(account, "recover"):
                     one = recovering.recover(
-                        found, way, cluster.users, grace=grace, now=time.monotonic
-                    )
+                        found, way, cluster.users, grace=grace, now=time.monotonic,
+                        begins=ways.watching(session.say),
+                    )  # fmt: skip
             except SopsmithError as error:
                 left += error.findings
                 if exit_code(error.findings) not in _OF_ONE:
@@ -86,10 +99,13 @@ def recover(
 
 
 def _tell(session: Session, one: Recovered, output: str) -> None:
-    warned = one.applied.warnings if one.applied else ()
-    session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in warned))
+    session.say("".join(f"sopsmith: warning: {one_line(words)}\n" for words in _told(one)))
     if output == "text":
         session.write(session.again("".join(_lines(one))))
+
+
+def _told(one: Recovered) -> Sequence[str]:
+    return one.applied.warnings if one.applied else ()
 
 
 def _verdict(found: Standing, decision: Decision) -> str:
@@ -115,7 +131,8 @@ def _lines(done: Recovered) -> Iterator[str]:
 def _done(each: Recovered) -> dict[str, Any]:
     """What was found, and what has changed since."""
     changes = each.applied.changes if each.applied else ()
-    return {**_tree(each.standing, each.decision), "changes": list(changes)}
+    tree = _tree(each.standing, each.decision)
+    return {**tree, "warnings": list(_told(each)), "changes": list(changes)}
 
 
 def _table(found: Sequence[Standing], colour: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from sopsmith import inventory, report
@@ -12,9 +12,9 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import trail
 from sopsmith.inventory import Encrypted
-from sopsmith.rotations import exposure, rekeying
+from sopsmith.rotations import belonging, exposure, rekeying
 from sopsmith.rotations.exposure import Exposed, Seen
-from sopsmith.rotations.rekeying import Plan
+from sopsmith.rotations.rekeying import Asked, Plan
 from sopsmith.tools import files
 from sopsmith.transaction import Done, Work, carry_out, check_agreed
 from sopsmith.voice import Session
@@ -28,10 +28,15 @@ class Row(NamedTuple):
     state: str  # "kept", or how its rule is not
 
 
-def list_recipients(session: Session, *, output: str) -> int:
-    """Print who can read which file, from metadata alone; 5 where a file differs from its rule."""
+def list_recipients(session: Session, *, where: str | None, output: str) -> int:
+    """Print who can read which file, from metadata alone; 5 where a file differs from its rule.
+
+    `where` leaves out the files that are not of this environment.
+    """
     root = files.find_root(".", session.env)
-    rows = [_row(each) for each in inventory.encrypted(root, session.env)]
+    known = list(inventory.encrypted(root, session.env))
+    scope = belonging.of_environment(where, session.env, known) if where else None
+    rows = [_row(each) for each in known if scope is None or each.file in scope.files]
     if output == "json":
         session.write(report.as_json([each._asdict() for each in rows]))
     else:
@@ -74,7 +79,7 @@ def change_recipients(
     root = files.find_root(".", session.env)
     asked = rekeying.Asked(action, recipient, where)
     shown = rekeying.plan(session, root, asked).besides(recipient)
-    _confirm(session, action, shown, yes=yes, output=output)
+    _confirm(session, asked, shown, yes=yes, output=output)
 
     def plan() -> tuple[Work, tuple[Plan, Exposed]]:
         now = rekeying.plan(session, root, asked)
@@ -93,13 +98,16 @@ def change_recipients(
                 "findings": report.findings_json(done.findings)}  # fmt: skip
         session.write(report.as_json(tree))
     else:
-        _tell(session, done, exposed.seen)
+        _tell(session, done, exposed.seen, now.unlisted)
     session.say(exposed.notes + text(done.findings, "sopsmith: "))
     return exit_code(done.findings)
 
 
-def _tell(session: Session, done: Done, seen: Sequence[Seen]) -> None:
-    lines = [f"changed {one_line(file)}\n" for file in done.changed]
+def _tell(session: Session, done: Done, seen: Sequence[Seen], unlisted: Set[str]) -> None:
+    lines = [
+        f"changed {one_line(file)}{', which no recipe lists' if file in unlisted else ''}\n"
+        for file in done.changed
+    ]
     session.write("".join(lines) + report.committed(done.commit) or "nothing to change\n")
     if seen:
         session.write("who was removed keeps what these files held; make it worthless:\n")
@@ -108,13 +116,13 @@ def _tell(session: Session, done: Done, seen: Sequence[Seen]) -> None:
 
 
 def _confirm(
-    session: Session, action: str, shifts: Sequence[Shift], *, yes: bool, output: str
+    session: Session, asked: Asked, shifts: Sequence[Shift], *, yes: bool, output: str
 ) -> None:
     """Show what nobody named; raise SopsmithError (usage) unless new readers are agreed to."""
     told = shift.text(shifts)
     if output == "text":
         session.write(told)
-    new = list(shift.unasked(shifts, f"sopsmith recipients {action}"))
+    new = list(shift.unasked(shifts, asked.command))
     if not new or yes:
         return
     if session.is_terminal:

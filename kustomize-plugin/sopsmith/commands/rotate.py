@@ -40,6 +40,8 @@ def rotate(
 
 def _outcome(made: Rotated, choice: Choice) -> str:
     if not made.names:
+        if any(each.left_out for each in made.told):
+            return "nothing was rotated: all of it is left out\n"
         return "nothing is due\n" if choice == "due" else "nothing may be rotated\n"
     changed, commit, found = made.done
     if made.is_committed and (commit or exit_code(found)):

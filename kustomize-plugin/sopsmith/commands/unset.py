@@ -10,6 +10,7 @@ from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code
 from sopsmith.history import trail
+from sopsmith.recipes import naming
 from sopsmith.transaction import Work, carry_out
 from sopsmith.voice import Session
 
@@ -40,7 +41,7 @@ def _plan(session: Session, name: str, where: str | None) -> tuple[Work, tuple[s
     keys = {each.file: each.key for each in standing if each.key is not None}
     if not keys:
         message = "stands in no component that could lose it"
-        raise SopsmithError(Finding("missing", message, leaf.recipe.file, name))
+        raise SopsmithError(Finding("missing", message, leaf.recipe.file, naming.shown(name)))
     edits = [writeback.ComponentEdit(file, (Change(key, None),)) for file, key in keys.items()]
     message = trail.message("unset", leaf.recipe.environment, [name], "remove")
     work = Work(edits, message, check=partial(aftermath.left, leaf))

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith import checkout, report, settings
+from sopsmith import absent, checkout, report, settings
 from sopsmith.database import accounts, checking, versions, ways
 from sopsmith.delivery import behind
 from sopsmith.errors import SopsmithError
@@ -17,7 +17,7 @@ from sopsmith.guard.affected import Target
 from sopsmith.model import Recipe
 from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
-from sopsmith.recipes import guards, schedule
+from sopsmith.recipes import guards, roles, schedule
 from sopsmith.text.lines import located
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
@@ -27,6 +27,7 @@ def validate(
     session: Session,
     paths: Sequence[str],
     *,
+    where: str | None,
     changed: Sequence[str] | None,
     require_key: bool,
     connect: bool,
@@ -34,12 +35,13 @@ def validate(
 ) -> int:
     """Print the findings of all recipes that are meant; the exit code is theirs.
 
-    They are those at the paths, and those that a change of the files in `changed` touches; without
-    either, all of the repository. Where no key opens a component, what shows without one is
-    checked and a warning says so, unless a key is required. With `connect`, which requires one, a
-    login by every database URL follows where nothing else is wrong.
+    They are those at the paths, those of the environment, and those that a change of the files in
+    `changed` touches; without any of these, all of the repository. Where no key opens a component,
+    what shows without one is checked and a warning says so, unless a key is required. With
+    `connect`, which requires one, a login by every database URL follows where nothing else is
+    wrong.
     """
-    targets = list(_meant(session.env, paths, changed))
+    targets = list(_meant(session.env, paths, where, changed))
     outcomes = [_outcome(target, session) for target in targets]
     findings = [finding for each in outcomes for finding in each.findings]
     findings += _behind(outcomes)
@@ -60,14 +62,17 @@ def validate(
 
 
 def _meant(
-    env: Mapping[str, str], paths: Sequence[str], changed: Sequence[str] | None
+    env: Mapping[str, str],
+    paths: Sequence[str],
+    where: str | None,
+    changed: Sequence[str] | None,
 ) -> Iterable[Target]:
     """Everything to validate, each once, and why something can't be."""
     found: dict[tuple[str, str], Target] = {}
-    for path in paths:
-        for target in _named(path, env):
-            found.setdefault((target.root, target.path), target)
-    if changed or not (paths or changed is not None):
+    named = [target for path in paths for target in _named(path, env)]
+    for target in (*named, *(_of_environment(where, env) if where is not None else ())):
+        found.setdefault((target.root, target.path), target)
+    if changed or not (paths or where is not None or changed is not None):
         root = files.find_root(".", env)
         every = affected.every(root, env)
         if changed is None and not every:
@@ -77,6 +82,35 @@ def _meant(
         for target in every if changed is None else affected.touched(every, inside):
             found.setdefault((target.root, target.path), target)
     return found.values()
+
+
+def _of_environment(where: str, env: Mapping[str, str]) -> Sequence[Target]:
+    """What -e stands for: a path, or by its name all that an environment has."""
+    if os.path.isfile(where) or checkout.is_overlay(where):
+        return _named(where, env)
+    every = affected.every(files.find_root(".", env), env)
+    found = [each for each in every if _may_be_of(each, where)]
+    if not found:
+        hint = "without -e all of the repository is validated"
+        raise SopsmithError(Finding("usage", "no environment has that name", hint=hint))
+    return found
+
+
+def _may_be_of(target: Target, environment: str) -> bool:
+    """Whether it is this environment's; what is too broken to say whose it is may be."""
+    if target.here is None:
+        return True
+    try:
+        stated = [each.spec.get("environment") for each in checkout.resolved(target.here)]
+    except SopsmithError:
+        stated = [_stated(each.document) for each in target.here.sources]
+        return environment in stated or None in stated
+    return environment in stated
+
+
+def _stated(document: object) -> object:
+    spec = document.get("spec") if isinstance(document, dict) else None
+    return spec.get("environment") if isinstance(spec, dict) else None
 
 
 def _named(path: str, env: Mapping[str, str]) -> Sequence[Target]:
@@ -143,7 +177,9 @@ def _outcome(target: Target, session: Session) -> Outcome:
         if {finding.code for finding in findings} == {"no-key"}:  # so the recipes are in order
             recipes = checkout.recipes(here)
     for recipe in recipes:
-        findings += schedule.overdue(recipe, session.today)
+        lacking = absent.optional(here.root, here.env, recipe)
+        findings += schedule.overdue(recipe, session.today, lacking)
+        findings += roles.first_starts(recipe)
     for component in dict.fromkeys(each for recipe in recipes for each in recipe.components):
         findings += covered.comment_problems(component, here.read(component.file))
     if here.kustomization and recipes:

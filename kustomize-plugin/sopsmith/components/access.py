@@ -38,6 +38,14 @@ def policies(file: str, data: bytes) -> tuple[Policy, ...]:
         raise SopsmithError(each._replace(file=file) for each in error.findings) from None
 
 
+def reading(file: str, data: bytes) -> Policy | None:
+    """What a file says of itself, or None where that can't be told."""
+    try:
+        return policies(file, data)[0]
+    except SopsmithError:
+        return None
+
+
 def foreign(file: str, data: bytes) -> Finding | None:
     """That sopsmith does not change a file of this shape."""
     if is_ini(file, data):

@@ -16,7 +16,7 @@ def conflict(data: bytes, file: str, *, encrypted: bool) -> Finding | None:
         return None
     hint = "edit it to what is right, then git add it"
     if encrypted:
-        hint = f"sopsmith merge {file} tells which keys, and takes --ours or --theirs of each"
+        hint = f"sopsmith merge {file} tells what both sides changed, and what settles it"
     line = data.count(b"\n", 0, first.start()) + 1
     return Finding("conflict-marker", "holds the marks of a merge", file, hint=hint, line=line)
 

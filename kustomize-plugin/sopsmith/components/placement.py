@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sopsmith.components.sealed import SEED, format_of
+from sopsmith.components.sealed import ENVIRONMENT, PREVIOUS, SEED, format_of
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.model import Component, Recipe, Sealed, Value
-from sopsmith.recipes import shape
+from sopsmith.recipes import naming, shape
 
 _SECTIONS = ("data", "stringData")
 
@@ -24,11 +24,25 @@ class Place(NamedTuple):
 
 def declared(recipe: Recipe, name: str) -> Value:
     """The value of that name; raises SopsmithError (recipe-name) where the recipe has none."""
-    if name not in recipe.values:
-        close = shape.nearest(name, recipe.values)
-        hint = f"did you mean {close}?" if close else f"declare it under values: {name}: {{}}"
-        raise SopsmithError(Finding("recipe-name", "is no declared value", recipe.file, name, hint))
-    return recipe.values[name]
+    if name in recipe.values:
+        return recipe.values[name]
+    said = naming.shown(name)
+    what = "is no declared value" if said else "what was typed is no declared value"
+    close = shape.nearest(name, recipe.values)
+    hint = f"did you mean {close}?" if close else f"declare it under values: {said or 'NAME'}: {{}}"
+    hint = _of_sopsmith(recipe, name) or hint
+    raise SopsmithError(Finding("recipe-name", what, recipe.file, said, hint))
+
+
+def _of_sopsmith(recipe: Recipe, name: str) -> str | None:
+    """What to do about a key that is sopsmith's own, and that no recipe can declare."""
+    if name.startswith(SEED):
+        anew = f"sopsmith rotate --seed -e {recipe.environment} makes a new one"
+        return f"an old seed comes back with its file: git checkout COMMIT -- FILE; {anew}"
+    if name.startswith(PREVIOUS):
+        before = f"derive: {{previousOf: {name.removeprefix(PREVIOUS)}}}"
+        return f"a value with {before} shows what it holds"
+    return "it says whose the component is" if name == ENVIRONMENT else None
 
 
 def kept(recipe: Recipe, name: str) -> Value:

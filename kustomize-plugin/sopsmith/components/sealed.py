@@ -30,6 +30,10 @@ _FORMATS: dict[str, Format] = {
     "yaml": "yaml", "yml": "yaml", "json": "json", "env": "dotenv",
 }  # fmt: skip
 _ENCRYPT = "encrypt it with `sops encrypt -i`, and replace the values that git has seen"
+_TAKE_OUT = (  # sops refuses to encrypt what holds its metadata, and to decrypt what was added
+    "take it out of the file; sopsmith set KEY or sops edit puts it in encrypted; "
+    "and replace a value that git has seen"
+)
 ENVIRONMENT = "SOPSMITH_ENVIRONMENT"  # whose component it is
 CLEAR_ENVIRONMENT = f"{ENVIRONMENT}_unencrypted"
 SEED = "SOPSMITH_SEED_"  # then its number
@@ -88,7 +92,8 @@ def seal(
                 "not-encrypted": "is plaintext in an encrypted file",
                 "tampered": "is not a ciphertext that sops wrote",
             }[problem]
-            findings.append(Finding(problem, message, component.file, ".".join(path)))
+            hint = _TAKE_OUT if problem == "not-encrypted" else None
+            findings.append(Finding(problem, message, component.file, ".".join(path), hint))
     if form == "binary" and not findings and set(ciphertexts) != {("data",)}:
         findings.append(Finding("tampered", "is no encrypted whole file", component.file))
     if findings:

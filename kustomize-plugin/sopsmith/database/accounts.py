@@ -15,7 +15,7 @@ from sopsmith.pipeline import render
 from sopsmith.pipeline.render import Rendered
 from sopsmith.postgres import account, distinct, versions
 from sopsmith.postgres.account import Account, Secret
-from sopsmith.recipes import roles
+from sopsmith.recipes import naming, roles
 from sopsmith.repository import Leaf
 from sopsmith.tools import files
 
@@ -50,7 +50,8 @@ def named(found: Sequence[Account], names: Sequence[str]) -> list[Account]:
     """Those of these passwords, or all; raises SopsmithError (db-roles)."""
     unknown = set(names) - {each.value for each in found}
     if unknown:
-        message = f"{', '.join(sorted(unknown))} is the password of no role here"
+        said = [naming.shown(each) or "a name that was typed" for each in sorted(unknown)]
+        message = f"{', '.join(said)} is the password of no role here"
         known = ", ".join(each.value for each in found)
         hint = f"known: {known}; {_SAY}" if found else _SAY
         raise SopsmithError(Finding("db-roles", message, hint=hint))

@@ -10,7 +10,7 @@ from sopsmith.database import bootstrapping, failures, looking
 from sopsmith.database.connecting import Way, WayIn
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import adoption, cautions, holdings, statements
+from sopsmith.postgres import adoption, cautions, holdings, statements, superusers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.adoption import Step
 from sopsmith.postgres.channel import Channel, SqlError
@@ -36,6 +36,7 @@ class Adoption(NamedTuple):
     steps: tuple[Step, ...]
     refusals: tuple[Finding, ...]  # why it is shown and not done
     cautions: tuple[str, ...]
+    superusers: tuple[str, ...]  # that have a password of the application's
     remains: str
 
 
@@ -58,7 +59,9 @@ def foreseen(meant: Meant, way_in: WayIn) -> Adoption:
     steps = adoption.steps(account, role, seen, held)
     refusals = cautions.unnamed(account, role, held, left) if steps else ()
     told = cautions.cautions(account, role, seen, held)
-    return Adoption(meant, steps, refusals, told, cautions.remains(account, role, seen))
+    have = tuple(superusers.state(account, each) for each in superusers.by_verifier(account, seen))
+    remains = cautions.remains(account, role, seen)
+    return Adoption(meant, steps, refusals, told, have, remains)
 
 
 def _looked(account: Account, role: str, channel: Channel) -> Observed:

@@ -8,7 +8,7 @@ from sopsmith.database import applying, failures, looking
 from sopsmith.database.connecting import Way
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import first_time, plan
+from sopsmith.postgres import first_time, plan, superusers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.channel import Channel
 from sopsmith.postgres.observation import Observed
@@ -45,11 +45,12 @@ def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:
     """What is not as it should be, though all was done: databases, and what the server can't
     restrict."""
     told: dict[str, None] = {}
-    owners = {each.owner for each in accounts if each.owner}
     for account in accounts:
         with failures.spoken(account):
             seen = looking.look(account, channel)
-        told |= dict.fromkeys(first_time.shortcomings(account, seen, owners))
-        if seen.version < BEFORE_16:
+        told |= dict.fromkeys(first_time.shortcomings(account, seen, accounts))
+        open_to = superusers.by_verifier(account, seen)
+        told |= dict.fromkeys(superusers.words(account, each) for each in open_to)
+        if seen.version < BEFORE_16 and account.rotator is not None:
             told[_NEARLY] = None
     return tuple(told)

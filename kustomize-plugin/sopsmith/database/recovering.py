@@ -24,7 +24,7 @@ class Recovered(NamedTuple):
 
 def recover(
     standing: Standing, way: Way, consumers: retiring.Consumers, *, grace: float,
-    now: Callable[[], float],
+    now: Callable[[], float], begins: retiring.Begins = lambda role, seconds: None,
 ) -> Recovered:  # fmt: skip
     """Do what `recovery.decide` says.
 
@@ -39,12 +39,12 @@ def recover(
     if decision.action == "apply":
         done = applying.apply(account, way)
     elif decision.action == "replace":
-        _watch(standing, way, grace=grace, now=now)
+        _watch(standing, way, grace=grace, now=now, begins=begins)
         done = applying.apply(account, way, unused=standing.seen)
     elif decision.action == "reinstate":
         done = _reinstated(standing, way)
     elif decision.action == "retire":
-        done = retiring.retire(account, way, consumers, grace=grace, now=now)
+        done = retiring.retire(account, way, consumers, grace=grace, now=now, begins=begins)
     elif decision.action in ("rotate", "ask"):
         raise SopsmithError(recovery.in_use(standing, decision))
     elif decision.action == "look" and standing.place is not None:
@@ -55,9 +55,13 @@ def recover(
     return Recovered(standing, decision, done)
 
 
-def _watch(standing: Standing, way: Way, *, grace: float, now: Callable[[], float]) -> None:
+def _watch(
+    standing: Standing, way: Way, *, grace: float, now: Callable[[], float], begins: retiring.Begins
+) -> None:
     """Look again and again; raises SopsmithError (db-in-use) where somebody is seen as the role."""
     until = now() + grace
+    if grace > 0:
+        begins(standing.account.active, grace)
     while (left := until - now()) > 0:
         way.pause(min(retiring.GLANCE, left))
         again = standing._replace(seen=looking.glance(standing.account, way))

@@ -17,11 +17,14 @@ Consumers = Callable[[Account], Sequence[str]]
 """Who refers to the other one of its roles, in words; raises SopsmithError (db-unseen, …) where
 nobody knows that."""
 GLANCE = 1.0  # seconds between two looks
+Begins = Callable[[str, float], None]
+"""Is told, where it takes time to see that nobody comes: as which role, and how many seconds."""
 
 
 def retire(
-    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float]
-) -> Applied:
+    account: Account, way: Way, consumers: Consumers, *, grace: float, now: Callable[[], float],
+    begins: Begins = lambda role, seconds: None,
+) -> Applied:  # fmt: skip
     """Close the other role after `grace` seconds in which nobody was seen with it.
 
     The other one is that which the database was not made to accept (`_served`). It first logs in as
@@ -31,7 +34,7 @@ def retire(
     with failures.repeatable(account, "retire"):
         seen = looking.glance(account, way)
         account = _served(account, seen, way)
-        _watch(account, seen, way, consumers, grace=grace, now=now)
+        _watch(account, seen, way, consumers, grace=grace, now=now, begins=begins)
         logins = looking.confirmed(account, way, tries=1)
         bad = looking.failed(account, logins)
         if bad:
@@ -59,10 +62,13 @@ def _closing(account: Account, seen: Observed, consumers: Consumers) -> Plan:
 
 def _watch(
     account: Account, seen: Observed, way: Way, consumers: Consumers, *, grace: float,
-    now: Callable[[], float],
+    now: Callable[[], float], begins: Begins,
 ) -> None:  # fmt: skip
     """Look again and again; whoever is seen ends it. The lock stays free meanwhile."""
-    until = now() + grace
-    while _closing(account, seen, consumers) and (left := until - now()) > 0:
+    is_left, until = _closing(account, seen, consumers), now() + grace
+    if is_left and grace > 0 and account.other is not None:
+        begins(account.other, grace)
+    while is_left and (left := until - now()) > 0:
         way.pause(min(GLANCE, left))
         seen = looking.glance(account, way)
+        is_left = _closing(account, seen, consumers)

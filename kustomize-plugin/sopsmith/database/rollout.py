@@ -30,6 +30,7 @@ class Terms(NamedTuple):
     grace: float  # seconds in which nobody may be seen with the former role
     now: Callable[[], float]  # a clock, seconds
     say: Callable[[str], None]  # what it waits for
+    begins: retiring.Begins = lambda role, seconds: None
 
 
 class Phase(NamedTuple):
@@ -80,7 +81,9 @@ def _applied(account: Account, terms: Terms) -> str:
 
 def _retired(account: Account, terms: Terms) -> str:
     """Close the former role; what was done, in words."""
-    done = retiring.retire(account, terms.way, terms.users, grace=terms.grace, now=terms.now)
+    done = retiring.retire(
+        account, terms.way, terms.users, grace=terms.grace, now=terms.now, begins=terms.begins
+    )
     return ", ".join(done.changes) or f"{account.other} is closed already"
 
 

@@ -53,12 +53,12 @@ def search(
 
 
 def _searched(account: Account, to: Endpoint, way: Way, found: Iterable[Checked]) -> Search:
-    seen = _looked(account, way, found)
+    seen = looked(account, way, found)
     mark = None if seen is None else seen.mark(account.marked)
     return search(versions.candidates(account, mark), seen, to, way.login, PROBES)
 
 
-def _looked(account: Account, way: Way, found: Iterable[Checked]) -> Observed | None:
+def looked(account: Account, way: Way, found: Iterable[Checked]) -> Observed | None:
     """What the rotator sees of the roles; None where it has none or does not come in."""
     rotator = account.rotator
     if rotator is None or any(not c.attempt.is_good and _is_same(c.to, rotator) for c in found):

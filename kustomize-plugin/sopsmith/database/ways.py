@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from sopsmith.database.connecting import Way
+from sopsmith.findings import one_line
 from sopsmith.postgres.channel import At, Channel
 from sopsmith.postgres.endpoint import Endpoint
 from sopsmith.postgres.scram import SALT
@@ -35,6 +36,17 @@ def real(env: Mapping[str, str], via: str | None = None, at: At = lambda point: 
         at=at,
         via=None if channel is None else through,
     )
+
+
+def watching(say: Callable[[str], None]) -> Callable[[str, float], None]:
+    """What tells that somebody is looked for: as which role, for how long and until when."""
+
+    def begins(role: str, seconds: float) -> None:
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
+        when = f"for {seconds:.0f} s, until {until}"
+        say(f"sopsmith: looking {when}, that nobody comes as {one_line(role)}\n")
+
+    return begins
 
 
 def login(to: Endpoint) -> Attempt:

@@ -6,8 +6,9 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith.components import rules, rules_order
+from sopsmith.components import access, change, copies, rules, rules_order
 from sopsmith.components.conflict import conflict
+from sopsmith.components.copies import Held
 from sopsmith.components.rules import ANY, Rule, Rules, governing, parse_rules, rule_for
 from sopsmith.components.sealed import Trust, component_of
 from sopsmith.errors import SopsmithError
@@ -76,15 +77,22 @@ def check(
         if asked is None or each.files & wanted or each.files - tree.known:  # gone
             findings += each.findings
     findings += _copies(wanted, tree)
+    findings += _shared(wanted, tree)
     leaves = tuple(leaf for each in judged for leaf in each.leaves)
     return Checked(tuple(_first_causes(findings)), len(wanted), leaves)
 
 
 def _first_causes(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """Each finding once; where a merge was left in a file, nothing else of it means anything."""
-    torn = {finding.file for finding in findings if finding.code == "conflict-marker"}
+    """Each finding once; where a merge was left in a file, nothing else of it means anything, and
+    who reads a copy is no question of its rule."""
+    torn, copied = (
+        {finding.file for finding in findings if finding.code == code}
+        for code in ("conflict-marker", "copied-ciphertext")
+    )
     for finding in dict.fromkeys(findings):
-        if finding.file not in torn or finding.code == "conflict-marker":
+        if finding.file in torn and finding.code != "conflict-marker":
+            continue
+        if not (finding.file in copied and finding.code == "recipients-differ"):
             yield finding
 
 
@@ -209,6 +217,22 @@ def _sealing(
     for finding in covered.sealing_problems(component, data, known, tree.trust, is_ours=is_ours):
         if not (finding.code == "rule-missing" and rule):  # there is one, and it is broken
             yield finding
+
+
+def _shared(wanted: Iterable[str], tree: _Tree) -> Iterator[Finding]:
+    """Copies of encrypted files for other readers, where either of the two is asked for."""
+    asked = {file for file in wanted if covered.has_metadata(file, _text(file, tree.read) or b"")}
+    if not asked:  # then the others are not read for it
+        return
+    texts = ((file, _text(file, tree.read) or b"") for file in tree.known)
+    held = {
+        file: Held(data, access.reading(file, data), change.policy_of_rule(rule))
+        for file, data in texts
+        if covered.has_metadata(file, data) and isinstance(rule := _rule(file, tree), Rule)
+    }
+    for each in copies.copied(held):
+        if asked & {each.file, each.twin}:
+            yield each.finding
 
 
 def _copies(wanted: Iterable[str], tree: _Tree) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from sopsmith.imports.importing import Imported
 from sopsmith.imports.suggest import Suggestion
 from sopsmith.model import Component, Recipe, Sealed, Sensitive, Values
 from sopsmith.pipeline.derive import derive
-from sopsmith.recipes import origins
+from sopsmith.recipes import naming, origins
 from sopsmith.repository import Leaf
 from sopsmith.setup import scaffold
 from sopsmith.text import layout, notation
@@ -86,8 +86,11 @@ def plan(
     """
     for name in take:
         if name not in imported.values:
-            hint = "sopsmith import --help"
-            raise SopsmithError(Finding("usage", "is not in what is imported", None, name, hint))
+            hint, shown = "sopsmith import --help", naming.shown(name)
+            message = (
+                "is not in what is imported" if shown else "a --take is not in what is imported"
+            )
+            raise SopsmithError(Finding("usage", message, None, shown, hint))
     standing = _standing(target, app, component)
     said = [_declarable(target, each) for each in suggestions]
     after = _after(standing, imported, take)

@@ -225,6 +225,27 @@ def _decoded(encoded: str) -> str | None:
         return None
 
 
+def environment_of(sealed: Sealed, plaintext: bytes) -> tuple[str, ...] | None:
+    """The environments that a component states, whatever else it holds; None where it states none.
+
+    Raises SopsmithError (program-failed) where this is no plaintext of it.
+    """
+    if sealed.component.whole:
+        return None
+    leaves = dict(leaves_of(_plain_tree(sealed.component, plaintext)))
+    found = [str(leaves[path]) for path in ((ENVIRONMENT,), ("stringData", ENVIRONMENT))
+             if path in leaves]  # fmt: skip
+    found += [_decoded(str(leaf)) or "" for path, leaf in leaves.items()
+              if path == ("data", ENVIRONMENT)]  # fmt: skip
+    return _names(Sensitive(",".join(found))) if found else None
+
+
+def whose(environments: Sequence[str]) -> str:
+    """That a component belongs to these, in words: a value may have slipped in among them."""
+    names = [name for name in environments if _NAME.match(name)]
+    return f"belongs to {', '.join(names)}" if names else "belongs to another environment"
+
+
 def _names(environment: Sensitive | None) -> tuple[str, ...] | None:
     text = None if environment is None else environment.text()
     return None if text is None else tuple(name.strip() for name in text.split(","))
@@ -239,9 +260,7 @@ def _environment_problems(recipe: Recipe, file: str, content: Content) -> Iterat
         hint = f"set {ENVIRONMENT} in it to {recipe.environment}"
         yield Finding("wrong-environment", message, file, ENVIRONMENT, hint)
     elif content.environment is not None and recipe.environment not in content.environment:
-        names = [name for name in content.environment if _NAME.match(name)]  # or a value slipped in
-        whose = f"belongs to {', '.join(names)}" if names else "belongs to another environment"
-        message = f"{whose}, and this is {recipe.environment}"
+        message = f"{whose(content.environment)}, and this is {recipe.environment}"
         hint = f"use the component of {recipe.environment}"
         yield Finding("wrong-environment", message, file, ENVIRONMENT, hint)
 

@@ -72,7 +72,7 @@ def derive(recipe: Recipe, values: Values, previous: Values) -> Derived:
             room -= len(made.reveal())
         elif problems or not value.optional:
             broken.add(name)
-            findings += problems or [_absent(recipe, value, known)]
+            findings += problems or [absent(recipe, value, known)]
     return Derived(known, tuple(findings))
 
 
@@ -172,16 +172,20 @@ def _too_large(value: Value) -> Finding:
     return Finding("max-length", message, value.file, value.name)
 
 
-def _absent(recipe: Recipe, value: Value, known: Values) -> Finding:
+def absent(recipe: Recipe, value: Value, known: Values) -> Finding:
+    """Why a value could not be derived from what is known."""
     derivation = value.derivation
     if isinstance(derivation, PreviousOf):
         message = f"can't be derived while {derivation.name} has no previous value"
-        hint = f"there is none before the first rotation: mark {value.name} optional: true"
+        hint = "there is none before the first rotation"
+        hint += "" if value.optional else f": mark {value.name} optional: true"
         return Finding("missing", message, value.file, value.name, hint)
     needs = references(value) if isinstance(derivation, DatabaseRoles) else filled_in(value)
     if isinstance(derivation, Alternate):
         needs = (chosen(derivation, recipe.values),)
-    absent = ", ".join(need for need in dict.fromkeys(needs) if need not in {*IDENTITIES, *known})
-    message = f"can't be derived while {absent} is absent"
-    hint = f"give {absent}, or mark {value.name} optional: true as well"
+    lacking = ", ".join(need for need in dict.fromkeys(needs) if need not in {*IDENTITIES, *known})
+    message = f"can't be derived while {lacking} is absent"
+    hint = f"give {lacking}" + (
+        "" if value.optional else f", or mark {value.name} optional: true as well"
+    )
     return Finding("missing", message, value.file, value.name, hint)

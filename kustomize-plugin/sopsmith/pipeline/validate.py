@@ -21,10 +21,11 @@ from sopsmith.recipes.template import (
 )
 
 _PLACEHOLDER = re.compile(
-    r"""change[-_ ]?(me|it|this)!* | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
-      | placeholder | dummy | x{3,} | \*{3,} | \.{3,} | … | <[^<>]*>
+    r"""((change[-_ ]?(me|it|this) | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
+        | placeholder | dummy)!*[-_\ ]*)+
+      | x{3,} | \*{3,} | \.{3,} | … | <[^<>]*> | (?P<one>.)(?P=one){7,}
       | \[[a-z][a-z\ _-]*\]
-      | \$\{[^{}]*\} | \{\{[^{}]*\}\} | (your|my)[-_\ ].*here""",
+      | \$\{[^{}]*\} | \{\{[^{}]*\}\} | (your|my)[-_\ ].*here([-_\ ].{0,40})?""",
     re.IGNORECASE | re.VERBOSE,
 )
 _MOST_STEPS = 5_000_000  # of matching a pattern: about a second
@@ -136,7 +137,8 @@ def _bytes_rules(value: Value, sensitive: Sensitive, file: str) -> Iterator[Find
 def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     rules = value.rules
     yield from _weak(value, text, file)
-    if not rules.placeholder and _PLACEHOLDER.fullmatch(text.strip()):
+    is_left = value.origin != "generated" and _PLACEHOLDER.fullmatch(text.strip())
+    if is_left and not rules.placeholder:
         message = "reads like a placeholder"
         hint = "put the real value in; where it is meant, rules: {placeholder: true}"
         yield Finding("placeholder", message, file, value.name, hint)

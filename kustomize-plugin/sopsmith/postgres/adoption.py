@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.postgres import plan, refusals, statements
+from sopsmith.postgres import plan, refusals, statements, superusers
 from sopsmith.postgres.account import Account
+from sopsmith.postgres.applied import identity
 from sopsmith.postgres.holdings import Default, Holdings, Right, Setting
 from sopsmith.postgres.observation import Observed
 from sopsmith.postgres.plan import Change, Plan
@@ -76,7 +77,7 @@ def check(account: Account, old: str, seen: Observed) -> None:
     elif account.rotator is not None and account.rotator.user == old and not there.is_superuser:
         message = f"{old} is the rotator too"
         hint = "name a rotator of its own: in the owner's place it could change no password"
-    elif mark is not None and (mark.app, mark.environment) != (account.app, account.environment):
+    elif mark is not None and not there.is_superuser and mark[:2] != identity(account)[:2]:
         message = f"{old} belongs to {mark.value} of {mark.app} in {mark.environment}"
         hint = "another database, or other names for the roles"
     if message:
@@ -90,7 +91,7 @@ def steps(account: Account, old: str, seen: Observed, held: Sequence[Holdings]) 
     Raises what `plan.owned` and `plan.joined` raise.
     """
     owner = account.owner or ""
-    made = [*_roles(account, old, seen, held[0])]
+    made = [*_roles(account, old, seen, held[0]), *superusers.noting(account, seen)]
     if not seen.roles[old].is_superuser:
         made += _shared(old, owner, held[0])
     found = [Step(held[0].database, (*made, *_moved(account, old, seen, held[0])))]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from sopsmith.postgres import scram, statements
+from sopsmith.postgres import scram, statements, superusers
 from sopsmith.postgres.account import Account
 from sopsmith.postgres.observation import Database, Observed, nothing
 from sopsmith.postgres.plan import Change, Plan, Verifier, joined, marking, owned, sql
@@ -36,6 +36,7 @@ def bootstrap(account: Account, seen: Observed, verifier: Verifier) -> Plan:
         mine = [name for name in (account.owner, *account.roles) if name and name != rotator.user]
         grants = tuple(statements.administer(name, rotator.user) for name in mine)
         plan.append(Change(f"{rotator.user} changes {', '.join(mine)}", grants))
+    plan += superusers.noting(account, seen)
     return (*plan, *(() if account.active in seen.roles else marking(account, seen)))
 
 
@@ -52,21 +53,25 @@ def _owning(owner: str, databases: Sequence[str], seen: Observed) -> Plan:
     return (Change(f"{owner} owns {', '.join(databases)}", given),) if databases else ()
 
 
-def shortcomings(account: Account, seen: Observed, owners: Collection[str]) -> tuple[str, ...]:
-    """What keeps the application out of its databases, with the SQL that puts it right. What one of
-    these owners has stays theirs."""
-    return tuple(_shortcomings(account, seen.databases or {}, owners))
+def shortcomings(account: Account, seen: Observed, everyone: Sequence[Account]) -> tuple[str, ...]:
+    """What keeps the application out of its databases, with the SQL that puts it right. Of all
+    accounts one makes a missing database, and what an owner of theirs has stays that owner's."""
+    return tuple(_shortcomings(account, seen.databases or {}, everyone))
 
 
 def _shortcomings(
-    account: Account, there: Mapping[str, Database], owners: Collection[str]
+    account: Account, there: Mapping[str, Database], everyone: Sequence[Account]
 ) -> Iterator[str]:
     owner = account.owner and statements.name(account.owner)
+    owners = {other.owner for other in everyone}
     for each in account.databases:
         named = statements.name(each)
         if each not in there:
-            made = f"CREATE DATABASE {named}{f' OWNER {owner}' if owner else ''}"
-            yield f"there is no database {each}, so nobody can log in to it: {made}"
+            sharing = [other for other in everyone if each in other.databases]
+            owning = [other for other in sharing if other.owner]
+            if account == (owning or sharing)[0]:
+                made = f"CREATE DATABASE {named}{f' OWNER {owner}' if owner else ''}"
+                yield f"there is no database {each}, so nobody can log in to it: {made}"
         elif owner and there[each].owner != account.owner:
             given = statements.give_database(each, account.owner or "")
             if there[each].owner in owners:

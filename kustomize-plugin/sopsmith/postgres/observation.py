@@ -62,7 +62,7 @@ class Observed(NamedTuple):
     user: str
     is_superuser: bool
     can_read_verifiers: bool
-    roles: Mapping[str, Seen]
+    roles: Mapping[str, Seen]  # the account's, and the superusers that log in
     others: tuple[str, ...]  # names of roles by which other owners are known
     settings: Mapping[str, str]  # likewise
     databases: Mapping[str, Database] | None = None  # of those that URLs name, the ones there are
@@ -120,7 +120,7 @@ SELECT json_build_object(
           AND s.application_name IS DISTINCT FROM {probe}),
       'has_things', EXISTS (SELECT FROM pg_shdepend d WHERE d.refobjid = r.oid
         AND d.refclassid = 'pg_authid'::regclass AND d.classid <> 'pg_auth_members'::regclass)
-    )), '{{}}') FROM pg_roles r WHERE r.rolname IN ({names})),
+    )), '{{}}') FROM pg_roles r WHERE r.rolname IN ({names}) OR (r.rolsuper AND r.rolcanlogin)),
   'others', (SELECT coalesce(json_agg(rolname), '[]') FROM pg_roles
     WHERE rolname IN ('streaming_replica', 'robot_zmon', 'zalandos', 'cron_admin',
       'ccp_monitoring') OR starts_with(rolname::text, '_crunchy') OR rolname LIKE 'v-%'),

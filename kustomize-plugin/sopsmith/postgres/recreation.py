@@ -17,9 +17,24 @@ from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.postgres import owners
 
-STEPS = ("check", "stop", "copy", "ask", "measure", "dump", "initialise", "restore", "passwords",
-         "compare", "login", "settle", "old aside", "new in place")  # fmt: skip
-"""In this order. The old directory is only read up to `settle`; the two renames follow it."""
+STEPS: Mapping[str, str] = {
+    "check": "looking at the data directory",
+    "stop": "",
+    "copy": "copying the data directory",
+    "ask": "",
+    "measure": "measuring all that it holds",
+    "dump": "dumping it",
+    "initialise": "making a new data directory",
+    "restore": "restoring the dump in it",
+    "passwords": "",
+    "compare": "comparing it with the old one",
+    "login": "",
+    "settle": "writing it through to the disk",
+    "old aside": "",
+    "new in place": "",
+}
+"""In this order, and what is said of those that take long. The old directory is only read up to
+`settle`; the two renames follow it."""
 
 _PLACEHOLDERS = ", ".join(f"('{name}')" for name in owners.SETTINGS)
 FACTS = f"""

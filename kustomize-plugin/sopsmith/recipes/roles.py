@@ -88,6 +88,24 @@ def unset(recipe: Recipe, names: Iterable[str]) -> Iterator[Finding]:
             yield Finding("db-unset", message, recipe.file, name, hint)
 
 
+def first_starts(recipe: Recipe) -> Iterator[Finding]:
+    """Secrets of which PostgreSQL's image makes one of two alternating roles a superuser: those of
+    a steady name, which a server reads once, with the password under the name that it goes by."""
+    for secret in recipe.secrets:
+        value = recipe.values.get(secret.data.get("POSTGRES_PASSWORD", ""))
+        role = None if value is None else value.role
+        if secret.hash or value is None or role is None or role.strategy != "alternating":
+            continue
+        message = f"a new server makes a superuser with {value.name}, which is an application's"
+        hint = (
+            "name another role with a password of its own: data: {POSTGRES_USER: SUPERUSER, "
+            "POSTGRES_PASSWORD: SUPERUSER_PASSWORD, …}; nothing is wrong where no server starts "
+            "with it"
+        )
+        field = f"spec.secrets.{secret.handle}"
+        yield Finding("db-first-start", message, recipe.file, field, hint)
+
+
 # --- what is wrong --------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import date, timedelta
 
 from sopsmith.findings import Finding
@@ -19,15 +19,28 @@ def due(value: Value) -> date | None:
         return date.max
 
 
-def overdue(recipe: Recipe, today: date) -> Iterator[Finding]:
-    """A finding for every value past its maxAge, or whose age nobody knows."""
+def overdue(recipe: Recipe, today: date, absent: Set[str] = frozenset()) -> Iterator[Finding]:
+    """A finding for every value past its maxAge, or whose age nobody knows; not for one that is
+    absent."""
     for value in recipe.values.values():
         day = due(value)
-        verb = "set" if value.origin == "given" else "rotate"
-        hint = f"sopsmith {verb} {value.name} -e {recipe.environment}"
+        if value.name in absent:
+            continue
         if value.max_age is not None and value.rotated is None:
-            # The leaf may say nothing of the value, and then there would be no line to point at.
-            message = "has a maxAge and no rotated date to count from"
-            yield Finding("overdue", message, value.file, value.name, f"{hint}, or set rotated")
+            yield undated(recipe, value)
         elif day is not None and day <= today:
+            hint = _renewing(recipe, value)
             yield Finding("overdue", f"was due on {day}", recipe.file, value.name, hint)
+
+
+def undated(recipe: Recipe, value: Value) -> Finding:
+    """What is to be said of a value whose age nobody knows."""
+    # The leaf may say nothing of the value, and then there would be no line to point at.
+    message = "has a maxAge and no rotated date to count from"
+    hint = f"{_renewing(recipe, value)}, or set rotated in the leaf"
+    return Finding("overdue", message, value.file, value.name, hint)
+
+
+def _renewing(recipe: Recipe, value: Value) -> str:
+    verb = "set" if value.origin == "given" else "rotate"
+    return f"sopsmith {verb} {value.name} -e {recipe.environment}"

@@ -71,7 +71,8 @@ def seen(root: str, env: Mapping[str, str], losing: Mapping[str, frozenset[str]]
         for key in keys:
             command = origins.get((file, key), _AT_ITS_SOURCE)
             if key.startswith(SEED):
-                command = f"sopsmith rotate --seed{_in(origins.get((file, '')))}"
+                environment = origins.get((file, ""), "ENVIRONMENT, of whose recipe it is the seed")
+                command = f"sopsmith rotate --seed -e {environment}"
             if key != ENVIRONMENT:
                 found.append(Seen(file, key, command, gone=False))
         known = readership.known_to(readership.versions(here, component), readers)
@@ -79,10 +80,6 @@ def seen(root: str, env: Mapping[str, str], losing: Mapping[str, frozenset[str]]
         found += [Seen(file, key, _GONE, gone=True) for key in gone]
     found.sort(key=lambda e: (not e.key.startswith(SEED), e.file, e.gone, e.key))
     return Exposed(tuple(found), notes)
-
-
-def _in(environment: str | None) -> str:
-    return f" -e {environment}" if environment else ""
 
 
 def _origins(leaves: Sequence[Readable]) -> dict[tuple[str, str], str]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from sopsmith import inventory, repository, writeback
+from sopsmith import inventory, writeback
 from sopsmith.components import access, change, readers, shift
 from sopsmith.components.rules import Rules, parse_rules, rule_for
 from sopsmith.components.shift import Shift
-from sopsmith.delivery import folders
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.inventory import Encrypted
+from sopsmith.rotations import belonging
 from sopsmith.tools import files, git, git_write
 from sopsmith.voice import Session
 
@@ -24,6 +25,13 @@ class Asked(NamedTuple):
     recipient: str | None  # None where it is sync
     where: str | None  # an environment, None for all files
 
+    @property
+    def command(self) -> str:
+        """What asks for it, for a person's shell."""
+        environment = ("-e", self.where) if self.where else ()
+        words = (self.action, *filter(None, (self.recipient,)), *environment)
+        return f"sopsmith recipients {shlex.join(words)}"
+
 
 class Plan(NamedTuple):
     """What is to be changed, and who reads more or less for it."""
@@ -31,6 +39,7 @@ class Plan(NamedTuple):
     edits: tuple[writeback.Edit, ...]
     shifts: tuple[Shift, ...]  # of the files that are encrypted for others
     also: tuple[str, ...]  # the rules, where a person or a run that was killed changed them
+    unlisted: frozenset[str]  # files that no recipe lists, and that go along with their rule
 
     @property
     def losing(self) -> dict[str, frozenset[str]]:
@@ -52,15 +61,17 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
     """Plan it for all files that are meant.
 
     Raises SopsmithError: usage (nothing to do, or not so), and of every file that is meant what
-    keeps it from being judged or changed. A file that is passed over would keep a removed reader.
+    keeps it from being judged or changed, or from being given to whom it would be. A file that is
+    passed over would keep a removed reader.
     """
     known = list(inventory.encrypted(root, session.env))
-    meant = _meant(session, asked.where, [each.file for each in known])
-    covered = [each for each in known if meant is None or each.file in meant]
+    scope = belonging.of_environment(asked.where, session.env, known) if asked.where else None
+    covered = [each for each in known if scope is None or each.file in scope.files]
     edits: list[writeback.Edit] = []
     shifts: list[Shift] = []
     problems: list[Finding] = []
     configs = _by_config(covered)
+    ruled = {each.file: belonging.rule_of(each) for each in known}
     for config, mine in configs.items():
         before = files.reader(root)(config)
         after = _changed_rules(before, config, asked, [each.file for each in mine])
@@ -69,6 +80,7 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
             _check_others(rules, [each for each in known if each not in covered])
             edits.append(writeback.TextEdit(config, before, after))
         for each in mine:
+            ruled[each.file] = rule_for(rules, each.file)
             try:
                 found = _shift(each, rules)
             except SopsmithError as error:
@@ -77,6 +89,8 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
             if found is not None:
                 shifts.append(found)
                 edits.append(writeback.Rekey(each.file, after, new_data_key=bool(found.loses)))
+    gaining = [each for each in shifts if each.gains]
+    problems += belonging.refusals(root, session.env, known, ruled, gaining)
     if problems:
         here = git.Repository(root, session.env)
         raise SopsmithError(_with_hint(each, here, asked) for each in problems)
@@ -85,22 +99,10 @@ def plan(session: Session, root: str, asked: Asked) -> Plan:
         named = "can read them already" if asked.action == "add" else "is named by no rule of these"
         what = f"this recipient {named}"
         raise SopsmithError(Finding("usage", what, hint="sopsmith recipients shows who can"))
-    planned = Plan(tuple(edits), tuple(shifts), ())
+    planned = Plan(tuple(edits), tuple(shifts), (), scope.unlisted if scope else frozenset())
     moved = {each.file for each in planned.moved}
-    ruled = [name for name, mine in configs.items() if moved & {each.file for each in mine}]
-    return planned._replace(also=tuple(ruled))
-
-
-def _meant(session: Session, where: str | None, known: Sequence[str]) -> frozenset[str] | None:
-    """The files of one environment, with its sealed folders; None for all there are."""
-    if where is None:
-        return None
-    leaf = repository.leaf(where, session.env)
-    app, environment = leaf.recipe.app, leaf.recipe.environment
-    sealed = folders.found(leaf.root, leaf.env)
-    inside = tuple(f"{each.path}/" for each in sealed if each.is_of(app, environment))
-    mine = {component.file for component in leaf.recipe.components}
-    return frozenset(mine.union(file for file in known if file.startswith(inside)))
+    also = [name for name, mine in configs.items() if moved & {each.file for each in mine}]
+    return planned._replace(also=tuple(also))
 
 
 def _by_config(covered: Sequence[Encrypted]) -> dict[str, list[Encrypted]]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
-from sopsmith import aftermath, repository
+from sopsmith import absent, aftermath, repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import one_line
 from sopsmith.history import trail
@@ -117,11 +117,13 @@ def _meant(
             if mine.plan.left_out:  # what is named is not passed over
                 raise SopsmithError(mine.plan.left_out)
         elif choice == "due":
-            plan = rotation.overdue(recipe, today)
+            lacking = absent.optional(leaf.root, leaf.env, recipe)
+            plan = rotation.overdue(recipe, today, lacking)
             made = tuple(uncommitted.dated(leaf, today)) if commit else ()
             mine = turnover.job(leaf, plan._replace(turns=(*plan.turns, *made)))
         else:
-            mine = turnover.job(leaf, rotation.everything(recipe, today))
+            public = absent.by_default(leaf.root, leaf.env, recipe)
+            mine = turnover.job(leaf, rotation.everything(recipe, today, public))
         jobs.append(mine)
     return jobs
 

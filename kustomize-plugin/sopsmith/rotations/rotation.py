@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -60,18 +60,22 @@ def named(recipe: Recipe, names: Iterable[str], today: date) -> Plan:
     return Plan(tuple(turns))
 
 
-def everything(recipe: Recipe, today: date) -> Plan:
-    """The rotation of all that may rotate. Derived values are not worth a word: they follow."""
-    return _plan(recipe, (v for v in recipe.values.values() if v.origin != "derived"), today)
+def everything(recipe: Recipe, today: date, public: Set[str] = frozenset()) -> Plan:
+    """The rotation of all that may rotate. Derived values are not worth a word, as they follow, nor
+    are `public` ones, which the recipe says in clear."""
+    values = (v for v in recipe.values.values() if v.origin != "derived" and v.name not in public)
+    return _plan(recipe, values, today)
 
 
-def overdue(recipe: Recipe, today: date) -> Plan:
-    """The rotation of what is past its maxAge; nobody knows that of what has no date."""
-    due = [(value, schedule.due(value)) for value in recipe.values.values()]
+def overdue(recipe: Recipe, today: date, absent: Set[str] = frozenset()) -> Plan:
+    """The rotation of what is past its maxAge; nobody knows that of what has no date, and what is
+    absent has none."""
+    there = [value for value in recipe.values.values() if value.name not in absent]
+    due = [(value, schedule.due(value)) for value in there]
     past = (value for value, day in due if day is not None and day <= today)
-    undated = [value for value in recipe.values.values() if value.max_age and not value.rotated]
+    undated = (schedule.undated(recipe, v) for v in there if v.max_age and not v.rotated)
     plan = _plan(recipe, past, today)
-    return plan._replace(left_out=plan.left_out + tuple(_undated(recipe, v) for v in undated))
+    return plan._replace(left_out=(*plan.left_out, *undated))
 
 
 def _plan(recipe: Recipe, values: Iterable[Value], today: date) -> Plan:
@@ -182,12 +186,6 @@ def _inputs(recipe: Recipe, value: Value) -> list[str]:
             found[name] = None
         ahead += references(each)
     return list(found)
-
-
-def _undated(recipe: Recipe, value: Value) -> Finding:
-    message = "has a maxAge and no rotated date to count from"
-    hint = f"sopsmith rotate {value.name} -e {recipe.environment}, or set rotated in the leaf"
-    return Finding("overdue", message, recipe.file, value.name, hint)
 
 
 # --- what follows ---------------------------------------------------------------------------------

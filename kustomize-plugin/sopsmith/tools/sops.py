@@ -153,6 +153,7 @@ def _failed(result: process.Failed, file: str, timeout: float) -> Finding:
 
 def _no_key(sealed: Sealed, stderr: bytes, env: Mapping[str, str]) -> Finding:
     text = " ".join(stderr.decode("utf-8", "replace").replace("|", " ").split())
+    key_file = env.get("SOPS_AGE_KEY_FILE", "")
     if any(phrase in text for phrase in _LOCKED):
         message = "the key is locked with a passphrase, and nobody is there to type it"
         hint = "give sops an unlocked key: SOPS_AGE_KEY_FILE, or SOPS_AGE_KEY_CMD"
@@ -167,7 +168,9 @@ def _no_key(sealed: Sealed, stderr: bytes, env: Mapping[str, str]) -> Finding:
         message = "no private key is configured" if known else "none of the private keys fits"
         readers = ", ".join(sealed.recipients) or "keys of other kinds than age"
         hint = f"it is encrypted to {readers}; point SOPS_AGE_KEY_FILE at the private key of one"
-    key_file = env.get("SOPS_AGE_KEY_FILE", "")
+        if known and key_file:
+            message = "the key file in SOPS_AGE_KEY_FILE holds no private key"
+            hint = f"it is encrypted to {readers}; put the private key of one there"
     if key_file and not os.path.isabs(key_file):
         hint += " (it is relative now, and kustomize runs functions in the overlay's folder)"
     return Finding("no-key", message, sealed.component.file, hint=hint)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 
 from sopsmith.catalogue import CATALOGUE
 from sopsmith.model import Sensitive
-from sopsmith.pipeline.validate import validate
+from sopsmith.pipeline.validate import _PLACEHOLDER, validate
+from sopsmith.recipes.kinds import FROM_STREAM, KINDS
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Source, resolve
 from tests.repository import ROOT, Repo
@@ -272,7 +275,8 @@ def of_values(given: dict[str, str | bytes], **values: Any) -> set[str]:
     "text",
     ["CHANGE_ME", "changeme", "Change-It!", "change me", "<password>", "[secret]", "${PASSWORD}",
      "{{ password }}", "TODO", "tbd", "FIXME", "xxx", "XXXXXXXX", "****", "...", "…", "placeholder",
-     "your-password-here", "MY_TOKEN_HERE", "replace_me", " CHANGE_ME "],
+     "your-password-here", "MY_TOKEN_HERE", "replace_me", " CHANGE_ME ", "CHANGE_ME_CHANGE_ME_",
+     "changeme-changeme", "todo todo", "your-secret-here-please", "a" * 20, "00000000"],
 )  # fmt: skip
 def test_a_placeholder_is_found(text: str) -> None:
     assert "placeholder" in codes(text)
@@ -281,10 +285,41 @@ def test_a_placeholder_is_found(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["CHANGE_ME_NOT_NOW", "xx", "a<b>c", "<a><b>", "changemend", "todos", "my-dear", "[a]b"],
+    [
+        "CHANGE_ME_NOT_NOW",
+        "xx",
+        "a<b>c",
+        "<a><b>",
+        "changemend",
+        "todos",
+        "my-dear",
+        "[a]b",
+        "changeme-changed",
+        "my-heretic",
+        "aaaaaaa",
+        "aaaaaaaab",
+    ],
 )
 def test_what_only_begins_like_one_is_none(text: str) -> None:
     assert "placeholder" not in codes(text)
+
+
+@pytest.mark.parametrize(
+    "generate",
+    [{"password": {}}, {"password": {"length": 8}}, {"bytes": {}}, {"bytes": {"encoding": "hex"}},
+     {"bytes": {"encoding": "base64url"}}, {"password": {"length": 16, "alphabet": "0123456789"}}],
+)  # fmt: skip
+def test_no_random_value_is_a_placeholder(generate: dict[str, Any]) -> None:
+    ((kind, options),) = generate.items()
+    stream = (byte for n in count() for byte in sha256(n.to_bytes(4)).digest())
+    full = {**KINDS[kind].defaults, **options}
+    made = (FROM_STREAM[kind](full, stream) for _ in range(1000))
+    assert [text for text in made if _PLACEHOLDER.fullmatch(text)] == []
+
+
+def test_what_the_seed_gives_is_no_placeholder_whatever_its_alphabet() -> None:
+    weak = {"generate": {"password": {"alphabet": "xX", "length": 8}}, "rules": {"minEntropy": 1}}
+    assert of_values({"TOKEN": "xXxXXXxx"}, TOKEN=weak) == set()
 
 
 @pytest.mark.parametrize(
@@ -303,7 +338,7 @@ def test_length_counts_characters_of_text_and_bytes_of_the_rest(
     [("a ", "leftover-space"), ("\ta", "leftover-space"), ("a\r\nb", "leftover-space"),
      ("a\n", "leftover-space"), ("a\nb\n", None), ("a b", None), ("\ufeffa", "leftover-encoding"),
      ("aGVsbG8gd29ybGQ=", "leftover-encoding"), ("/+9//////w==", None), ("eHg=", None),
-     ("a" * 16, None)],
+     ("abcd" * 4, None)],
 )  # fmt: skip
 def test_traces_of_copying_are_warnings(text: str, code: str | None) -> None:
     assert codes(text) == ({code} if code else set())

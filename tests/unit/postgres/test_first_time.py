@@ -41,7 +41,7 @@ def test_a_database_that_two_share_is_taken_from_neither() -> None:
         owner="reports", urls={"URL": endpoint.parse("postgresql://shop_a:p@db/shop")}
     )
     seen = nothing()._replace(databases={"shop": Database("owner", is_superusers=False)})
-    (shared,) = first_time.shortcomings(mine, seen, {"owner", "reports"})
+    (shared,) = first_time.shortcomings(mine, seen, [mine, mine._replace(owner="owner")])
     assert shared.endswith('in it, GRANT CREATE ON SCHEMA public TO "reports"')
-    (taken,) = first_time.shortcomings(mine, seen, {"reports"})
+    (taken,) = first_time.shortcomings(mine, seen, [mine])
     assert taken.endswith('ALTER DATABASE "shop" OWNER TO "reports"')
