@@ -45,9 +45,11 @@ def left(leaf: Leaf, read: Read) -> tuple[Finding, ...]:
 
 def told(left: Sequence[Finding]) -> str:
     """What is left, for people; a new environment lacks much, and `validate` lists it."""
+    ends = [each for each in left if each.code == "taken-along" or exit_code([each])]  # of a commit
+    left = [each for each in left if each not in ends]
     more = len(left) - _SHOWN
     rest = f"sopsmith: hint: and {more} more; sopsmith validate lists them\n" if more > 0 else ""
-    return text(left[:_SHOWN], "sopsmith: ") + rest
+    return text(left[:_SHOWN], "sopsmith: ") + rest + text(ends, "sopsmith: ")
 
 
 def _findings(leaf: Leaf, read: Read) -> list[Finding]:

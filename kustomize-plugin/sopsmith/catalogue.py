@@ -197,6 +197,14 @@ CATALOGUE: dict[str, Entry] = {
         "`git pull --rebase`, then the same command again.",
         "two people rotate at once",
     ),
+    "not-committed": Entry(
+        6, "the files are changed and git did not commit them",
+        "A hook refuses the commit, or git knows no user.name and user.email.",
+        "Run the git command of the hint: it shows why, or commits them. Once that is mended, "
+        "`set`, `rotate`, `fill`, `import`, `restore` and `init` commit what is left if they are "
+        "run again.",
+        "a commit-msg hook that exits 1",
+    ),
     "not-pushed": Entry(
         6, "the commit is made and the remote did not take it",
         "A hook or a rule of the branch refuses it, somebody pushed meanwhile, it can't be "
@@ -878,6 +886,14 @@ CATALOGUE: dict[str, Entry] = {
         "Only what shows without a key was checked.",
         "Set SOPS_AGE_KEY_FILE where a key is; `--require-key` makes it an error, for CI.",
         "a developer without production's key", "warning",
+    ),
+    "taken-along": Entry(
+        1, "a commit holds more than it is named after",
+        "git commits whole files, and this one had changes that no commit had: of the values or "
+        "fields in the message, or of its comments.",
+        "`git show` tells what it holds; commit earlier changes first where they are to have a "
+        "commit of their own.",
+        "sopsmith set A, then sopsmith set B --commit", "warning",
     ),
     "not-rendering": Entry(
         1, "the environment does not render as it is now",

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-from sopsmith import writeback
+from sopsmith import carried, writeback
 from sopsmith.errors import Interrupted, SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import trail
 from sopsmith.model import Read
-from sopsmith.tools import git, replace
+from sopsmith.tools import git, git_write, replace
 from sopsmith.voice import Session
 from sopsmith.writeback import Draft, Edit
 
@@ -24,6 +25,7 @@ class Work(NamedTuple):
     message: str  # of the commit
     check: Callable[[Read], tuple[Finding, ...]] = lambda _: ()  # of the files as they will be
     also: Sequence[str] = ()  # what belongs to the commit besides the files that change
+    begun: Sequence[str] = ()  # what holds the change already, and no commit does
 
 
 class Done(NamedTuple):
@@ -42,8 +44,9 @@ def carry_out(
 
     `plan` reads everything itself, for another writer may have changed what was read before. It
     asks nobody and writes nothing: others wait for it, and it would wait for itself. What it gives
-    besides the work is handed on. A refused commit leaves the files changed, so that a second run
-    has nothing to tell: who `tells_refusal` gets it as findings, tells the rest, and ends with it.
+    besides the work is handed on. A refused commit leaves the files changed: who `tells_refusal`
+    gets it as findings, tells the rest, and ends with it. The next run finds the change `begun`,
+    and commits it though it writes nothing.
     Who is interrupted before there is a commit has changed nothing.
     Raises SopsmithError: write-locked, and what `plan`, the work's check, `writeback.draft` and
     the commit raise.
@@ -52,9 +55,11 @@ def carry_out(
         work, told = plan()
         draft = writeback.draft(root, session.env, work.edits, commit=commit)
         found = work.check(draft.read)
+        begun = _begun(session, root, work) if commit else ()
+        found = (*found, *(_along(session, work, draft, begun) if commit else ()))
         with _whole(session, draft) if commit and draft.changed else contextlib.nullcontext():
             changed = draft.write()
-            files = tuple(dict.fromkeys((*work.also, *changed))) if changed else ()
+            files = tuple(dict.fromkeys((*work.also, *changed, *begun))) if changed else begun
             try:
                 made = writeback.finish(session, root, files, work.message, commit=commit)
             except SopsmithError as error:
@@ -62,6 +67,25 @@ def carry_out(
                     raise
                 made, found = None, (*found, *error.findings)
     return Done(changed, made, found), told
+
+
+def _begun(session: Session, root: str, work: Work) -> tuple[str, ...]:
+    """The files that hold the change already and that no commit holds so."""
+    if not work.begun:
+        return ()
+    here = git.Repository(root, session.env)
+    git_write.check_settled(here, work.begun)
+    return git.changed(here, work.begun)
+
+
+def _along(
+    session: Session, work: Work, draft: Draft, begun: Sequence[str]
+) -> Iterator[Finding]:  # fmt: skip
+    """What else is in the files of the commit, before it is made."""
+    files = dict.fromkeys((*(each.file for each in draft.changed), *begun))
+    paths = [file for file in files if file not in work.also]
+    named = trail.trailers(work.message).get(trail.VALUE, ())
+    return carried.along(git.Repository(draft.root, session.env), paths, named)
 
 
 @contextlib.contextmanager

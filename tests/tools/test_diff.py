@@ -228,6 +228,23 @@ def test_under_another_data_key_a_key_tells_which_values_changed(shop: Repo) -> 
     }
 
 
+@pytest.mark.parametrize("is_rotated", [False, True])
+def test_a_pinned_value_that_was_rotated_before_is_another(shop: Repo, is_rotated: bool) -> None:
+    if is_rotated:
+        assert shop.cli("rotate", "PASSWORD").code == 0
+    assert shop.cli("pin", "PASSWORD").code == 0
+    news = {
+        ("value", "PASSWORD", "origin changed", "generated → stored, another value"),
+        ("value", "URL", "changes", "by PASSWORD"),
+        ("secret", "shop", "changes", "by PASSWORD, URL"),
+    }
+    assert {row[:3] + (row[3].removesuffix(", day of rotation"),) for row in rows(shop)} == (
+        news if is_rotated else {("value", "PASSWORD", "origin changed", "generated → stored")}
+    )
+    shop.env.pop("SOPS_AGE_KEY_FILE")
+    assert not any(row[0] == "secret" for row in rows(shop))  # nobody knows without a key
+
+
 def test_another_length_is_another_value_under_any_data_key(shop: Repo) -> None:
     sops(shop, "--config", "/dev/null", "rotate", "-i", "shop.enc.yaml")
     give(shop, "TOKEN", shop.canary(before="longer"))

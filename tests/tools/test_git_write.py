@@ -65,7 +65,7 @@ def refused(repo: Repo, *paths: str, where: Path | None = None) -> Finding:
     with pytest.raises(SopsmithError) as caught:
         git_write.commit(of(repo, where), paths, "secrets: set it's\n\nTrailer: x\n")
     (finding,) = caught.value.findings
-    assert finding.code == "program-failed"
+    assert finding.code == "not-committed"
     return finding
 
 

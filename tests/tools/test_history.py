@@ -165,6 +165,38 @@ def test_other_environments_do_not_count(shop: Repo) -> None:
     assert shop.cli("history", "PASSWORD").codes == {"usage"}
 
 
+def test_a_merge_that_encrypts_a_side_s_value_anew_does_not_change_it_twice(shop: Repo) -> None:
+    """As `sopsmith merge` does: and what is new against sides that agree was changed there."""
+    shop.env["SOPS_AGE_KEY_FILE"] = str(shop.key_file)
+    shop.write(".gitattributes", "*.enc.* merge=sopsmith\n")
+    for name, text in (("name", "sopsmith"), ("driver", "sopsmith merge -- %O %A %B %P")):
+        git(shop, "config", f"merge.sopsmith.{name}", text)
+    commit(shop, "driver")
+    main = git(shop, "branch", "--show-current")
+    git(shop, "checkout", "-qb", "side")
+    give(shop, "TOKEN")
+    commit(shop, "side", day="2026-02-01")
+    git(shop, "checkout", "-q", main)
+    give(shop, "MASTER")
+    commit(shop, "main", day="2026-02-02")
+    git(shop, "merge", "-q", "--no-ff", "--no-commit", "side")
+    commit(shop, "merge", day="2026-02-03")
+    changes = [(row["subject"], row["change"]) for row in told(shop, "history", "TOKEN")]
+    assert changes == [("merge", "re-encrypted"), ("side", "changed"), ("start", "added")]
+    changed = [row for row in told(shop, "audit") if row["change"] == "changed"]
+    names = [(row["subject"], row["name"]) for row in changed if row["what"] == "value"]
+    assert names == [("main", "MASTER"), ("side", "TOKEN")]
+    git(shop, "checkout", "-qb", "more")
+    commit(shop, "more", day="2026-02-04")
+    git(shop, "checkout", "-q", main)
+    commit(shop, "main again", day="2026-02-05")
+    git(shop, "merge", "-q", "--no-ff", "--no-commit", "more")
+    give(shop, "TOKEN")
+    commit(shop, "evil", day="2026-02-06")
+    first = told(shop, "history", "TOKEN")[0]
+    assert (first["subject"], first["change"]) == ("evil", "changed")
+
+
 def test_a_merge_counts_only_where_it_differs_from_both_sides(shop: Repo) -> None:
     main = git(shop, "branch", "--show-current")
     git(shop, "checkout", "-qb", "side")

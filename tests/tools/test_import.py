@@ -441,6 +441,25 @@ def test_a_commit_holds_what_was_written_and_no_value(repo: Repo) -> None:
     assert [each for each in repo.canaries if each in git(repo, "show")] == []
 
 
+def test_what_was_imported_and_not_committed_is_committed_by_the_next_run(repo: Repo) -> None:
+    ruled(repo)
+    git(repo, "config", "user.name", "t")
+    git(repo, "config", "user.email", "t@example.com")
+    git(repo, "add", ".sops.yaml")
+    git(repo, "commit", "-qm", "rules")
+    hook = repo.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    values = shop(repo)
+    refused = imported(repo, dotenv(values), "-e", "production", "--app", "shop", "--commit")
+    assert (refused.code, refused.codes, "\nwritten: " in refused.out) == (
+        6, {"not-committed"}, True,
+    )  # fmt: skip
+    hook.unlink()
+    run = imported(repo, dotenv(values), "-e", "production", "--app", "shop", "--commit")
+    assert run.code == 0 and "nothing was changed\ncommitted " in run.out, run.err
+    assert git(repo, "status", "--short") == ""
+
+
 @pytest.mark.parametrize("gone", ["staged", "committed", "deleted"])
 def test_a_source_that_git_has_seen_is_leaked(repo: Repo, gone: str) -> None:
     source = ruled(repo).write(".env", f"TOKEN={repo.canary()}\n")

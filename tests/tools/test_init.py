@@ -187,8 +187,35 @@ def test_nobody_else_writes_between_the_last_look_and_the_commit(new: Repo) -> N
 def test_a_commit_that_is_refused_is_said_and_what_was_made_stays_told(new: Repo) -> None:
     new.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n").chmod(0o755)
     done = new.cli("init", *FLAGS, "--commit")
-    assert done.code == 3 and done.codes == {"program-failed"}
+    assert done.code == 6 and done.codes == {"not-committed"}
     assert str(keyring(new)) in done.out
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_what_no_commit_holds_is_committed_by_the_next_run(new: Repo, is_refused: bool) -> None:
+    hook = new.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    assert new.cli("init", *FLAGS, *["--commit"] * is_refused).code == (6 if is_refused else 0)
+    hook.unlink()
+    new.write("mine.txt", "unfinished\n")
+    run = new.cli("init", *FLAGS, "--commit")
+    assert (run.code, "\ncommitted " in run.out) == (0, True)
+    assert set(new.run("git", "ls-files").out.split()) == FILES
+    assert new.run("git", "status", "--short").out == "?? mine.txt\n"
+
+
+def test_the_commit_of_another_environment_is_whole(new: Repo) -> None:
+    """The new leaf extends the base recipe, which nobody committed yet."""
+    assert new.cli("init", *FLAGS).code == 0
+    new.run("git", "add", ".sops.yaml")
+    new.write(".sops.yaml", "# ours\n" + (new.path / ".sops.yaml").read_text())
+    more = ("--environments", "dev,production,staging", "--commit")
+    run = new.cli("init", *FLAGS, *more)
+    assert run.code == 0, run.err
+    assert ".sops.yaml: the commit takes along " in run.err
+    clone = new.path.parent / "clone"
+    new.run("git", "clone", "-q", ".", str(clone))
+    assert new.run("sopsmith", "validate", "overlays/staging", cwd=str(clone)).code == 0
 
 
 # --- a second time ----------------------------------------------------------------------------

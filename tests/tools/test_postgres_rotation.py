@@ -280,7 +280,7 @@ def test_a_rollback_that_a_hook_refused_goes_on_once_it_is_committed(make: Make)
     one.rotate("POSTGRES_PASSWORD", "--commit")
     hook = one.repo.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
-    assert one.postgres("rollback", *NOW).code == 3
+    assert one.postgres("rollback", *NOW).code == 6
     again = one.postgres("rollback", *NOW)
     assert again.code == 2 and "git commit -- overlay/recipe.yaml" in again.err
     hook.unlink()
@@ -357,7 +357,7 @@ def test_what_a_hook_refuses_goes_on_once_the_hint_was_typed(make: Make) -> None
     file.chmod(0o755)
     refused = one.postgres("rotate", *NOW)
     again = one.postgres("rotate", *NOW)
-    assert (refused.code, again.code) == (3, 2) and "could be lost" in again.err
+    assert (refused.code, again.code) == (6, 2) and "could be lost" in again.err
     file.unlink()
     (typed,) = re.findall(r"hint: (git commit -- .*); then the same command again", again.err)
     assert one.repo.run("sh", "-c", typed, GIT_EDITOR="echo rotate >").code == 0

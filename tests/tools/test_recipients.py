@@ -310,11 +310,11 @@ def test_a_refused_commit_keeps_nothing_back_that_is_told_only_once(
     shared.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n").chmod(0o755)
     argv = ("recipients", "remove", other[1], "--commit", "--output", output)
     run = shared.cli(*argv)
-    assert (run.code, run.codes) == (3, {"program-failed"})
+    assert (run.code, run.codes) == (6, {"not-committed"})
     assert "git commit -m 'secrets: remove a reader of 3 files' -- " in run.err
     if output == "json":
         assert [each["key"] for each in run.document["seen"]][0] == "SOPSMITH_SEED_1"
-        assert [each["code"] for each in run.document["findings"]] == ["program-failed"]
+        assert [each["code"] for each in run.document["findings"]] == ["not-committed"]
         assert (run.document["changed"], run.document["commit"]) == ([".sops.yaml", *FILES], None)
     else:
         assert told(run)["SOPSMITH_SEED_1"] == "sopsmith rotate --seed -e production"

@@ -79,6 +79,21 @@ def test_commit_makes_one_commit_that_the_audit_knows(shop: Repo) -> None:
 
 
 @pytest.mark.parametrize("name", ["TOKEN", "PASSWORD"])
+def test_what_was_restored_and_not_committed_is_committed_by_the_next_run(
+    shop: Repo, name: str
+) -> None:
+    for key, text in (("user.name", "Ada"), ("user.email", "a@b")):
+        git(shop, "config", key, text)
+    give(shop, "TOKEN")
+    change(shop, "PASSWORD", version=2)
+    commit(shop)
+    restore(shop, name)
+    run = shop.cli("restore", name, "--to", "start", "--commit")
+    assert (run.code, "nothing changed\ncommitted " in run.out) == (0, True), run.err
+    assert git(shop, "status", "--short") == ""
+
+
+@pytest.mark.parametrize("name", ["TOKEN", "PASSWORD"])
 def test_a_dry_run_writes_nothing(shop: Repo, name: str) -> None:
     give(shop, "TOKEN")
     change(shop, "PASSWORD", version=2)
@@ -184,6 +199,7 @@ def test_a_generated_value_is_made_as_it_was(shop: Repo) -> None:
     assert restore(shop, "PASSWORD") | {"to": "", "commit": None} == {
         "value": "PASSWORD", "environment": "production", "to": "", "files": [LEAF],
         "dryRun": False, "derived": ["URL"], "secrets": ["shop"], "commit": None,
+        "findings": [],
     }  # fmt: skip
     assert emitted(shop) == before
     fields = spec_of(shop, "PASSWORD")

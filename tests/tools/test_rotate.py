@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
@@ -180,6 +181,7 @@ def test_an_overlap_keeps_the_old_value_whatever_becomes_of_the_generator(shop: 
 def test_the_next_rotation_takes_over_what_the_last_one_kept(shop: Repo) -> None:
     shop.cli("rotate", "JWT_SECRET")
     middle = values(shop)["JWT_SECRET"]
+    commit(shop)
     shop.cli("rotate", "JWT_SECRET")
     after = values(shop)
     assert after["JWT_OLD"] == middle
@@ -194,6 +196,7 @@ def test_a_slot_flips_with_the_version(shop: Repo) -> None:
     assert "POSTGRES_PASSWORD  version 3, slot a  version 4, slot b  previous" in run.out
     line = next(line for line in diff(shop) if line.startswith("+"))
     assert f"{{version: 4, slot: b, rotated: {today()}, previous: {{version: 3, " in line
+    commit(shop)
     assert shop.cli("rotate", "POSTGRES_PASSWORD").code == 0
     assert "slot: a" in (shop.path / "prod/recipe.yaml").read_text()
 
@@ -251,6 +254,7 @@ def test_a_stored_value_is_drawn_anew_and_the_old_one_kept_where_it_is_asked_for
 
 def test_what_is_not_asked_for_any_more_is_forgotten(shop: Repo) -> None:
     shop.cli("rotate", "TLS_KEY")
+    commit(shop)
     shop.edit("base.recipe.yaml", lambda text: text.replace(
         "    TLS_OLD: {optional: true, derive: {previousOf: TLS_KEY}}\n", "")
         .replace("TLS_KEY, TLS_OLD", "TLS_KEY"))  # fmt: skip
@@ -553,6 +557,7 @@ def test_the_old_seed_stays_while_an_old_value_is_kept(shop: Repo) -> None:
     assert "3. seed 1 stays for the old values that are kept of JWT_SECRET" in run.out
     assert "sopsmith rotate JWT_SECRET -e production" in run.out
     assert seeds(shop) == {"1", "2"}
+    commit(shop)
     assert shop.cli("rotate", "JWT_SECRET").code == 0
     before = values(shop)
     last = shop.cli("rotate", "--seed")
@@ -650,6 +655,7 @@ def test_a_seed_that_was_drawn_and_not_used_yet_is_taken_up(shop: Repo) -> None:
 def test_stopped_between_recipe_and_component_it_goes_on(shop: Repo) -> None:
     shop.edit("prod/recipe.yaml", lambda text: text.replace('{"1": ', f'{{"2": {"ab" * 16}, "1": '))
     assert shop.cli("rotate", "--seed").code == 0  # draws another, since the first is lost
+    commit(shop)
     assert shop.cli("rotate", "JWT_SECRET").code == 0
     before = values(shop)
     shop.edit("prod/recipe.yaml", lambda text: re.sub(r', "1": "\w{32}"', "", text))
@@ -683,10 +689,116 @@ def test_a_seed_whose_commit_was_refused_comes_with_the_next(shop: Repo) -> None
     hook = shop.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n")
     hook.chmod(0o755)
     refused = shop.cli("rotate", "--seed", "--yes", "--commit")
-    assert refused.code == 3 and "nothing was changed" not in refused.out
+    assert refused.code == 6 and "seed 2 is in production.enc.yaml: changed" in refused.out
+    assert "nothing was changed" not in refused.out
     hook.unlink()
     assert shop.cli("rotate", "--seed", "--yes", "--commit").code == 0
     tracked = shop.run("git", "status", "--short", "--untracked-files=no").out
     assert tracked == ""
     assert shop.run("git", "stash", "-q").code == 0
     assert shop.cli("validate").code == 0
+
+
+# --- what no commit holds -------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def refusing(repo: Repo, hook: str = "commit-msg") -> Iterator[None]:
+    """A repository whose hook refuses every commit."""
+    repo.write(f".git/hooks/{hook}", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    yield
+    (repo.path / ".git/hooks" / hook).unlink()
+
+
+@pytest.mark.parametrize("name", ["POSTGRES_PASSWORD", "JWT_SECRET", "TLS_KEY"])
+def test_a_rotation_whose_commit_was_refused_is_committed_and_not_made_again(
+    shop: Repo, name: str
+) -> None:
+    with refusing(shop):
+        refused = shop.cli("rotate", name, "--commit")
+        assert (refused.code, refused.codes) == (6, {"not-committed"})
+        assert "changed prod/recipe.yaml\n" in refused.out
+    made = values(shop)
+    run = shop.cli("rotate", name, "--commit")
+    assert (run.code, "is rotated already, and no commit holds it" in run.err) == (0, True)
+    assert "changed" not in run.out and "committed " in run.out
+    assert (values(shop), diff(shop)) == (made, [])
+    assert commits(shop) == [f"secrets(production): rotate {name}"]
+    assert shop.cli("rotate", name, "--commit").code == 0  # and the next is another
+    assert values(shop) != made
+
+
+@pytest.mark.parametrize(
+    "asked", ["JWT_SECRET", "TLS_KEY", "--all", "JWT_SECRET CSRF_SECRET --commit"]
+)
+def test_what_is_rotated_and_not_committed_is_not_rotated_again(shop: Repo, asked: str) -> None:
+    words = asked.split()
+    name = words[0] if words[0] != "--all" else "JWT_SECRET"
+    assert shop.cli("rotate", name).code == 0
+    before = values(shop)
+    run = shop.cli("rotate", *words)
+    assert (run.code, run.codes, values(shop)) == (2, {"usage"}, before)
+    command = f"sopsmith rotate {name} -e production --commit"
+    assert f"hint: {command} commits it, and no other\n" in run.err
+    assert shop.run(*command.split()).code == 0
+    assert (shop.cli("rotate", *words).code, commits(shop)[0][-len(name) :]) == (0, name)
+
+
+def test_several_rotations_without_a_commit_are_not_taken_for_one(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace("version: 2", "version: 4"))
+    run = shop.cli("rotate", "JWT_SECRET", "--commit")
+    assert (run.code, run.codes) == (2, {"usage"})
+    assert "JWT_SECRET: is at version 4, and the last commit has 2 [usage]" in run.err
+    assert "git checkout -- prod/recipe.yaml takes every change of that file back" in run.err
+
+
+def test_a_value_that_was_set_is_rotated_all_the_same(shop: Repo) -> None:
+    """Nobody rotated it since the last commit, so what was kept then is not what it is now."""
+    given = pem(shop)
+    assert shop.run("sopsmith", "set", "TLS_KEY", stdin=given.encode()).code == 0
+    assert shop.cli("rotate", "TLS_KEY", "--commit").code == 0
+    assert values(shop)["TLS_OLD"] == given.rstrip().encode()
+
+
+def test_what_was_due_and_is_not_committed_is_committed_by_the_next_run(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace(
+        "TLS_KEY: {rotated: 2024-01-31}", f"TLS_KEY: {{rotated: {today()}}}"))  # fmt: skip
+    commit(shop)
+    with refusing(shop):
+        assert shop.cli("rotate", "--due", "--commit").code == 6
+    assert "nothing is due" in shop.cli("rotate", "--due").out
+    run = shop.cli("rotate", "--due", "--commit")
+    assert (run.code, diff(shop)) == (0, [])
+    assert commits(shop)[-1] == "secrets(production): rotate POSTGRES_PASSWORD"
+    assert "nothing is due" in shop.cli("rotate", "--due", "--commit").out
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_a_new_seed_whose_commits_were_refused_is_no_reason_for_another(
+    shop: Repo, tries: int
+) -> None:
+    with refusing(shop):
+        for _ in range(tries):
+            assert shop.cli("rotate", "--seed", "--commit").code == 6
+    run = shop.cli("rotate", "--seed", "--commit")
+    assert (run.code, diff(shop), seeds(shop)) == (0, [], {"1", "2"})
+    assert "POSTGRES_PASSWORD: {version: 4, " in (shop.path / "prod/recipe.yaml").read_text()
+    assert shop.cli("check", "--against", "HEAD~1").code == 0
+
+
+def test_a_new_seed_that_no_commit_holds_is_not_followed_by_another(shop: Repo) -> None:
+    assert shop.cli("rotate", "--seed").code == 0
+    before = values(shop)
+    for words in (("--seed",), ("JWT_SECRET",)):
+        run = shop.cli("rotate", *words)
+        assert (run.code, run.codes, values(shop)) == (2, {"usage"}, before)
+        assert "hint: sopsmith rotate --seed -e production --commit commits it" in run.err
+    assert shop.cli("rotate", "--seed", "-e", "production", "--commit").code == 0
+    assert (values(shop), diff(shop)) == (before, [])
+
+
+def test_a_rotation_that_no_commit_holds_comes_before_a_new_seed(shop: Repo) -> None:
+    assert shop.cli("rotate", "JWT_SECRET").code == 0
+    run = shop.cli("rotate", "--seed", "--commit")
+    assert (run.code, seeds(shop)) == (2, {"1"})
+    assert "hint: sopsmith rotate JWT_SECRET -e production --commit commits it" in run.err

@@ -350,7 +350,8 @@ def test_another_writer_waits_for_the_commit(shop: Repo) -> None:
 
 def refused_commit(repo: Repo, run: Run, fresh: str) -> None:
     """The file is changed and not committed, and that is what is said."""
-    assert (run.code, run.codes) == (3, {"program-failed"}), run.err
+    assert (run.code, run.codes) == (6, {"not-committed"}), run.err
+    assert f"SMTP_PASSWORD set in {SHOP}\n" in run.out
     assert "git commit was refused" in run.err
     assert "the files are changed and not committed; " in run.err
     assert f": git commit -m 'secrets(production): set SMTP_PASSWORD' -- {SHOP}\n" in run.err
@@ -373,6 +374,60 @@ def test_a_hook_refuses_the_commit(shop: Repo) -> None:
     fresh = shop.canary()
     run = set_(shop, "SMTP_PASSWORD", fresh, "--commit")
     refused_commit(shop, run, fresh)
+
+
+@pytest.mark.parametrize("flags", [(), ("--commit",)])
+def test_the_same_value_again_is_committed_where_no_commit_holds_it(
+    shop: Repo, flags: tuple[str, ...]
+) -> None:
+    shop.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    fresh = shop.canary()
+    assert set_(shop, "SMTP_PASSWORD", fresh, *flags).code == (6 if flags else 0)
+    again = set_(shop, "SMTP_PASSWORD", fresh, "--commit")
+    assert (again.code, again.codes, status(shop)) == (6, {"not-committed"}, [f" M {SHOP}"])
+    (shop.path / ".git/hooks/commit-msg").unlink()
+    run = set_(shop, "SMTP_PASSWORD", fresh, "--commit")
+    assert (run.code, status(shop), run.err) == (0, [], "")
+    assert "SMTP_PASSWORD is that value already: nothing changed\ncommitted " in run.out
+    subject = shop.run("git", "log", "-1", "--format=%s").out
+    assert subject == "secrets(production): set SMTP_PASSWORD\n"
+
+
+def test_what_somebody_else_left_uncommitted_is_no_business_of_the_same_value(shop: Repo) -> None:
+    assert set_(shop, "SMTP_PASSWORD", shop.canary()).code == 0
+    before = status(shop)
+    run = set_(shop, "API_TOKEN", get(shop, "API_TOKEN"), "--commit")
+    assert (run.code, status(shop)) == (0, before)
+    assert "committed" not in run.out
+
+
+def test_what_else_a_commit_takes_along_is_told(shop: Repo) -> None:
+    """git commits whole files."""
+    assert set_(shop, "API_TOKEN", shop.canary()).code == 0
+    run = set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit")
+    words = f"{SHOP}: the commit takes along what was changed there before: API_TOKEN [taken-along]"
+    assert (run.code, run.err) == (0, f"sopsmith: warning: {words}\n")
+    assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").err == ""
+
+
+def test_what_was_drawn_and_not_committed_is_committed_by_the_next_fill(shop: Repo) -> None:
+    shop.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    refused = shop.cli("fill", "--commit")
+    assert (refused.code, refused.codes) == (6, {"not-committed"})
+    assert " drawn\n" in refused.out
+    (shop.path / ".git/hooks/commit-msg").unlink()
+    run = shop.cli("fill", "--commit")
+    assert (run.code, "no stored value is missing\ncommitted " in run.out) == (0, True)
+    assert status(shop) == []
+    assert "committed" not in shop.cli("fill", "--commit").out
+
+
+@pytest.mark.parametrize("words", [("unset", "MQ_PASSWORD"), ("pin", "DB_PASSWORD")])
+def test_a_refused_commit_is_told_after_what_was_done(shop: Repo, words: tuple[str, str]) -> None:
+    shop.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    run = shop.cli(*words, "--commit")
+    assert (run.code, run.codes) == (6, {"not-committed"})
+    assert run.out.startswith(words[1])
 
 
 def test_a_hook_sees_what_is_committed(shop: Repo) -> None:
@@ -602,7 +657,7 @@ def test_only_what_is_named_is_drawn(shop: Repo) -> None:
     run = shop.cli("fill", "SESSION_KEY", "--output", "json")
     drawn = {"environment": "production", "value": "SESSION_KEY", "kind": "password", "file": SHOP}
     assert run.document == {"drawn": [drawn], "empty": [], "written": True, "commit": None,
-                            "missing": []}  # fmt: skip
+                            "missing": [], "findings": []}  # fmt: skip
     stopped_at = shop.cli("fill", "SESSION_KEI")
     assert (stopped_at.code, "did you mean SESSION_KEY?" in stopped_at.err) == (2, True)
 

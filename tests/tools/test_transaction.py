@@ -77,8 +77,23 @@ def test_what_was_changed_before_belongs_to_the_commit_where_there_is_one(counte
     counted.write("other", "b")
     nothing = Work([TextEdit("count", b"1", b"1")], "count", also=["other"])
     assert carried_out(counted, lambda: (nothing, 0), commit=True)[0] == Done((), None, ())
+    assert carried_out(counted, lambda: (nothing._replace(begun=["count"]), 0), commit=True)[0] == (
+        Done((), None, ())
+    )
     work = one_more(counted)[0]._replace(also=["other"])
     assert carried_out(counted, lambda: (work, 0), commit=True)[0].commit
+    assert counted.run("git", "status", "--porcelain").out == ""
+
+
+def test_what_was_begun_and_never_committed_is_committed_where_nothing_is_written(
+    counted: Repo,
+) -> None:
+    counted.write("count", "2")
+    counted.write("third", "new")
+    work = Work([TextEdit("count", b"2", b"2")], "count", begun=["count", "third"])
+    assert carried_out(counted, lambda: (work, 0))[0] == Done((), None, ())
+    done, _ = carried_out(counted, lambda: (work, 0), commit=True)
+    assert (done.changed, done.commit is not None) == ((), True)
     assert counted.run("git", "status", "--porcelain").out == ""
 
 
@@ -119,7 +134,7 @@ def test_git_s_own_work_comes_first_only_where_there_is_something_to_commit(coun
 
 def test_a_refused_commit_is_raised_or_told_by_who_has_more_to_tell(counted: Repo) -> None:
     counted.write(".git/hooks/pre-commit", "#!/bin/sh\nexit 1\n")
-    with pytest.raises(SopsmithError, match="program-failed"):
+    with pytest.raises(SopsmithError, match="not-committed"):
         carried_out(counted, lambda: one_more(counted), commit=True)
     session = Session(counted.env, lambda _: None, False, date(2024, 1, 31))
     root = str(counted.path)
@@ -127,7 +142,7 @@ def test_a_refused_commit_is_raised_or_told_by_who_has_more_to_tell(counted: Rep
         session, root, lambda: one_more(counted), commit=True, tells_refusal=True
     )
     assert (done.changed, done.commit, told) == (("count",), None, 3)
-    assert [each.code for each in done.findings] == ["program-failed"]
+    assert [each.code for each in done.findings] == ["not-committed"]
 
 
 def test_what_was_shown_has_to_be_what_is_planned() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,12 +13,13 @@ from sopsmith.history import past
 from sopsmith.history.chronicle import of_repository
 from sopsmith.history.compare import Row, compare, effects
 from sopsmith.history.compare_files import compare_files
-from sopsmith.history.compare_values import Same, unsettled
+from sopsmith.history.compare_values import Made, Same, unsettled
 from sopsmith.history.reopened import contents, held
 from sopsmith.history.snapshot import Place, Snapshot
 from sopsmith.history.standing import Key, Standing, labels
 from sopsmith.model import Component, Read, Sensitive
 from sopsmith.pipeline.decrypt import Content
+from sopsmith.pipeline.generate import generated
 from sopsmith.tools import files, git
 from sopsmith.voice import Session
 
@@ -111,8 +113,9 @@ def _same(env: Mapping[str, str], before: Side, after: Side) -> Same:
     old = contents(env, before.read, {one.component for one, _ in pairs})
     new = contents(env, after.read, {other.component for _, other in pairs})
 
-    def same(one: Place, other: Place) -> bool | None:
-        was, now = _value(old, one), _value(new, other)
+    def same(one: Place | Made, other: Place) -> bool | None:
+        was = _made(old, one) if isinstance(one, Made) else _value(old, one)
+        now = _value(new, other)
         return None if was is None or now is None else was.data() == now.data()
 
     return same
@@ -121,6 +124,19 @@ def _same(env: Mapping[str, str], before: Side, after: Side) -> Same:
 def _value(contents: Mapping[Component, Content | SopsmithError], place: Place) -> Sensitive | None:
     content = contents.get(place.component)
     return held(content, place.key) if isinstance(content, Content) else None
+
+
+def _made(contents: Mapping[Component, Content | SopsmithError], made: Made) -> Sensitive | None:
+    """What a seed made."""
+    seed, value = _value(contents, made.seed), made.value
+    text = seed.text() if seed else None
+    if text is None or value.generator is None:
+        return None
+    with contextlib.suppress(ValueError):  # what is no seed made nothing
+        identity = {"app": made.recipe.app, "environment": made.recipe.environment}
+        return Sensitive(generated(bytes.fromhex(text), value_id=value.id, version=value.version,
+                                   generator=value.generator, **identity))  # fmt: skip
+    return None
 
 
 # --- telling --------------------------------------------------------------------------------------

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from sopsmith import report, repository, store, writeback
+from sopsmith import aftermath, report, repository, store, writeback
 from sopsmith.components import placement
 from sopsmith.components.placement import Place
-from sopsmith.history import trail
+from sopsmith.findings import Finding, exit_code
+from sopsmith.history import pending, trail
 from sopsmith.model import Sealed, Sensitive, Value
 from sopsmith.repository import Leaf
 from sopsmith.store import Deposit
@@ -47,31 +48,52 @@ def fill(
         plan = read()
         touched.extend((*(each.leaf for each in plan.missing), *plan.empty.values()))
         filled = dict.fromkeys(leaf.recipe.environment for leaf in touched)
-        drawn = [each.value.name for each in plan.missing]
-        message = trail.message("fill", tuple(filled), drawn, "fill")
-        return Work(_edits(session, plan), message), plan
+        begun = _begun(session, names, where) if commit else {}
+        drawn = dict.fromkeys((*(each.value.name for each in plan.missing), *begun))
+        message = trail.message("fill", tuple(filled), tuple(drawn), "fill")
+        files = [file for each in begun.values() for file in each]
+        return Work(_edits(session, plan), message, begun=files), plan
 
     changed: tuple[str, ...] = ()
-    made = None
+    made, found = None, tuple[Finding, ...]()
     if dry_run:
         plan = read()
     else:
         root = repository.root_of(where, session.env)
         with repository.one_at_a_time(touched, " ".join(("sopsmith fill", *names))):
-            (changed, made, _), plan = carry_out(session, root, planned, commit=commit)
+            (changed, made, found), plan = carry_out(
+                session, root, planned, commit=commit, tells_refusal=True
+            )
     if output == "json":
-        session.write(report.as_json(_tree(plan, is_written=bool(changed), commit=made)))
+        tree = _tree(plan, is_written=bool(changed), commit=made)
+        session.write(report.as_json({**tree, "findings": report.findings_json(found)}))
     else:
         _tell(session, plan, made, dry_run=dry_run)
-    return 0
+        session.say(aftermath.told(found))
+    return exit_code(found)
+
+
+def _leaves(session: Session, where: str | None) -> tuple[Leaf, ...]:
+    if where is None:
+        return repository.every_leaf(session.env)
+    return (repository.leaf(where, session.env),)
+
+
+def _begun(
+    session: Session, names: Sequence[str], where: str | None
+) -> dict[str, tuple[str, ...]]:  # fmt: skip
+    """What is drawn already and no commit holds, and the files that hold it."""
+    found: dict[str, tuple[str, ...]] = {}
+    for leaf in _leaves(session, where):
+        stored = (each.name for each in leaf.recipe.values.values() if each.origin == "stored")
+        for name, files in pending.begun(leaf, stored).items():
+            if not names or name in names:
+                found[name] = (*found.get(name, ()), *files)
+    return found
 
 
 def _read(session: Session, names: Sequence[str], where: str | None, component: str | None) -> Plan:
-    leaves = (
-        repository.every_leaf(session.env)
-        if where is None
-        else (repository.leaf(where, session.env),)
-    )
+    leaves = _leaves(session, where)
     for name in names:
         if not any(name in leaf.recipe.values for leaf in leaves):
             placement.declared(leaves[0].recipe, name)  # says what is wrong with it

@@ -7,15 +7,16 @@ accepted. The plaintext is in memory alone; whether its source is in git is told
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import checkout, report
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
-from sopsmith.history import trail
+from sopsmith.history import pending, trail
 from sopsmith.imports import destination, importing, intake
 from sopsmith.imports.destination import Target
 from sopsmith.imports.dotenv import Entry, parse_dotenv
@@ -30,6 +31,7 @@ from sopsmith.transaction import Work, carry_out
 from sopsmith.voice import Session
 
 _MANIFEST = re.compile(rb"\s*[{]|(?:.*\n)*?(?:apiVersion|kind|items|data|stringData) *:")
+_OVERLAY = ("kustomization", "guard")
 _SECRET = re.compile(r"([a-z0-9][-a-z0-9]{0,62})/([a-z0-9][-.a-z0-9]{0,252})\Z")
 
 
@@ -75,10 +77,15 @@ def import_values(
         plan = intake.plan(target, imported, suggest(imported.values), app=name,
                            component=component, accept=accept, take=take)  # fmt: skip
         written = [row.name for row in plan.rows if row.state in intake.WRITTEN]
-        message = trail.message("import", target.environment, written, "import")
-        return Work(plan.edits, message), (plan, target, imported)
+        same = [row.name for row in plan.rows if row.state == "there already"]
+        begun = pending.begun(target.leaf, same) if commit and target.leaf else {}
+        message = trail.message("import", target.environment, [*written, *begun], "import")
+        work = Work(plan.edits, message, begun=_files(target, begun))
+        return work, (plan, target, imported)
 
-    done, (plan, target, imported) = carry_out(session, root, planned, commit=commit)
+    done, (plan, target, imported) = carry_out(
+        session, root, planned, commit=commit, tells_refusal=True
+    )
     notes = (*notes, *imported.notes)
     outcome = Outcome(plan, target, notes, done.changed, done.commit)
     again = [read.path or "-"] if secret is None else ["--secret", secret]
@@ -89,7 +96,7 @@ def import_values(
     findings = [*plan.findings, *left]
     if target.leaf is None:
         findings += checkout.unlisted(checkout.at(os.path.join(root, target.recipe), session.env))
-    findings += _plaintext_left(session, root, read, bool(left))
+    findings += [*_plaintext_left(session, root, read, bool(left)), *done.findings]
     if output == "json":
         session.write(report.as_json(_tree(outcome, findings)))
     else:
@@ -167,6 +174,16 @@ def _app(app: str | None, target: Target, manifests: Sequence[Manifest], root: s
         hint = "name the application with --app"
         raise SopsmithError(Finding("usage", f"an application's name {problem}", hint=hint))
     return name
+
+
+def _files(target: Target, begun: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """What an import of before left uncommitted; of a new leaf, the overlay around it too."""
+    found = dict.fromkeys(file for each in begun.values() for file in each)
+    here = git.Repository(target.root, target.env)
+    if target.recipe in found and target.recipe not in git.known(here, [target.recipe], ["HEAD"]):
+        folder = posixpath.dirname(target.recipe)
+        found |= {posixpath.join(folder, f"{name}.yaml"): None for name in _OVERLAY}
+    return tuple(found)
 
 
 # --- what is told ---------------------------------------------------------------------------------
@@ -250,7 +267,7 @@ def _show(session: Session, outcome: Outcome, accept: str) -> None:
         session.write(report.committed(outcome.commit))
         session.write(f"next: sopsmith validate {outcome.target.recipe}\n")
     else:
-        session.write("\nnothing was changed\n")
+        session.write("\nnothing was changed\n" + report.committed(outcome.commit))
 
 
 def _was_made(outcome: Outcome, name: str) -> bool:

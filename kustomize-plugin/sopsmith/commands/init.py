@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith import checkout, report, writeback
+from sopsmith import carried, checkout, report, writeback
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, text
 from sopsmith.history import trail
@@ -49,6 +49,7 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
     there = application.standing(root)
     app = interview.application(session, options, there, lambda f: application.exists(root, f))
     before = [file for file in application.paths(app) if application.exists(root, file)]
+    taken = _taken(session, root, before) if commit else ()
     unruled = application.unruled(root, app)
     readers = interview.readers(session, options, app, unruled)
     fresh = [Sensitive(os.urandom(32).hex()) for _ in app.environments]
@@ -68,7 +69,7 @@ def init(session: Session, options: Options, *, commit: bool, output: str) -> in
         findings += _checked(session, root, app)
         if commit and not exit_code(findings):
             made, refused = _commit(session, root, app, written)
-            findings += refused
+            findings += [*taken, *refused]
     kept = tuple(file for file in before if file not in written)
     outcome = Outcome(app, written, kept, own_keys, tuple(findings), made, is_new_clone)
     _report(session, outcome, output)
@@ -90,12 +91,25 @@ def _root(session: Session) -> str:
 def _commit(
     session: Session, root: str, app: Application, written: Sequence[str]
 ) -> tuple[str | None, tuple[Finding, ...]]:
-    """The commit, or why there is none; what was made is told all the same."""
+    """The commit, or why there is none; what was made is told all the same.
+
+    What is there and no commit holds belongs to it, as a run before may have made it: or a clone
+    would lack what the new files read.
+    """
     message = trail.message("init", None, [], f"init {app.name}")
+    left = git.changed(git.Repository(root, session.env), list(application.paths(app)))
+    files = tuple(dict.fromkeys((*written, *left)))
     try:
-        return writeback.finish(session, root, written, message, commit=True), ()
+        return writeback.finish(session, root, files, message, commit=True), ()
     except SopsmithError as error:
         return None, error.findings
+
+
+def _taken(session: Session, root: str, there: Sequence[str]) -> tuple[Finding, ...]:
+    """What somebody changed in files that git knows, and that the commit takes along."""
+    here = git.Repository(root, session.env)
+    known = git.known(here, there, ()) if there else ()
+    return tuple(carried.along(here, [file for file in there if file in known], ()))
 
 
 def _install_merge_driver(session: Session, root: str) -> bool:

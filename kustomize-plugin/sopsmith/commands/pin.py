@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 
-from sopsmith import report, repository, writeback
+from sopsmith import aftermath, report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.components.placement import Place
 from sopsmith.components.sealed import PREVIOUS
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, exit_code
 from sopsmith.history import reopened, trail
 from sopsmith.model import Component, Sensitive
 from sopsmith.recipes import origins
@@ -27,16 +27,19 @@ def pin(
     leaf; no Secret changes."""
     root = repository.root_of(where, session.env)
     plan = partial(_plan, session, name, where, component)
-    done, (environment, file) = carry_out(session, root, plan, commit=commit)
+    done, (environment, file) = carry_out(session, root, plan, commit=commit,
+                                           tells_refusal=True)  # fmt: skip
     if output == "json":
-        tree = {"value": name, "environment": environment, "file": file, "commit": done.commit}
+        tree = {"value": name, "environment": environment, "file": file, "commit": done.commit,
+                "findings": report.findings_json(done.findings)}  # fmt: skip
         session.write(report.as_json(tree))
     else:
         session.write(f"{name} is stored in {file} now, unchanged\n")
         mine = f"{name} -e {environment}"
         session.write(f"from here on: sopsmith set {mine}, or sopsmith rotate {mine}\n")
         session.write(report.committed(done.commit))
-    return 0
+        session.say(aftermath.told(done.findings))
+    return exit_code(done.findings)
 
 
 def _plan(

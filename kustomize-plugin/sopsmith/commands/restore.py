@@ -7,12 +7,12 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple
 
-from sopsmith import report, repository, writeback
+from sopsmith import aftermath, report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
-from sopsmith.history import past, restoration, trail
+from sopsmith.findings import Finding, exit_code
+from sopsmith.history import past, pending, restoration, trail
 from sopsmith.history.reopened import contents, held
 from sopsmith.history.snapshot import Snapshot
 from sopsmith.model import Recipe, Sensitive, Value
@@ -42,27 +42,32 @@ def restore(
     root = repository.root_of(where, session.env)
     revision = past.commit_of(git.Repository(root, session.env), to)
     planned = partial(_planned, session, name, where, revision)
-    made = None
+    made, found = None, tuple[Finding, ...]()
     if dry_run:
         work, (recipe, words) = planned()
         changed: Sequence[str] = [edit.file for edit in work.edits]
     else:
-        (changed, made, _), (recipe, words) = carry_out(session, root, planned, commit=commit)
+        (changed, made, found), (recipe, words) = carry_out(
+            session, root, planned, commit=commit, tells_refusal=True
+        )
     derived = sorted(reached(recipe.values, [name]) - {name}) if changed else []
     secrets = repository.secrets_with(recipe, [name]) if changed else []
     if output == "json":
         tree = {"value": name, "environment": recipe.environment, "to": revision,
                 "files": list(changed), "dryRun": dry_run, "derived": derived,
-                "secrets": secrets, "commit": made}  # fmt: skip
+                "secrets": secrets, "commit": made,
+                "findings": report.findings_json(found)}  # fmt: skip
         session.write(report.as_json(tree))
-    elif not changed:
+        return exit_code(found)
+    if not changed:
         session.write(f"{name} is what it was in {revision[:12]}: nothing changed\n")
     else:
         session.write(f"{name} {'would be' if dry_run else 'is'} {words}\n")
         for words, names in (("derived from it", derived), ("Secrets that change", secrets)):
             session.write(f"{words}: {', '.join(names)}\n" if names else "")
-        session.write(report.committed(made))
-    return 0
+    session.write(report.committed(made))
+    session.say(aftermath.told(found))
+    return exit_code(found)
 
 
 def _planned(
@@ -75,7 +80,8 @@ def _planned(
         raise SopsmithError(_derived(leaf.recipe, value))
     edits, words = _plan(leaf, value, revision, session.today)
     message = trail.message("restore", leaf.recipe.environment, [name], "restore")
-    return Work(edits, message), (leaf.recipe, words)
+    begun = pending.begun(leaf, [name]).get(name, ())
+    return Work(edits, message, begun=begun), (leaf.recipe, words)
 
 
 def _derived(recipe: Recipe, value: Value) -> Finding:

@@ -11,7 +11,7 @@ from sopsmith import aftermath, report, repository
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import past, trail
-from sopsmith.rotations import assent, prospect, succession, turnover
+from sopsmith.rotations import assent, prospect, succession, turnover, uncommitted
 from sopsmith.rotations.succession import Make, Standing, Step
 from sopsmith.rotations.turnover import Job
 from sopsmith.tools import git
@@ -29,6 +29,11 @@ def rotate_seed(
     """Take every step that can be taken now, each rendered before the next; one commit a step."""
     standing = succession.look(repository.leaf(where, session.env))
     jobs = succession.moves(standing, standing.target, session.today)
+    begun = None if standing.target in standing.holders else _moved(standing)
+    if begun is not None:
+        return _committed(session, where, standing, begun, commit=commit and not dry_run,
+                          output=output)  # fmt: skip
+    uncommitted.check_versions(jobs, session.today)
     waiting = succession.waiting(standing, jobs)
     told = [turnover.foreseen(each) for each in jobs]
     moving = sum(len(each.turns) for each in told)
@@ -64,6 +69,48 @@ def rotate_seed(
     return exit_code(found)
 
 
+def _committed(
+    session: Session, where: str | None, standing: Standing, names: Sequence[str], *,
+    commit: bool, output: str,
+) -> int:  # fmt: skip
+    """Commit a change of seeds that is made, and begin no other.
+
+    Raises SopsmithError (usage) where no commit is asked for.
+    """
+    recipe, newest = standing.leaves[0].recipe, standing.newest
+    what = f"the change to seed {newest} is made, and no commit holds it"
+    if not commit:
+        hint = f"sopsmith rotate --seed -e {recipe.environment} --commit commits it, and no other"
+        raise SopsmithError(Finding("usage", what, recipe.file, "spec.seeds", hint))
+    session.say(f"sopsmith: {what}: it is committed, and no other begun\n")
+
+    def plan() -> tuple[Work, Standing]:
+        now = succession.look(repository.leaf(where, session.env))
+        check_agreed((newest, names), (now.newest, _moved(now)))
+        subject = f"move to seed {newest}:" if names else f"change to seed {newest}"
+        message = trail.message("rotate", recipe.environment, names, subject)
+        return Work((), message, also=_parts(now), begun=_parts(now)), now
+
+    done, now = carry_out(session, standing.leaves[0].root, plan, commit=True, tells_refusal=True)
+    if output == "text":
+        session.write(report.committed(done.commit))
+        session.say(text(done.findings, "sopsmith: "))
+        if done.commit:
+            waiting = succession.waiting(now, ())
+            session.write(_next(now, waiting, is_moved=bool(names)))
+    else:
+        step = {"step": "commit", "values": names, "changed": [], "commit": done.commit}
+        tree = {"seed": newest, "exposed": sorted(now.exposed, key=int),
+                "steps": [step] if done.commit else [], "environments": [], "waiting": {},
+                "findings": report.findings_json(done.findings)}  # fmt: skip
+        session.write(report.as_json(tree))
+    return exit_code(done.findings)
+
+
+def _moved(standing: Standing) -> tuple[str, ...] | None:
+    return uncommitted.moved(standing.leaves, standing.holders)
+
+
 def _moving(jobs: Sequence[Job]) -> str:
     return assent.words([turnover.foreseen(each) for each in jobs])
 
@@ -88,7 +135,8 @@ def _steps(
             return _work(now, step), step
 
         try:
-            done, step = carry_out(session, standing.leaves[0].root, plan, commit=commit)
+            done, step = carry_out(session, standing.leaves[0].root, plan, commit=commit,
+                                   tells_refusal=True)  # fmt: skip
         except SopsmithError as error:
             return taken, error.findings
         if step is None:
@@ -99,6 +147,8 @@ def _steps(
         taken.append(tree)
         if is_text:
             session.write(_told(tree, step))
+        if exit_code(found):
+            break
     return taken, found
 
 

@@ -8,8 +8,8 @@ from sopsmith import aftermath, report, repository, store, writeback
 from sopsmith.components import placement
 from sopsmith.components.placement import Place
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
-from sopsmith.history import trail
+from sopsmith.findings import Finding, exit_code
+from sopsmith.history import pending, trail
 from sopsmith.model import Sensitive
 from sopsmith.pipeline.render import Rendered, given_anew
 from sopsmith.recipes.template import reached
@@ -34,9 +34,11 @@ def set_value(
             _check(leaf, name, value)
         message = trail.message("set", leaf.recipe.environment, [name], "set")
         edits = _edits(session, leaf, place, name, value)
-        return Work(edits, message, check=partial(aftermath.left, leaf)), (leaf, place)
+        begun = pending.begun(leaf, [name]).get(name, ()) if commit else ()
+        work = Work(edits, message, check=partial(aftermath.left, leaf), begun=begun)
+        return work, (leaf, place)
 
-    done, (leaf, place) = carry_out(session, before.root, plan, commit=commit)
+    done, (leaf, place) = carry_out(session, before.root, plan, commit=commit, tells_refusal=True)
     affected = reached(leaf.recipe.values, [name]) - {name}
     secrets = repository.secrets_with(leaf.recipe, [name])
     if output == "json":
@@ -44,14 +46,14 @@ def set_value(
                 "changed": bool(done.changed), "derived": sorted(affected), "secrets": secrets,
                 "commit": done.commit, "findings": report.findings_json(done.findings)}  # fmt: skip
         session.write(report.as_json(tree))
-        return 0
+        return exit_code(done.findings)
     if done.changed:
-        session.write(f"{name} set in {place.file}\n")
-        session.write(_consequences(sorted(affected), secrets) + report.committed(done.commit))
+        session.write(f"{name} set in {place.file}\n" + _consequences(sorted(affected), secrets))
     else:
         session.write(f"{name} is that value already: nothing changed\n")
+    session.write(report.committed(done.commit))
     session.say(aftermath.told(done.findings))
-    return 0
+    return exit_code(done.findings)
 
 
 def _meant(

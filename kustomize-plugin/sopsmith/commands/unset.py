@@ -8,7 +8,7 @@ from sopsmith import aftermath, report, repository, writeback
 from sopsmith.components import placement
 from sopsmith.components.change import Change
 from sopsmith.errors import SopsmithError
-from sopsmith.findings import Finding
+from sopsmith.findings import Finding, exit_code
 from sopsmith.history import trail
 from sopsmith.recipes import naming
 from sopsmith.transaction import Work, carry_out
@@ -19,15 +19,16 @@ def unset(session: Session, name: str, *, where: str | None, commit: bool, outpu
     """Remove a key; one that is not declared any more, or is made now, is found as well."""
     root = repository.root_of(where, session.env)
     plan = partial(_plan, session, name, where)
-    done, (environment, places) = carry_out(session, root, plan, commit=commit)
+    done, (environment, places) = carry_out(session, root, plan, commit=commit,
+                                            tells_refusal=True)  # fmt: skip
     if output == "json":
         tree = {"value": name, "environment": environment, "files": places,
                 "commit": done.commit, "findings": report.findings_json(done.findings)}  # fmt: skip
         session.write(report.as_json(tree))
-        return 0
+        return exit_code(done.findings)
     session.write(f"{name} removed from {', '.join(places)}\n" + report.committed(done.commit))
     session.say(aftermath.told(done.findings))
-    return 0
+    return exit_code(done.findings)
 
 
 def _plan(session: Session, name: str, where: str | None) -> tuple[Work, tuple[str, list[str]]]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from sopsmith.components.sealed import plain_length
 from sopsmith.history.compare import Row, compare
 from sopsmith.history.compare_files import compare_files, compare_rules
 from sopsmith.history.snapshot import Snapshot
 from sopsmith.history.standing import Key, Standing
+
+_OF_A_MERGE = ("", "previous")  # details of what is encrypted anew, and no more
 
 
 class Commit(Protocol):
@@ -47,7 +50,7 @@ def events(
         before = [standings[parent] for parent in parents] or [Standing({}, {}, {})]
         of_files = _agreed([of_repository(each, now) for each in before])
         of_leaves = [
-            (key, _agreed([_of_leaf(key, *each, leaves) for each in pairs]))
+            (key, _merged(key, pairs, leaves, [_of_leaf(key, *each, leaves) for each in pairs]))
             for pairs in [list(zip(before, [known[p] for p in parents] or [{}], strict=True))]
             for key in sorted({*leaves, *(key for _, was in pairs for key in was)})
         ]
@@ -95,6 +98,29 @@ def _agreed(rows: Sequence[tuple[Row, ...]]) -> tuple[Row, ...]:
     """What is new against every parent, as it is against the first."""
     others = [{row[:2] for row in each} for each in rows[1:]]
     return tuple(row for row in rows[0] if all(row[:2] in each for each in others))
+
+
+def _merged(
+    key: Key, pairs: Sequence[tuple[Standing, Mapping[Key, Snapshot]]],
+    leaves: Mapping[Key, Snapshot], rows: Sequence[tuple[Row, ...]],
+) -> tuple[Row, ...]:  # fmt: skip
+    """What is new against every parent. A merge key by key encrypts anew what one side changed, and
+    without a key nobody knows whether that is the side's value: as of a data key that changed."""
+    now, before = leaves.get(key), [was.get(key) for _, was in pairs]
+
+    def told(row: Row) -> Row:
+        is_plain = any(each[:3] == (*row[:2], "changed") and each.detail in _OF_A_MERGE
+                       for of_one in rows for each in of_one)  # fmt: skip
+        sides = [each.places.get(row.name) if each else None for each in before]
+        place = now.places.get(row.name) if now else None
+        differ = len({side.ciphertext if side else None for side in sides}) > 1
+        if row.what != "value" or not (is_plain and differ and place):
+            return row
+        lengths = {plain_length(side.ciphertext) for side in sides if side}
+        is_known = plain_length(place.ciphertext) in lengths
+        return row._replace(change="re-encrypted", detail="by the merge") if is_known else row
+
+    return tuple(map(told, _agreed(rows)))
 
 
 def follow(found: Iterable[Event], names: Iterable[str]) -> Iterator[tuple[Event, Row]]:

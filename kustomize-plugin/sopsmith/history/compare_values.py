@@ -9,11 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from sopsmith.components.sealed import PREVIOUS, plain_length
+from sopsmith.components.sealed import PREVIOUS, SEED, plain_length
 from sopsmith.history.snapshot import Part, Place, Snapshot
-from sopsmith.model import Generator, Value
+from sopsmith.model import Component, Generator, Recipe, Value
 
-Same = Callable[[Place, Place], bool | None]
+
+class Made(NamedTuple):
+    """A value that a seed made; only a key can compare it with what a place holds."""
+
+    recipe: Recipe
+    value: Value
+    seed: Place
+
+    @property
+    def component(self) -> Component:
+        """The file with the seed."""
+        return self.seed.component
+
+
+Same = Callable[[Place | Made, Place], bool | None]
 """Whether two places of different data keys hold one value; None where that can't be known."""
 
 
@@ -25,7 +39,7 @@ class Change(NamedTuple):
     moves: bool = True  # whether what is derived from it changes as well
 
 
-def unknown(old: Place, new: Place) -> bool | None:
+def unknown(old: Place | Made, new: Place) -> bool | None:
     """Nobody has a key."""
     return None
 
@@ -88,9 +102,11 @@ def _change(was: str, name: str, old: Snapshot, new: Snapshot, same: Same) -> Ch
     settings = tuple(_settings(before, value, old, new))
     if before.origin != value.origin:
         # `pin` keeps what was generated, so this alone says nothing of the value.
-        is_pinned = before.origin == "generated" and name in new.places
-        detail = f"{before.origin} → {value.origin}"
-        return Change("origin changed", (detail, *settings), not is_pinned)
+        origin = _made(was, name, old, new)
+        is_other = origin is not None and same(origin, new.places[name]) is False
+        is_pinned = before.origin == "generated" and name in new.places and not is_other
+        details = (f"{before.origin} → {value.origin}", *(("another value",) if is_other else ()))
+        return Change("origin changed", (*details, *settings), not is_pinned)
     rotated = tuple(_rotation(before, value, old, new))
     made = tuple(_making(before, value, old, new))
     kept = _kept(was, name, old, new, same)
@@ -103,6 +119,14 @@ def _change(was: str, name: str, old: Snapshot, new: Snapshot, same: Same) -> Ch
     if kept is None:
         return Change("re-encrypted", settings, False)
     return Change("settings", settings, False) if settings else None
+
+
+def _made(was: str, name: str, old: Snapshot, new: Snapshot) -> Made | None:
+    """What a value was, where a seed made it and it stands in a component now."""
+    before = old.recipe.values[was]
+    seed = old.places.get(f"{SEED}{before.seed}")
+    is_pinned = before.origin == "generated" != new.recipe.values[name].origin
+    return Made(old.recipe, before, seed) if seed and is_pinned and name in new.places else None
 
 
 def _rotation(before: Value, value: Value, old: Snapshot, new: Snapshot) -> Iterator[str]:
@@ -207,15 +231,16 @@ def has_one_key(one: Part, other: Part) -> bool:
     return bool(one.data_keys & other.data_keys or shared - {""})
 
 
-def unsettled(before: Snapshot, after: Snapshot) -> tuple[tuple[Place, Place], ...]:
-    """The places that only a key can compare."""
+def unsettled(before: Snapshot, after: Snapshot) -> tuple[tuple[Place | Made, Place], ...]:
+    """What only a key can compare."""
+    both = before.recipe.values.keys() & after.recipe.values.keys()
+    pinned = ((_made(name, name, before, after), name) for name in sorted(both))
     pairs = (
         (before.places[name], after.places[name]) for name in before.places if name in after.places
     )
-    return tuple(
-        (one, other)
-        for one, other in pairs
-        if kept_at(one, other, before.parts, after.parts) is None
+    return (
+        *((made, after.places[name]) for made, name in pinned if made),
+        *(each for each in pairs if kept_at(*each, before.parts, after.parts) is None),
     )
 
 

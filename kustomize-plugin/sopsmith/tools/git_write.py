@@ -50,7 +50,7 @@ def commit(here: Repository, paths: Sequence[str], message: str) -> str:
     The repository's hooks run, with the whole environment: they may need keys. Where there is no
     commit, what was staged is what it was; what stops git later, in a post-commit hook, takes
     nothing back.
-    Raises SopsmithError: program-failed (a hook refused it, no identity is set, …).
+    Raises SopsmithError: not-committed (a hook refused it, no identity is set, …).
     """
     words = ("commit", "--quiet", "--file=-", "--only", "--")
     before = git.commit_of(here, "HEAD")
@@ -204,7 +204,7 @@ def _refused(here: Repository, paths: Sequence[str], new: Sequence[str], message
     if git.call(here, "var", "GIT_COMMITTER_IDENT").status:
         then = "git needs user.name and user.email; then"
     hint = f"the files are changed and not committed; {then}: {command}"
-    return Finding("program-failed", "git commit was refused", hint=hint)
+    return Finding("not-committed", "git commit was refused", hint=hint)
 
 
 def by_hand(here: Repository, paths: Sequence[str]) -> str:

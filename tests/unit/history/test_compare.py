@@ -90,7 +90,7 @@ def test_only_what_no_ciphertext_settles_needs_a_key() -> None:
     before = snapshot({"A": {}, "B": {}}, part({"A": enc("1"), "B": enc("2")}))
     after = snapshot({"A": {}, "B": {}}, part({"A": enc("3"), "B": enc("4", 5)}, "other"))
     ((one, _),) = unsettled(before, after)
-    assert one.key == "A"
+    assert isinstance(one, Place) and one.key == "A"
     for same, word in ((None, "re-encrypted"), (True, None), (False, "changed")):
         found = values(before, after, same=lambda one, other, told=same: told)
         assert found.get("A") == word

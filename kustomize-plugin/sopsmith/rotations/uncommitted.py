@@ -1,0 +1,166 @@
+"""Rotations that the work tree has and no commit holds: they are committed, and not made twice.
+
+Another on top would leave a version out, which `check` refuses, and would keep as the value of
+before one that was never deployed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import date
+
+from sopsmith.components.sealed import PREVIOUS
+from sopsmith.errors import SopsmithError
+from sopsmith.findings import Finding
+from sopsmith.history import pending, reopened
+from sopsmith.history.pending import Pending
+from sopsmith.history.snapshot import Place
+from sopsmith.model import Read, Recipe, Sensitive, Value
+from sopsmith.repository import Leaf
+from sopsmith.rotations import rotation
+from sopsmith.rotations.rotation import Plan, Turn
+from sopsmith.rotations.turnover import Job
+from sopsmith.tools import git
+
+
+def made(jobs: Iterable[Job], today: date) -> tuple[Job, ...]:
+    """What of these rotations is made already, as it was planned when the last commit was all.
+
+    Raises SopsmithError (usage) for what was made and is no single rotation since that commit.
+    """
+    found = []
+    problems: list[Finding] = []
+    for each in jobs:
+        since = pending.look(each.leaf) if each.plan.turns else None
+        turns: list[Turn] = []
+        for turn in each.plan.turns:
+            try:
+                turns += _made(each.leaf, turn, since, today)
+            except SopsmithError as error:
+                problems += error.findings
+        if turns:
+            found.append(each._replace(plan=Plan(tuple(turns))))
+    if problems:
+        raise SopsmithError(problems)
+    return tuple(found)
+
+
+def refused(jobs: Sequence[Job]) -> SopsmithError:
+    """Why these are not rotated again, and what commits them."""
+    return SopsmithError(_refusal(each, turn) for each in jobs for turn in each.plan.turns)
+
+
+def _refusal(one: Job, turn: Turn) -> Finding:
+    recipe = one.leaf.recipe
+    names = " ".join(each.value.name for each in one.plan.turns)
+    what = "" if turn.version is None else f" to version {turn.version}"
+    message = f"is rotated{what} already, and no commit holds that"
+    hint = f"sopsmith rotate {names} -e {recipe.environment} --commit commits it, and no other"
+    return Finding("usage", message, recipe.file, turn.value.name, hint)
+
+
+def files_of(jobs: Iterable[Job]) -> tuple[str, ...]:
+    """The files that rotations change."""
+    found = [
+        file
+        for each in jobs
+        for file in (each.leaf.resolved.file, *(place.file for place in each.places.values()))
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def moved(leaves: Iterable[Leaf], held: Collection[str]) -> tuple[str, ...] | None:
+    """The values that another seed makes than in the last commit; None where the seeds and theirs
+    are what it says. One that a recipe names and nobody holds was never drawn to its end."""
+    names: dict[str, None] = {}
+    is_other = False
+    for leaf in leaves:
+        since = pending.look(leaf)
+        if since is None:
+            continue
+        before = since.head.recipe
+        seeds = {number: check for number, check in leaf.recipe.seeds.items() if number in held}
+        is_other = is_other or seeds != before.seeds
+        for name, value in leaf.recipe.values.items():
+            old = before.values.get(name)
+            if old is not None and old.origin == value.origin == "generated":
+                names |= {name: None} if old.seed != value.seed else {}
+    return tuple(names) if names or is_other else None
+
+
+def check_versions(jobs: Iterable[Job], today: date) -> None:
+    """Before values move to another seed: raise SopsmithError (usage) for what was rotated since
+    the last commit; what moved already moves on."""
+    still = []
+    for each in jobs:
+        since = pending.look(each.leaf) if each.plan.turns else None
+        before = since.head.recipe.values if since else {}
+        mine = (turn for turn in each.plan.turns if turn.value.name in before)
+        still_there = tuple(t for t in mine if before[t.value.name].seed == t.value.seed)
+        still.append(each._replace(plan=Plan(still_there)))
+    done = made(still, today)
+    if done:
+        raise refused(done)
+
+
+def dated(leaf: Leaf, today: date) -> Iterator[Turn]:
+    """The rotations of values with a maxAge that are made already: `--due` finds none of them due
+    any more. Raises what `made` does."""
+    since = pending.look(leaf)
+    for value in leaf.recipe.values.values():
+        if value.max_age is not None and not rotation.refusal(leaf.recipe, value):
+            turn = rotation.turn(leaf.recipe, value, today)
+            if _made(leaf, turn, since, today):
+                yield turn
+
+
+def _made(leaf: Leaf, turn: Turn, since: Pending | None, today: date) -> tuple[Turn, ...]:
+    """The turn that was made since the last commit, if one was."""
+    if since is None:
+        return ()
+    value, before = turn.value, since.head.recipe.values.get(turn.value.name)
+    if before is None or (before.origin, before.id) != (value.origin, value.id):
+        return ()
+    first = rotation.turn(since.head.recipe, before, today)
+    if value.origin == "stored":
+        return (first,) if turn.keeps and _is_drawn_anew(leaf, value, since) else ()
+    if value.version <= before.version:
+        return ()
+    if (value.version, value.seed) != (first.version, before.seed):
+        raise SopsmithError(_unclear(leaf.recipe, value, before))
+    return (first,)
+
+
+def _unclear(recipe: Recipe, value: Value, before: Value) -> Finding:
+    """It was moved to another seed, or rotated several times."""
+    where = (recipe.file, value.name)
+    if value.seed != before.seed:
+        message = f"moved to seed {value.seed}, and no commit holds that"
+        hint = f"sopsmith rotate --seed -e {recipe.environment} --commit commits it"
+        return Finding("usage", message, *where, hint)
+    message = f"is at version {value.version}, and the last commit has {before.version}"
+    hint = (
+        f"git diff {recipe.file} shows it, and git checkout -- {recipe.file} takes every change of "
+        "that file back; then rotate it once, and commit that"
+    )
+    return Finding("usage", message, *where, hint)
+
+
+def _is_drawn_anew(leaf: Leaf, value: Value, since: Pending) -> bool:
+    """Whether the component keeps, as what the value was, what it is in the last commit."""
+    name = value.name
+    then, now = since.head.places.get(name), since.now.places.get(name)
+    kept = since.now.places.get(PREVIOUS + name)
+    if then is None or now is None or kept is None or then.ciphertext == now.ciphertext:
+        return False
+    was = _content(leaf, git.reader(leaf.git, "HEAD"), then, then.key)
+    return was is not None and was == _content(leaf, leaf.read, kept, kept.key)
+
+
+def _content(leaf: Leaf, read: Read, place: Place, key: str) -> bytes | None:
+    """What a key holds; None where that can't be told."""
+    content = reopened.contents(leaf.env, read, [place.component])[place.component]
+    held: Sensitive | None = None
+    if not isinstance(content, SopsmithError):
+        held = reopened.held(content, key)
+    return held.data() if held is not None else None
