@@ -112,6 +112,10 @@ def test_a_root_below_the_top_sees_its_own_files_by_its_own_names(repo: Repo) ->
     assert git.touched(here, ["HEAD"], "SecretRecipe", (".yaml",)) == ("a.yaml",)
     assert git.reader(here, first)("a.yaml") == b"SecretRecipe"
     assert names(git.log(here, ["HEAD"], ["a.yaml"])) == ["change"]
+    assert git.changed(here, ["a.yaml", "ü\n.yaml"]) == ()
+    for name in ("a.yaml", "ü\n.yaml"):
+        repo.write(f"deep/{name}", "new")
+    assert git.changed(here, ["a.yaml", "ü\n.yaml"]) == ("a.yaml", "ü\n.yaml")
 
 
 SETTINGS = ("grep.fullName", "color.ui=always", "log.showSignature", "submodule.recurse",

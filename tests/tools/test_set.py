@@ -40,6 +40,11 @@ KEYS = [name for name in VALUES if name != "KEYSTORE"]
 
 @pytest.fixture
 def shop(repo: Repo) -> Repo:
+    """The application."""
+    return made(repo)
+
+
+def made(repo: Repo) -> Repo:
     """An application with a component of each kind, committed."""
     repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
     given = {"SOPSMITH_SEED_1": repo.seed, "API_TOKEN": repo.canary()}
@@ -408,6 +413,22 @@ def test_what_else_a_commit_takes_along_is_told(shop: Repo) -> None:
     words = f"{SHOP}: the commit takes along what was changed there before: API_TOKEN [taken-along]"
     assert (run.code, run.err) == (0, f"sopsmith: warning: {words}\n")
     assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").err == ""
+
+
+def test_a_root_below_the_top_commits_what_was_begun_and_says_what_it_takes_along(
+    repo: Repo,
+) -> None:
+    inner = Repo.__new__(Repo)
+    inner.__dict__.update(repo.__dict__, path=repo.path / "deep/app")
+    inner.env = {**repo.env, "SOPSMITH_ROOT": str(inner.path)}
+    made(inner)
+    fresh = inner.canary()
+    assert set_(inner, "SMTP_PASSWORD", fresh).code == 0
+    again = set_(inner, "SMTP_PASSWORD", fresh, "--commit")
+    assert (again.code, again.err, status(inner)) == (0, "", [])
+    assert set_(inner, "API_TOKEN", inner.canary()).code == 0
+    told = set_(inner, "SMTP_PASSWORD", inner.canary(), "--commit").err
+    assert f"{SHOP}: the commit takes along what was changed there before: API_TOKEN [" in told
 
 
 def test_what_was_drawn_and_not_committed_is_committed_by_the_next_fill(shop: Repo) -> None:

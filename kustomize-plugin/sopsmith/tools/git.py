@@ -123,7 +123,14 @@ def changed(here: Repository, paths: Sequence[str]) -> tuple[str, ...]:
     """Which of these the last commit does not hold as they are; what git ignores is left out."""
     options = ("--porcelain=v1", "-z", "--no-renames", "--untracked-files=all")
     literal = [f":(literal){path}" for path in paths]
-    return tuple(name[3:] for name in _names(output(here, "status", *options, "--", *literal)))
+    found = _names(output(here, "status", *options, "--", *literal))
+    prefix = len(_prefix(here)) if found else 0  # these alone count from the top of the work tree
+    return tuple(name[3 + prefix :] for name in found)
+
+
+def _prefix(here: Repository) -> str:
+    """The root's path in the work tree with a slash at its end; none at its top."""
+    return os.fsdecode(output(here, "rev-parse", "--show-prefix").removesuffix(b"\n"))
 
 
 def known(here: Repository, paths: Sequence[str], revisions: Sequence[str]) -> frozenset[str]:
