@@ -890,7 +890,7 @@ CATALOGUE: dict[str, Entry] = {
     "taken-along": Entry(
         1, "a commit holds more than it is named after",
         "git commits whole files, and this one had changes that no commit had: of the values or "
-        "fields in the message, or of its comments.",
+        "fields in the message, of who reads it, or of its comments.",
         "`git show` tells what it holds; commit earlier changes first where they are to have a "
         "commit of their own.",
         "sopsmith set A, then sopsmith set B --commit", "warning",

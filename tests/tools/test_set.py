@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.past import give
 from tests.repository import Repo, Run
 
 SHOP, KEYSTORE, MQ = "secrets/shop.enc.yaml", "secrets/keystore.p12.enc", "secrets/mq.enc.yaml"
@@ -413,6 +414,79 @@ def test_what_else_a_commit_takes_along_is_told(shop: Repo) -> None:
     words = f"{SHOP}: the commit takes along what was changed there before: API_TOKEN [taken-along]"
     assert (run.code, run.err) == (0, f"sopsmith: warning: {words}\n")
     assert set_(shop, "SMTP_PASSWORD", shop.canary(), "--commit").err == ""
+
+
+TAKEN = "the commit takes along what was changed there before"
+
+
+@pytest.fixture
+def lines(repo: Repo) -> Repo:
+    """Two values in a component of lines."""
+    repo.write(".sops.yaml", f"creation_rules:\n  - age: {repo.recipient}\n")
+    repo.component("secrets/app.enc.env", {"AAA": repo.canary(), "BBB": repo.canary()})
+    repo.leaf(components=["../secrets/app.enc.env"], values={"AAA": {}, "BBB": {}},
+              secrets={"a": {"keys": ["AAA", "BBB"]}})  # fmt: skip
+    for key, text in (("user.name", "n"), ("user.email", "n@example.org")):
+        repo.run("git", "config", key, text)
+    commit(repo)
+    return repo
+
+
+def test_what_a_component_of_lines_takes_along_is_told_by_name(lines: Repo) -> None:
+    assert set_(lines, "AAA", lines.canary()).code == 0
+    run = set_(lines, "BBB", lines.canary(), "--commit")
+    assert f"secrets/app.enc.env: {TAKEN}: AAA [taken-along]\n" in run.err
+
+
+@pytest.mark.parametrize("form", ["lines", "shop"])
+def test_a_new_reader_that_a_commit_takes_along_is_told(
+    form: str, request: pytest.FixtureRequest
+) -> None:
+    repo: Repo = request.getfixturevalue(form)
+    file, name = {"lines": ("secrets/app.enc.env", "BBB"), "shop": (SHOP, "API_TOKEN")}[form]
+    other = re.findall("age1\\w+", repo.run("age-keygen").out)[0]
+    assert repo.cli("recipients", "add", other, "--yes").code == 0
+    run = set_(repo, name, repo.canary(), "--commit")
+    assert f"{file}: {TAKEN}: who reads it [taken-along]\n" in run.err
+
+
+def test_a_comment_that_a_commit_takes_along_is_told(shop: Repo) -> None:
+    shop.write(RECIPE, "# mine\n" + (shop.path / RECIPE).read_text())
+    run = shop.cli("pin", "DB_PASSWORD", "--commit")
+    assert f"{RECIPE}: {TAKEN}: its layout or comments [taken-along]\n" in run.err
+
+
+def test_the_named_value_is_not_taken_along_whatever_its_key_is_called(shop: Repo) -> None:
+    fresh = shop.canary()
+    for flags in ((), ("--commit",)):
+        run = set_(shop, "MQ_PASSWORD", fresh, *flags)
+        assert (run.code, run.err) == (0, "")
+    assert status(shop) == []
+    assert set_(shop, "MQ_PASSWORD", shop.canary()).code == 0
+    give(shop, "unread", file=MQ)
+    run = set_(shop, "MQ_PASSWORD", shop.canary(), "--commit")
+    assert f"{MQ}: {TAKEN}: unread [taken-along]\n" in run.err
+
+
+def test_of_a_secret_the_keys_are_told(shop: Repo) -> None:
+    text = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"},
+            "stringData": {"SMTP_PASSWORD": shop.canary(), "API_TOKEN": shop.canary()}}  # fmt: skip
+    document = {"SOPSMITH_SEED_1": shop.seed}
+    shop.component(SHOP, document)
+    shop.component("secrets/k8s.enc.yaml", text, "--encrypted-regex", "^(data|stringData)$")
+    shop.write(".sops.yaml", "creation_rules:\n  - path_regex: k8s\n    "
+               f"encrypted_regex: ^(data|stringData)$\n    age: {shop.recipient}\n"
+               f"  - age: {shop.recipient}\n")  # fmt: skip
+    shop.edit(
+        RECIPE, lambda text: text.replace(f'"../{SHOP}"', f'"../{SHOP}", "../secrets/k8s.enc.yaml"')
+    )
+    commit(shop)
+    fresh = shop.canary()
+    assert set_(shop, "SMTP_PASSWORD", fresh).code == 0
+    assert set_(shop, "SMTP_PASSWORD", fresh, "--commit").err == ""
+    assert set_(shop, "SMTP_PASSWORD", shop.canary()).code == 0
+    run = set_(shop, "API_TOKEN", shop.canary(), "--commit")
+    assert f"secrets/k8s.enc.yaml: {TAKEN}: SMTP_PASSWORD [taken-along]\n" in run.err
 
 
 def test_a_root_below_the_top_commits_what_was_begun_and_says_what_it_takes_along(

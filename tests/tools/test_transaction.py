@@ -142,7 +142,7 @@ def test_a_refused_commit_is_raised_or_told_by_who_has_more_to_tell(counted: Rep
         session, root, lambda: one_more(counted), commit=True, tells_refusal=True
     )
     assert (done.changed, done.commit, told) == (("count",), None, 3)
-    assert [each.code for each in done.findings] == ["not-committed"]
+    assert [each.code for each in done.findings] == ["taken-along", "not-committed"]
 
 
 def test_what_was_shown_has_to_be_what_is_planned() -> None:
