@@ -25,7 +25,8 @@ class Work(NamedTuple):
     message: str  # of the commit
     check: Callable[[Read], tuple[Finding, ...]] = lambda _: ()  # of the files as they will be
     also: Sequence[str] = ()  # what belongs to the commit besides the files that change
-    begun: Sequence[str] = ()  # what holds the change already, and no commit does
+    begun: Sequence[str] = ()  # what may hold the change already, or part of it, and no commit does
+    own: Sequence[str] = ()  # how names begin of what it holds besides the values of its message
 
 
 class Done(NamedTuple):
@@ -85,7 +86,7 @@ def _along(
     files = dict.fromkeys((*(each.file for each in draft.changed), *begun))
     paths = [file for file in files if file not in work.also]
     named = trail.trailers(work.message).get(trail.VALUE, ())
-    return carried.along(git.Repository(draft.root, session.env), paths, named)
+    return carried.along(git.Repository(draft.root, session.env), paths, named, work.own)
 
 
 @contextlib.contextmanager

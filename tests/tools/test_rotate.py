@@ -786,6 +786,22 @@ def test_a_new_seed_whose_commits_were_refused_is_no_reason_for_another(
     assert shop.cli("check", "--against", "HEAD~1").code == 0
 
 
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_the_commits_of_a_new_seed_tell_what_else_they_take_along(
+    shop: Repo, is_refused: bool
+) -> None:
+    with refusing(shop):  # after its first step, or without a commit after the last
+        begun = shop.cli("rotate", "--seed", *["--commit"] * is_refused)
+        assert (begun.code, "taken-along" in begun.err) == (6 if is_refused else 0, False)
+    given = shop.canary().encode()
+    assert shop.run("sopsmith", "set", "SMTP_PASSWORD", stdin=given).code == 0
+    run = shop.cli("rotate", "--seed", "--commit")
+    assert (run.code, diff(shop)) == (0, [])
+    told = "production.enc.yaml: the commit takes along what was changed there before"
+    assert run.err.count("taken-along") == 1
+    assert run.err.endswith(f"sopsmith: warning: {told}: SMTP_PASSWORD [taken-along]\n")
+
+
 def test_a_new_seed_that_no_commit_holds_is_not_followed_by_another(shop: Repo) -> None:
     assert shop.cli("rotate", "--seed").code == 0
     before = values(shop)

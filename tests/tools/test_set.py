@@ -489,6 +489,13 @@ def test_of_a_secret_the_keys_are_told(shop: Repo) -> None:
     assert f"secrets/k8s.enc.yaml: {TAKEN}: SMTP_PASSWORD [taken-along]\n" in run.err
 
 
+def test_a_pin_tells_what_else_its_commit_takes_along(shop: Repo) -> None:
+    assert set_(shop, "API_TOKEN", shop.canary()).code == 0
+    run = shop.cli("pin", "DB_PASSWORD", "--commit")
+    assert run.code == 0
+    assert f"{SHOP}: {TAKEN}: API_TOKEN [taken-along]\n" in run.err
+
+
 def test_a_root_below_the_top_commits_what_was_begun_and_says_what_it_takes_along(
     repo: Repo,
 ) -> None:
@@ -953,7 +960,7 @@ def test_a_pin_that_was_killed_between_two_files_goes_on(shop: Repo) -> None:
     assert shop.run("git", "checkout", "-q", "--", RECIPE).code == 0
     assert shop.function().code != 0
     run = shop.cli("pin", "DB_PASSWORD", "--commit")
-    assert run.code == 0, run.err
+    assert (run.code, run.err) == (0, "")
     assert shop.function().out == before
     assert status(shop) == []
 

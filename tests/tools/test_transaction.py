@@ -145,6 +145,14 @@ def test_a_refused_commit_is_raised_or_told_by_who_has_more_to_tell(counted: Rep
     assert [each.code for each in done.findings] == ["taken-along", "not-committed"]
 
 
+def test_of_what_can_not_be_read_only_that_it_was_changed_is_told(counted: Repo) -> None:
+    counted.write("count", "a: &x [")
+    work = Work([TextEdit("count", b"a: &x [", b"2")], "count")
+    done, _ = carried_out(counted, lambda: (work, 0), commit=True)
+    told = "the commit takes along what was changed there before"
+    assert [each.message for each in done.findings] == [told]
+
+
 def test_what_was_shown_has_to_be_what_is_planned() -> None:
     check_agreed(("TOKEN", 1), ("TOKEN", 1))
     with pytest.raises(SopsmithError, match="write-conflict"):

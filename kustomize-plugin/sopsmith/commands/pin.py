@@ -67,7 +67,7 @@ def _plan(
     if changes:
         edits.insert(0, writeback.ComponentEdit(place.file, tuple(changes)))
     message = trail.message("pin", leaf.recipe.environment, [name], "pin")
-    return Work(edits, message, also=[place.file]), (leaf.recipe.environment, place.file)
+    return Work(edits, message, begun=[place.file]), (leaf.recipe.environment, place.file)
 
 
 def _is_begun(leaf: Leaf, place: Place, current: Sensitive) -> bool:

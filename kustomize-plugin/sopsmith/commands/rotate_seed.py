@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from sopsmith import aftermath, report, repository
+from sopsmith.components.sealed import SEED
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line, text
 from sopsmith.history import past, trail
@@ -21,6 +22,7 @@ from sopsmith.voice import Session
 _UNKNOWN = past.SHALLOW._replace(
     message="the clone is shallow, so whether a removed reader knows this seed is not known"
 )
+_OWN = (SEED, "spec.seeds")  # what steps before changed, which were not committed
 
 
 def rotate_seed(
@@ -89,7 +91,7 @@ def _committed(
         check_agreed((newest, names), (now.newest, _moved(now)))
         subject = f"move to seed {newest}:" if names else f"change to seed {newest}"
         message = trail.message("rotate", recipe.environment, names, subject)
-        return Work((), message, also=_parts(now), begun=_parts(now)), now
+        return Work((), message, begun=_parts(now), own=_OWN), now
 
     done, now = carry_out(session, standing.leaves[0].root, plan, commit=True, tells_refusal=True)
     if output == "text":
@@ -138,10 +140,10 @@ def _steps(
             done, step = carry_out(session, standing.leaves[0].root, plan, commit=commit,
                                    tells_refusal=True)  # fmt: skip
         except SopsmithError as error:
-            return taken, error.findings
+            return taken, (*_taken_along(found), *error.findings)
         if step is None:
             continue
-        found = done.findings
+        found = (*_taken_along(found), *done.findings)
         tree = {"step": step.name, "values": list(step.names), "changed": list(done.changed),
                 "commit": done.commit}  # fmt: skip
         taken.append(tree)
@@ -152,6 +154,11 @@ def _steps(
     return taken, found
 
 
+def _taken_along(found: Sequence[Finding]) -> Iterator[Finding]:
+    """What stays true of a step's commit; what else there was to tell, the next step may mend."""
+    return (each for each in found if each.code == "taken-along")
+
+
 def _work(now: Standing, step: Step | None) -> Work:
     """One step; everything has to render after it."""
     if step is None:
@@ -159,7 +166,7 @@ def _work(now: Standing, step: Step | None) -> Work:
     recipe = now.leaves[0].recipe
     message = trail.message("rotate", recipe.environment, step.names, step.subject)
     check = partial(aftermath.checked, now.leaves)
-    return Work(step.edits, message, check=check, also=_parts(now))
+    return Work(step.edits, message, check=check, begun=_parts(now), own=_OWN)
 
 
 def _parts(now: Standing) -> tuple[str, ...]:
