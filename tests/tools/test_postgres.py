@@ -437,6 +437,21 @@ def test_while_nobody_came_as_the_new_role_recover_closes_none(make: Make) -> No
     assert one.postgres("retire", "--no-cluster").code == 0 and one.logs_in(before) is None
 
 
+def test_two_rotations_ahead_who_would_be_shut_out_is_not_told_to_restart(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    one.rotate()
+    shown, run = (one.postgres(verb, "--no-cluster") for verb in ("status", "recover"))
+    assert run.codes == {"db-waiting"} and one.logs_in(before) and one.logs_in() is None
+    words = "restart nothing yet: POSTGRES_PASSWORD version 3 is not applied"
+    closes = f"once nobody uses {one.roles[0]}, sopsmith postgres retire POSTGRES_PASSWORD -e"
+    for said in (shown.out, run.err):
+        assert words in said and closes in said and "restart what uses" not in said
+    for verb in ("retire", "recover"):
+        assert one.postgres(verb, "--no-cluster").code == 0
+    assert one.logs_in() and one.logs_in(before) is None
+
+
 def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:
     one = make()
     before = rotated(one)

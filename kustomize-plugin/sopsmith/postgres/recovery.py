@@ -198,6 +198,8 @@ def _unheard(standing: Standing, role: str, former: str) -> Decision | None:
         return None
     account = standing.account
     hint = f"restart what uses the database, so that it comes as {role}; {refusals.unused(account)}"
+    if role != account.active:  # git is ahead: who restarts is given what the server refuses
+        hint = f"restart nothing yet: {refusals.ahead(account, former)}"
     again = f"then sopsmith postgres recover -e {account.environment} again"
     return Decision(
         "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}"

@@ -108,6 +108,12 @@ def unused(account: Account) -> str:
     return f"where no application runs, {command} ends it"
 
 
+def ahead(account: Account, former: str) -> str:
+    """What frees the role of a password that is not applied, as the one of before still has it."""
+    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    return f"{account.title} is not applied; once nobody uses {former}, {command} closes it"
+
+
 def forward(account: Account) -> str:
     """What ends it where git says a version that was retired: forward, not back."""
     command = f"sopsmith postgres rotate {account.value} -e {account.environment} --now"
