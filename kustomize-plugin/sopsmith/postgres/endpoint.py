@@ -100,7 +100,7 @@ def parse(url: str) -> Endpoint:
     if not host or not (user or scheme in _REDIS):
         raise ValueError("names no user" if host else "names no host")
     if user and not secret and scheme in _REDIS:  # redis-cli takes it for the password
-        raise ValueError("has a user and no password, which stands behind a colon")
+        raise ValueError("has a user and no password; a password stands behind a colon, as in :p@")
     if "\0" in secret:
         raise ValueError("has a password that a database would cut off")
     endpoint = Endpoint(
