@@ -63,6 +63,7 @@ class Decision(NamedTuple):
     action: Action
     words: str
     hint: str | None = None  # what a person does meanwhile
+    awaits: str | None = None  # the role that somebody has to be seen as: a longer look may tell
 
 
 def decide(standing: Standing) -> Decision:
@@ -202,7 +203,7 @@ def _unheard(standing: Standing, role: str, former: str) -> Decision | None:
         hint = f"restart nothing yet: {refusals.ahead(account, former)}"
     again = f"then sopsmith postgres recover -e {account.environment} again"
     return Decision(
-        "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}"
+        "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}", role
     )
 
 
