@@ -82,6 +82,7 @@ def recover(
                     one = recovering.recover(
                         found, way, cluster.users, grace=grace, now=time.monotonic,
                         begins=ways.watching(session.say),
+                        awaits=ways.watching(session.say, "whether somebody comes"),
                     )  # fmt: skip
             except SopsmithError as error:
                 left += error.findings
