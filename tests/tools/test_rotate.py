@@ -752,6 +752,35 @@ def test_several_rotations_without_a_commit_are_not_taken_for_one(shop: Repo) ->
     assert "git checkout -- prod/recipe.yaml takes every change of that file back" in run.err
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("JWT_SECRET", "version: 2", "version: 3", "is at version 3, with another `previous`"),
+        ("POSTGRES_PASSWORD", "version: 3", "version: 4",
+         "is at version 4, with another slot and `previous`"),
+    ],
+)  # fmt: skip
+def test_a_version_that_was_raised_by_hand_is_no_rotation_without_what_one_keeps(
+    shop: Repo, name: str, old: str, new: str, said: str
+) -> None:
+    shop.edit(
+        "prod/recipe.yaml", lambda text: text.replace("{version: 3,", "{slot: a, version: 3,")
+    )
+    commit(shop)
+    shop.edit("prod/recipe.yaml", lambda text: text.replace(old, new))
+    run = shop.cli("rotate", name, "--commit")
+    assert (run.code, run.codes, commits(shop)) == (2, {"usage"}, ["as it was"])
+    assert f"{name}: {said} than a rotation writes" in run.err
+    shop.run("git", "checkout", "-q", "--", "prod/recipe.yaml")  # as the hint says
+    assert shop.cli("rotate", name, "--commit").code == 0
+
+
+def test_a_version_that_was_raised_by_hand_is_a_rotation_where_nothing_is_kept(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace("version: 3", "version: 4"))
+    assert shop.cli("rotate", "POSTGRES_PASSWORD", "--commit").code == 0
+    assert commits(shop) == ["secrets(production): rotate POSTGRES_PASSWORD"]
+
+
 def test_a_value_that_was_set_is_rotated_all_the_same(shop: Repo) -> None:
     """Nobody rotated it since the last commit, so what was kept then is not what it is now."""
     given = pem(shop)

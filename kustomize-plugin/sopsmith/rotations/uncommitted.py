@@ -24,7 +24,7 @@ from sopsmith.tools import git
 
 
 def made(jobs: Iterable[Job], today: date) -> tuple[Job, ...]:
-    """What of these rotations is made already, as it was planned when the last commit was all.
+    """What of these rotations is made already, as it was planned before that.
 
     Raises SopsmithError (usage) for what was made and is no single rotation since that commit.
     """
@@ -121,24 +121,42 @@ def _made(leaf: Leaf, turn: Turn, since: Pending | None, today: date) -> tuple[T
     value, before = turn.value, since.head.recipe.values.get(turn.value.name)
     if before is None or (before.origin, before.id) != (value.origin, value.id):
         return ()
-    first = rotation.turn(since.head.recipe, before, today)
+    then = value._replace(
+        version=before.version, seed=before.seed, slot=before.slot, previous=before.previous
+    )
+    first = rotation.turn(leaf.recipe, then, today)
     if value.origin == "stored":
         return (first,) if turn.keeps and _is_drawn_anew(leaf, value, since) else ()
     if value.version <= before.version:
         return ()
-    if (value.version, value.seed) != (first.version, before.seed):
-        raise SopsmithError(_unclear(leaf.recipe, value, before))
+    lacking = _lacking(value, before, first)
+    if (value.version, value.seed) != (first.version, before.seed) or lacking:
+        raise SopsmithError(_unclear(leaf.recipe, value, before, lacking))
     return (first,)
 
 
-def _unclear(recipe: Recipe, value: Value, before: Value) -> Finding:
-    """It was moved to another seed, or rotated several times."""
+def _lacking(value: Value, before: Value, turn: Turn) -> list[str]:
+    """What is not as a rotation writes it beside the version: somebody raised that by hand."""
+    generator = value.generator
+    kept = (before.version, before.seed, generator) if generator and turn.keeps else None
+    lacks = {
+        "slot": value.slot != turn.fields.get("slot", before.slot),
+        "`previous`": value.previous != kept,
+    }
+    return [name for name, is_lacking in lacks.items() if is_lacking]
+
+
+def _unclear(recipe: Recipe, value: Value, before: Value, lacking: Sequence[str]) -> Finding:
+    """It was moved to another seed, rotated several times, or changed by hand."""
     where = (recipe.file, value.name)
     if value.seed != before.seed:
         message = f"moved to seed {value.seed}, and no commit holds that"
         hint = f"sopsmith rotate --seed -e {recipe.environment} --commit commits it"
         return Finding("usage", message, *where, hint)
     message = f"is at version {value.version}, and the last commit has {before.version}"
+    if lacking and value.version == before.version + 1:
+        what = " and ".join(lacking)
+        message = f"is at version {value.version}, with another {what} than a rotation writes"
     hint = (
         f"git diff {recipe.file} shows it, and git checkout -- {recipe.file} takes every change of "
         "that file back; then rotate it once, and commit that"
