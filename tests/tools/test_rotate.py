@@ -728,6 +728,47 @@ def test_a_rotation_whose_commit_was_refused_is_committed_and_not_made_again(
     assert values(shop) != made
 
 
+@pytest.fixture
+def keys(shop: Repo) -> Repo:
+    """The shop with two stored keys of which nothing is kept, one of them a whole file."""
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "components: [$(environment).enc.yaml]",
+        "components: [$(environment).enc.yaml, keys.enc.yaml, {path: host.enc.key, as: HOST_KEY}]",
+    ).replace(
+        "    MASTER_KEY: {rot",
+        "    SSH_KEY: {generate: {ecdsa: {}}, maxAge: 1d}\n"
+        "    HOST_KEY: {generate: {ecdsa: {}}, maxAge: 1d}\n    MASTER_KEY: {rot",
+    ).replace("[TLS_KEY,", "[SSH_KEY, HOST_KEY, TLS_KEY,"))  # fmt: skip
+    shop.edit("prod/recipe.yaml", lambda text: text + (
+        "    SSH_KEY: {rotated: 2024-01-31}\n    HOST_KEY: {rotated: 2024-01-31}\n"))  # fmt: skip
+    shop.component("keys.enc.yaml", {"SSH_KEY": pem(shop)})
+    shop.component("host.enc.key", pem(shop).encode())
+    commit(shop)
+    return shop
+
+
+@pytest.mark.parametrize("choice", ["--all", "--due", "JWT_SECRET SSH_KEY HOST_KEY"])
+def test_what_nothing_is_kept_of_is_committed_with_the_rest(keys: Repo, choice: str) -> None:
+    words = ("rotate", *choice.split(), "--commit")
+    with refusing(keys):
+        assert keys.cli(*words).code == 6
+    made = values(keys)
+    run = keys.cli(*words)
+    assert (run.code, values(keys), diff(keys)) == (0, made, [])
+    message = keys.run("git", "log", "-1", "--format=%B").out
+    assert all(f"Sopsmith-Value: {name}" in message for name in ("SSH_KEY", "HOST_KEY"))
+
+
+def test_the_hint_of_a_refused_second_rotation_commits_all_of_it(keys: Repo) -> None:
+    assert keys.cli("rotate", "--all").code == 0
+    made = values(keys)
+    run = keys.cli("rotate", "--all")
+    assert (run.code, "SSH_KEY: has another value than the last commit" in run.err) == (2, True)
+    command = next(line for line in run.err.splitlines() if "hint: " in line).partition("hint: ")[2]
+    assert keys.run(*command.partition(" commits it")[0].split()).code == 0
+    assert (values(keys), diff(keys)) == (made, [])
+
+
 @pytest.mark.parametrize(
     "asked", ["JWT_SECRET", "TLS_KEY", "--all", "JWT_SECRET CSRF_SECRET --commit"]
 )

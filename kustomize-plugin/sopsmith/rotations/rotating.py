@@ -119,8 +119,10 @@ def _meant(
         elif choice == "due":
             lacking = absent.optional(leaf.root, leaf.env, recipe)
             plan = rotation.overdue(recipe, today, lacking)
-            made = tuple(uncommitted.dated(leaf, today)) if commit else ()
-            mine = turnover.job(leaf, plan._replace(turns=(*plan.turns, *made)))
+            made = uncommitted.dated(leaf, today) if commit else ()
+            due = {turn.value.name for turn in plan.turns}
+            turns = (*plan.turns, *(turn for turn in made if turn.value.name not in due))
+            mine = turnover.job(leaf, plan._replace(turns=turns))
         else:
             public = absent.by_default(leaf.root, leaf.env, recipe)
             mine = turnover.job(leaf, rotation.everything(recipe, today, public))

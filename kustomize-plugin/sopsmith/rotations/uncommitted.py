@@ -13,6 +13,7 @@ from sopsmith.components.sealed import PREVIOUS
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history import pending, reopened
+from sopsmith.history.compare_values import kept_at
 from sopsmith.history.pending import Pending
 from sopsmith.history.snapshot import Place
 from sopsmith.model import Read, Recipe, Sensitive, Value
@@ -26,23 +27,29 @@ from sopsmith.tools import git
 def made(jobs: Iterable[Job], today: date) -> tuple[Job, ...]:
     """What of these rotations is made already, as it was planned before that.
 
+    A stored value of which nothing is kept can't tell that alone: beside one that was rotated it is
+    made where it is another than in the last commit.
     Raises SopsmithError (usage) for what was made and is no single rotation since that commit.
     """
-    found = []
+    looked = [(each, pending.look(each.leaf)) for each in jobs if each.plan.turns]
+    sure: list[list[Turn]] = []
     problems: list[Finding] = []
-    for each in jobs:
-        since = pending.look(each.leaf) if each.plan.turns else None
-        turns: list[Turn] = []
+    for each, since in looked:
+        sure.append([])
         for turn in each.plan.turns:
             try:
-                turns += _made(each.leaf, turn, since, today)
+                sure[-1] += _made(each.leaf, turn, since, today)
             except SopsmithError as error:
                 problems += error.findings
-        if turns:
-            found.append(each._replace(plan=Plan(tuple(turns))))
     if problems:
         raise SopsmithError(problems)
-    return tuple(found)
+    if not any(sure):
+        return ()
+    found = [
+        each._replace(plan=Plan((*turns, *_others(each.leaf, each.plan.turns, since))))
+        for (each, since), turns in zip(looked, sure, strict=True)
+    ]
+    return tuple(each for each in found if each.plan.turns)
 
 
 def refused(jobs: Sequence[Job]) -> SopsmithError:
@@ -55,6 +62,8 @@ def _refusal(one: Job, turn: Turn) -> Finding:
     names = " ".join(each.value.name for each in one.plan.turns)
     what = "" if turn.version is None else f" to version {turn.version}"
     message = f"is rotated{what} already, and no commit holds that"
+    if _is_unkept(turn):
+        message = "has another value than the last commit"
     hint = f"sopsmith rotate {names} -e {recipe.environment} --commit commits it, and no other"
     return Finding("usage", message, recipe.file, turn.value.name, hint)
 
@@ -103,15 +112,15 @@ def check_versions(jobs: Iterable[Job], today: date) -> None:
         raise refused(done)
 
 
-def dated(leaf: Leaf, today: date) -> Iterator[Turn]:
+def dated(leaf: Leaf, today: date) -> tuple[Turn, ...]:
     """The rotations of values with a maxAge that are made already: `--due` finds none of them due
     any more. Raises what `made` does."""
-    since = pending.look(leaf)
-    for value in leaf.recipe.values.values():
-        if value.max_age is not None and not rotation.refusal(leaf.recipe, value):
-            turn = rotation.turn(leaf.recipe, value, today)
-            if _made(leaf, turn, since, today):
-                yield turn
+    aged = (each for each in leaf.recipe.values.values() if each.max_age is not None)
+    mine = (each for each in aged if not rotation.refusal(leaf.recipe, each))
+    turns = tuple(rotation.turn(leaf.recipe, each, today) for each in mine)
+    done = made([Job(leaf, Plan(turns), {})], today)
+    names = {turn.value.name for each in done for turn in each.plan.turns}
+    return tuple(turn for turn in turns if turn.value.name in names)
 
 
 def _made(leaf: Leaf, turn: Turn, since: Pending | None, today: date) -> tuple[Turn, ...]:
@@ -162,6 +171,30 @@ def _unclear(recipe: Recipe, value: Value, before: Value, lacking: Sequence[str]
         "that file back; then rotate it once, and commit that"
     )
     return Finding("usage", message, *where, hint)
+
+
+def _is_unkept(turn: Turn) -> bool:
+    """Whether nothing tells afterwards that it was rotated."""
+    return turn.value.origin != "generated" and not turn.keeps
+
+
+def _others(leaf: Leaf, turns: Iterable[Turn], since: Pending | None) -> Iterator[Turn]:
+    """What of these is unkept and surely not what it is in the last commit."""
+    if since is not None:
+        mine = (turn for turn in turns if _is_unkept(turn))
+        yield from (turn for turn in mine if _is_other(leaf, turn.value.name, since))
+
+
+def _is_other(leaf: Leaf, name: str, since: Pending) -> bool:
+    then, now = since.head.places.get(name), since.now.places.get(name)
+    if then is None or now is None:
+        return now is not None
+    kept = kept_at(then, now, since.head.parts, since.now.parts)
+    if kept is None:  # under another data key
+        was = _content(leaf, git.reader(leaf.git, "HEAD"), then, then.key)
+        held = _content(leaf, leaf.read, now, now.key)
+        kept = None in (was, held) or was == held
+    return not kept
 
 
 def _is_drawn_anew(leaf: Leaf, value: Value, since: Pending) -> bool:
