@@ -56,6 +56,23 @@ def begun(leaf: Leaf, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {name: files for name, files in found.items() if files}
 
 
+def filled(leaf: Leaf, names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Which of these values components hold and in the last commit none does, and the files of the
+    leaf that came to hold that and its day."""
+    head, now = _both(leaf)
+    if now is None:
+        return {}
+    before = head or absent(now)
+    found: dict[str, tuple[str, ...]] = {}
+    for name in names:
+        if name in now.places and name not in before.places:
+            was = before.recipe.values.get(name)
+            is_dated = now.recipe.values[name].rotated != (was.rotated if was else None)
+            file = now.places[name].component.file
+            found[name] = (file, leaf.resolved.file) if is_dated else (file,)
+    return found
+
+
 def _files(name: str, leaf: Leaf, before: Snapshot, now: Snapshot) -> tuple[str, ...]:
     was, place = before.places.get(name), now.places.get(name)
     files = []
