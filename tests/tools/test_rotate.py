@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -872,3 +873,17 @@ def test_a_rotation_that_no_commit_holds_comes_before_a_new_seed(shop: Repo) -> 
     run = shop.cli("rotate", "--seed", "--commit")
     assert (run.code, seeds(shop)) == (2, {"1"})
     assert "hint: sopsmith rotate JWT_SECRET -e production --commit commits it" in run.err
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_only_of_what_is_changed_the_last_commit_is_read(shop: Repo, is_changed: bool) -> None:
+    """To read all of it for each of twenty environments took seconds."""
+    if is_changed:
+        assert shop.cli("rotate", "JWT_SECRET").code == 0
+    real, calls = shutil.which("git"), shop.temp.parent / "calls"
+    spy = f'#!/bin/sh\necho "$*" >> {calls}\nexec {real} "$@"\n'
+    shop.write("../bin/git", spy).chmod(0o755)
+    path = f"{shop.path.parent}/bin:{shop.env['PATH']}"
+    run = shop.cli("rotate", "--due", "--commit", "--dry-run", PATH=path)
+    assert (run.code, " status " in calls.read_text()) == (0, True)
+    assert (" grep " in calls.read_text()) == is_changed

@@ -89,12 +89,14 @@ def _leaves(session: Session, where: str | None) -> tuple[Leaf, ...]:
 
 
 def _begun(session: Session, names: Sequence[str], where: str | None) -> list[Begun]:
-    found = []
-    for leaf in _leaves(session, where):
-        stored = (each.name for each in leaf.recipe.values.values() if each.origin == "stored")
-        mine = [name for name in stored if not names or name in names]
-        found += [Begun(leaf, *each) for each in pending.filled(leaf, mine).items()]
-    return found
+    leaves = _leaves(session, where)
+    found = pending.filled(leaves)
+    return [
+        Begun(leaf, name, files)
+        for leaf in leaves
+        for name, files in found.get(leaf.resolved.file, {}).items()
+        if not names or name in names
+    ]
 
 
 def _read(session: Session, names: Sequence[str], where: str | None, component: str | None) -> Plan:

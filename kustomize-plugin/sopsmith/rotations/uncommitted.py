@@ -31,7 +31,9 @@ def made(jobs: Iterable[Job], today: date) -> tuple[Job, ...]:
     made where it is another than in the last commit.
     Raises SopsmithError (usage) for what was made and is no single rotation since that commit.
     """
-    looked = [(each, pending.look(each.leaf)) for each in jobs if each.plan.turns]
+    turning = [each for each in jobs if each.plan.turns]
+    known = pending.look(each.leaf for each in turning)
+    looked = [(each, known.get(each.leaf.resolved.file)) for each in turning]
     sure: list[list[Turn]] = []
     problems: list[Finding] = []
     for each, since in looked:
@@ -78,13 +80,14 @@ def files_of(jobs: Iterable[Job]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def moved(leaves: Iterable[Leaf], held: Collection[str]) -> tuple[str, ...] | None:
+def moved(leaves: Sequence[Leaf], held: Collection[str]) -> tuple[str, ...] | None:
     """The values that another seed makes than in the last commit; None where the seeds and theirs
     are what it says. One that a recipe names and nobody holds was never drawn to its end."""
     names: dict[str, None] = {}
     is_other = False
+    known = pending.look(leaves)
     for leaf in leaves:
-        since = pending.look(leaf)
+        since = known.get(leaf.resolved.file)
         if since is None:
             continue
         before = since.head.recipe
@@ -97,12 +100,13 @@ def moved(leaves: Iterable[Leaf], held: Collection[str]) -> tuple[str, ...] | No
     return tuple(names) if names or is_other else None
 
 
-def check_versions(jobs: Iterable[Job], today: date) -> None:
+def check_versions(jobs: Sequence[Job], today: date) -> None:
     """Before values move to another seed: raise SopsmithError (usage) for what was rotated since
     the last commit; what moved already moves on."""
     still = []
+    known = pending.look(each.leaf for each in jobs)
     for each in jobs:
-        since = pending.look(each.leaf) if each.plan.turns else None
+        since = known.get(each.leaf.resolved.file)
         before = since.head.recipe.values if since else {}
         mine = (turn for turn in each.plan.turns if turn.value.name in before)
         still_there = tuple(t for t in mine if before[t.value.name].seed == t.value.seed)
@@ -112,15 +116,22 @@ def check_versions(jobs: Iterable[Job], today: date) -> None:
         raise refused(done)
 
 
-def dated(leaf: Leaf, today: date) -> tuple[Turn, ...]:
-    """The rotations of values with a maxAge that are made already: `--due` finds none of them due
-    any more. Raises what `made` does."""
-    aged = (each for each in leaf.recipe.values.values() if each.max_age is not None)
-    mine = (each for each in aged if not rotation.refusal(leaf.recipe, each))
-    turns = tuple(rotation.turn(leaf.recipe, each, today) for each in mine)
-    done = made([Job(leaf, Plan(turns), {})], today)
-    names = {turn.value.name for each in done for turn in each.plan.turns}
-    return tuple(turn for turn in turns if turn.value.name in names)
+def dated(leaves: Iterable[Leaf], today: date) -> dict[str, list[Turn]]:
+    """The rotations of values with a maxAge that are made already, by the leaf's file: `--due`
+    finds none of them due any more. Raises what `made` does."""
+    aged = {leaf.resolved.file: Job(leaf, _aged(leaf.recipe, today), {}) for leaf in leaves}
+    found = {}
+    for each in made(aged.values(), today):
+        file = each.leaf.resolved.file
+        names = {turn.value.name for turn in each.plan.turns}
+        found[file] = [turn for turn in aged[file].plan.turns if turn.value.name in names]
+    return found
+
+
+def _aged(recipe: Recipe, today: date) -> Plan:
+    values = (each for each in recipe.values.values() if each.max_age is not None)
+    mine = (each for each in values if not rotation.refusal(recipe, each))
+    return Plan(tuple(rotation.turn(recipe, each, today) for each in mine))
 
 
 def _made(leaf: Leaf, turn: Turn, since: Pending | None, today: date) -> tuple[Turn, ...]:
