@@ -147,8 +147,9 @@ def uncommitted(leaf: Leaf) -> tuple[str, ...]:
 
 def files_of(leaf: Leaf) -> list[str]:
     """The files that the leaf is made of."""
+    recipes = {leaf.resolved.file, *leaf.resolved.origins.values()}
     components = (each.file for each in leaf.recipe.components)
-    return sorted({leaf.resolved.file, *leaf.resolved.origins.values(), *components})
+    return sorted({*map(overlay.file_of, recipes), *components})
 
 
 def sealed_components(leaf: Leaf) -> tuple[Sealed, ...]:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -728,6 +729,47 @@ def test_a_rotation_whose_commit_was_refused_is_committed_and_not_made_again(
     assert values(shop) != made
 
 
+@pytest.fixture
+def keys(shop: Repo) -> Repo:
+    """The shop with two stored keys of which nothing is kept, one of them a whole file."""
+    shop.edit("base.recipe.yaml", lambda text: text.replace(
+        "components: [$(environment).enc.yaml]",
+        "components: [$(environment).enc.yaml, keys.enc.yaml, {path: host.enc.key, as: HOST_KEY}]",
+    ).replace(
+        "    MASTER_KEY: {rot",
+        "    SSH_KEY: {generate: {ecdsa: {}}, maxAge: 1d}\n"
+        "    HOST_KEY: {generate: {ecdsa: {}}, maxAge: 1d}\n    MASTER_KEY: {rot",
+    ).replace("[TLS_KEY,", "[SSH_KEY, HOST_KEY, TLS_KEY,"))  # fmt: skip
+    shop.edit("prod/recipe.yaml", lambda text: text + (
+        "    SSH_KEY: {rotated: 2024-01-31}\n    HOST_KEY: {rotated: 2024-01-31}\n"))  # fmt: skip
+    shop.component("keys.enc.yaml", {"SSH_KEY": pem(shop)})
+    shop.component("host.enc.key", pem(shop).encode())
+    commit(shop)
+    return shop
+
+
+@pytest.mark.parametrize("choice", ["--all", "--due", "JWT_SECRET SSH_KEY HOST_KEY"])
+def test_what_nothing_is_kept_of_is_committed_with_the_rest(keys: Repo, choice: str) -> None:
+    words = ("rotate", *choice.split(), "--commit")
+    with refusing(keys):
+        assert keys.cli(*words).code == 6
+    made = values(keys)
+    run = keys.cli(*words)
+    assert (run.code, values(keys), diff(keys)) == (0, made, [])
+    message = keys.run("git", "log", "-1", "--format=%B").out
+    assert all(f"Sopsmith-Value: {name}" in message for name in ("SSH_KEY", "HOST_KEY"))
+
+
+def test_the_hint_of_a_refused_second_rotation_commits_all_of_it(keys: Repo) -> None:
+    assert keys.cli("rotate", "--all").code == 0
+    made = values(keys)
+    run = keys.cli("rotate", "--all")
+    assert (run.code, "SSH_KEY: has another value than the last commit" in run.err) == (2, True)
+    command = next(line for line in run.err.splitlines() if "hint: " in line).partition("hint: ")[2]
+    assert keys.run(*command.partition(" commits it")[0].split()).code == 0
+    assert (values(keys), diff(keys)) == (made, [])
+
+
 @pytest.mark.parametrize(
     "asked", ["JWT_SECRET", "TLS_KEY", "--all", "JWT_SECRET CSRF_SECRET --commit"]
 )
@@ -750,6 +792,35 @@ def test_several_rotations_without_a_commit_are_not_taken_for_one(shop: Repo) ->
     assert (run.code, run.codes) == (2, {"usage"})
     assert "JWT_SECRET: is at version 4, and the last commit has 2 [usage]" in run.err
     assert "git checkout -- prod/recipe.yaml takes every change of that file back" in run.err
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        ("JWT_SECRET", "version: 2", "version: 3", "is at version 3, with another `previous`"),
+        ("POSTGRES_PASSWORD", "version: 3", "version: 4",
+         "is at version 4, with another slot and `previous`"),
+    ],
+)  # fmt: skip
+def test_a_version_that_was_raised_by_hand_is_no_rotation_without_what_one_keeps(
+    shop: Repo, name: str, old: str, new: str, said: str
+) -> None:
+    shop.edit(
+        "prod/recipe.yaml", lambda text: text.replace("{version: 3,", "{slot: a, version: 3,")
+    )
+    commit(shop)
+    shop.edit("prod/recipe.yaml", lambda text: text.replace(old, new))
+    run = shop.cli("rotate", name, "--commit")
+    assert (run.code, run.codes, commits(shop)) == (2, {"usage"}, ["as it was"])
+    assert f"{name}: {said} than a rotation writes" in run.err
+    shop.run("git", "checkout", "-q", "--", "prod/recipe.yaml")  # as the hint says
+    assert shop.cli("rotate", name, "--commit").code == 0
+
+
+def test_a_version_that_was_raised_by_hand_is_a_rotation_where_nothing_is_kept(shop: Repo) -> None:
+    shop.edit("prod/recipe.yaml", lambda text: text.replace("version: 3", "version: 4"))
+    assert shop.cli("rotate", "POSTGRES_PASSWORD", "--commit").code == 0
+    assert commits(shop) == ["secrets(production): rotate POSTGRES_PASSWORD"]
 
 
 def test_a_value_that_was_set_is_rotated_all_the_same(shop: Repo) -> None:
@@ -818,3 +889,17 @@ def test_a_rotation_that_no_commit_holds_comes_before_a_new_seed(shop: Repo) -> 
     run = shop.cli("rotate", "--seed", "--commit")
     assert (run.code, seeds(shop)) == (2, {"1"})
     assert "hint: sopsmith rotate JWT_SECRET -e production --commit commits it" in run.err
+
+
+@pytest.mark.parametrize("is_changed", [False, True])
+def test_only_of_what_is_changed_the_last_commit_is_read(shop: Repo, is_changed: bool) -> None:
+    """To read all of it for each of twenty environments took seconds."""
+    if is_changed:
+        assert shop.cli("rotate", "JWT_SECRET").code == 0
+    real, calls = shutil.which("git"), shop.temp.parent / "calls"
+    spy = f'#!/bin/sh\necho "$*" >> {calls}\nexec {real} "$@"\n'
+    shop.write("../bin/git", spy).chmod(0o755)
+    path = f"{shop.path.parent}/bin:{shop.env['PATH']}"
+    run = shop.cli("rotate", "--due", "--commit", "--dry-run", PATH=path)
+    assert (run.code, " status " in calls.read_text()) == (0, True)
+    assert (" grep " in calls.read_text()) == is_changed

@@ -10,6 +10,7 @@ import select
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -520,8 +521,32 @@ def test_what_was_drawn_and_not_committed_is_committed_by_the_next_fill(shop: Re
     (shop.path / ".git/hooks/commit-msg").unlink()
     run = shop.cli("fill", "--commit")
     assert (run.code, "no stored value is missing\ncommitted " in run.out) == (0, True)
-    assert status(shop) == []
+    assert (status(shop), subject(shop)) == ([], "secrets(production): fill SESSION_KEY, TLS_KEY")
     assert "committed" not in shop.cli("fill", "--commit").out
+
+
+def subject(repo: Repo) -> str:
+    return repo.run("git", "log", "-1", "--format=%s").out.strip()
+
+
+def rotated(shop: Repo) -> None:
+    assert shop.cli("rotate", "TLS_KEY").code == 0
+
+
+def given_an_age(shop: Repo) -> None:
+    shop.edit(RECIPE, lambda text: text.replace('"TLS_KEY": {', '"TLS_KEY": {"maxAge": "30d",'))
+
+
+@pytest.mark.parametrize("changed", [rotated, given_an_age])
+def test_what_else_became_of_a_drawn_value_is_not_committed_as_filled(
+    shop: Repo, changed: Callable[[Repo], None]
+) -> None:
+    assert shop.cli("fill", "--commit").code == 0
+    changed(shop)
+    before = status(shop)
+    run = shop.cli("fill", "--commit")
+    assert (run.code, before != [], status(shop)) == (0, True, before)
+    assert run.out == "no stored value is missing\n"
 
 
 @pytest.mark.parametrize("words", [("unset", "MQ_PASSWORD"), ("pin", "DB_PASSWORD")])
@@ -762,6 +787,14 @@ def test_only_what_is_named_is_drawn(shop: Repo) -> None:
                             "missing": [], "findings": []}  # fmt: skip
     stopped_at = shop.cli("fill", "SESSION_KEI")
     assert (stopped_at.code, "did you mean SESSION_KEY?" in stopped_at.err) == (2, True)
+
+
+def test_the_day_of_what_was_drawn_is_committed_with_it(lacking: Repo) -> None:
+    lacking.write(".git/hooks/commit-msg", "#!/bin/sh\nexit 1\n").chmod(0o755)
+    assert lacking.cli("fill", "--commit").code == 6
+    (lacking.path / ".git/hooks/commit-msg").unlink()
+    assert (lacking.cli("fill", "--commit").code, status(lacking)) == (0, [])
+    assert subject(lacking) == "secrets(production,staging): fill KEY_A, KEY_B, TLS"
 
 
 def test_all_environments_are_filled_and_what_people_owe_is_told(two: Repo) -> None:

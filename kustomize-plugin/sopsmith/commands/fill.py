@@ -27,6 +27,14 @@ class Missing(NamedTuple):
     place: Place
 
 
+class Begun(NamedTuple):
+    """A stored value that is drawn already and that no commit holds, and the files that do."""
+
+    leaf: Leaf
+    name: str
+    files: tuple[str, ...]
+
+
 class Plan(NamedTuple):
     """What is to be done, and what is left to people."""
 
@@ -47,11 +55,12 @@ def fill(
     def planned() -> tuple[Work, Plan]:
         plan = read()
         touched.extend((*(each.leaf for each in plan.missing), *plan.empty.values()))
-        filled = dict.fromkeys(leaf.recipe.environment for leaf in touched)
-        begun = _begun(session, names, where) if commit else {}
-        drawn = dict.fromkeys((*(each.value.name for each in plan.missing), *begun))
-        message = trail.message("fill", tuple(filled), tuple(drawn), "fill")
-        files = [file for each in begun.values() for file in each]
+        begun = _begun(session, names, where) if commit else []
+        leaves = (*touched, *(each.leaf for each in begun))
+        filled = dict.fromkeys(leaf.recipe.environment for leaf in leaves)
+        drawn = [*(each.value.name for each in plan.missing), *(each.name for each in begun)]
+        message = trail.message("fill", tuple(filled), tuple(dict.fromkeys(drawn)), "fill")
+        files = [file for each in begun for file in each.files]
         return Work(_edits(session, plan), message, begun=files), plan
 
     changed: tuple[str, ...] = ()
@@ -79,17 +88,15 @@ def _leaves(session: Session, where: str | None) -> tuple[Leaf, ...]:
     return (repository.leaf(where, session.env),)
 
 
-def _begun(
-    session: Session, names: Sequence[str], where: str | None
-) -> dict[str, tuple[str, ...]]:  # fmt: skip
-    """What is drawn already and no commit holds, and the files that hold it."""
-    found: dict[str, tuple[str, ...]] = {}
-    for leaf in _leaves(session, where):
-        stored = (each.name for each in leaf.recipe.values.values() if each.origin == "stored")
-        for name, files in pending.begun(leaf, stored).items():
-            if not names or name in names:
-                found[name] = (*found.get(name, ()), *files)
-    return found
+def _begun(session: Session, names: Sequence[str], where: str | None) -> list[Begun]:
+    leaves = _leaves(session, where)
+    found = pending.filled(leaves)
+    return [
+        Begun(leaf, name, files)
+        for leaf in leaves
+        for name, files in found.get(leaf.resolved.file, {}).items()
+        if not names or name in names
+    ]
 
 
 def _read(session: Session, names: Sequence[str], where: str | None, component: str | None) -> Plan:

@@ -109,9 +109,10 @@ def _meant(
         leaves = repository.every_leaf(session.env)
     else:
         leaves = (repository.leaf(where, session.env, names),)
-    jobs = []
+    jobs, today = [], session.today
+    made = uncommitted.dated(leaves, today) if choice == "due" and commit else {}
     for leaf in leaves:
-        recipe, today = leaf.recipe, session.today
+        recipe = leaf.recipe
         if choice == "named":
             mine = turnover.job(leaf, rotation.named(recipe, names, today))
             if mine.plan.left_out:  # what is named is not passed over
@@ -119,8 +120,9 @@ def _meant(
         elif choice == "due":
             lacking = absent.optional(leaf.root, leaf.env, recipe)
             plan = rotation.overdue(recipe, today, lacking)
-            made = tuple(uncommitted.dated(leaf, today)) if commit else ()
-            mine = turnover.job(leaf, plan._replace(turns=(*plan.turns, *made)))
+            due = {turn.value.name for turn in plan.turns}
+            more = (t for t in made.get(leaf.resolved.file, ()) if t.value.name not in due)
+            mine = turnover.job(leaf, plan._replace(turns=(*plan.turns, *more)))
         else:
             public = absent.by_default(leaf.root, leaf.env, recipe)
             mine = turnover.job(leaf, rotation.everything(recipe, today, public))

@@ -13,6 +13,7 @@ from sopsmith.components.sealed import PREVIOUS
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
 from sopsmith.history import pending, reopened
+from sopsmith.history.compare_values import kept_at
 from sopsmith.history.pending import Pending
 from sopsmith.history.snapshot import Place
 from sopsmith.model import Read, Recipe, Sensitive, Value
@@ -24,25 +25,33 @@ from sopsmith.tools import git
 
 
 def made(jobs: Iterable[Job], today: date) -> tuple[Job, ...]:
-    """What of these rotations is made already, as it was planned when the last commit was all.
+    """What of these rotations is made already, as it was planned before that.
 
+    A stored value of which nothing is kept can't tell that alone: beside one that was rotated it is
+    made where it is another than in the last commit.
     Raises SopsmithError (usage) for what was made and is no single rotation since that commit.
     """
-    found = []
+    turning = [each for each in jobs if each.plan.turns]
+    known = pending.look(each.leaf for each in turning)
+    looked = [(each, known.get(each.leaf.resolved.file)) for each in turning]
+    sure: list[list[Turn]] = []
     problems: list[Finding] = []
-    for each in jobs:
-        since = pending.look(each.leaf) if each.plan.turns else None
-        turns: list[Turn] = []
+    for each, since in looked:
+        sure.append([])
         for turn in each.plan.turns:
             try:
-                turns += _made(each.leaf, turn, since, today)
+                sure[-1] += _made(each.leaf, turn, since, today)
             except SopsmithError as error:
                 problems += error.findings
-        if turns:
-            found.append(each._replace(plan=Plan(tuple(turns))))
     if problems:
         raise SopsmithError(problems)
-    return tuple(found)
+    if not any(sure):
+        return ()
+    found = [
+        each._replace(plan=Plan((*turns, *_others(each.leaf, each.plan.turns, since))))
+        for (each, since), turns in zip(looked, sure, strict=True)
+    ]
+    return tuple(each for each in found if each.plan.turns)
 
 
 def refused(jobs: Sequence[Job]) -> SopsmithError:
@@ -55,6 +64,8 @@ def _refusal(one: Job, turn: Turn) -> Finding:
     names = " ".join(each.value.name for each in one.plan.turns)
     what = "" if turn.version is None else f" to version {turn.version}"
     message = f"is rotated{what} already, and no commit holds that"
+    if _is_unkept(turn):
+        message = "has another value than the last commit"
     hint = f"sopsmith rotate {names} -e {recipe.environment} --commit commits it, and no other"
     return Finding("usage", message, recipe.file, turn.value.name, hint)
 
@@ -69,13 +80,14 @@ def files_of(jobs: Iterable[Job]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def moved(leaves: Iterable[Leaf], held: Collection[str]) -> tuple[str, ...] | None:
+def moved(leaves: Sequence[Leaf], held: Collection[str]) -> tuple[str, ...] | None:
     """The values that another seed makes than in the last commit; None where the seeds and theirs
     are what it says. One that a recipe names and nobody holds was never drawn to its end."""
     names: dict[str, None] = {}
     is_other = False
+    known = pending.look(leaves)
     for leaf in leaves:
-        since = pending.look(leaf)
+        since = known.get(leaf.resolved.file)
         if since is None:
             continue
         before = since.head.recipe
@@ -88,12 +100,13 @@ def moved(leaves: Iterable[Leaf], held: Collection[str]) -> tuple[str, ...] | No
     return tuple(names) if names or is_other else None
 
 
-def check_versions(jobs: Iterable[Job], today: date) -> None:
+def check_versions(jobs: Sequence[Job], today: date) -> None:
     """Before values move to another seed: raise SopsmithError (usage) for what was rotated since
     the last commit; what moved already moves on."""
     still = []
+    known = pending.look(each.leaf for each in jobs)
     for each in jobs:
-        since = pending.look(each.leaf) if each.plan.turns else None
+        since = known.get(each.leaf.resolved.file)
         before = since.head.recipe.values if since else {}
         mine = (turn for turn in each.plan.turns if turn.value.name in before)
         still_there = tuple(t for t in mine if before[t.value.name].seed == t.value.seed)
@@ -103,15 +116,22 @@ def check_versions(jobs: Iterable[Job], today: date) -> None:
         raise refused(done)
 
 
-def dated(leaf: Leaf, today: date) -> Iterator[Turn]:
-    """The rotations of values with a maxAge that are made already: `--due` finds none of them due
-    any more. Raises what `made` does."""
-    since = pending.look(leaf)
-    for value in leaf.recipe.values.values():
-        if value.max_age is not None and not rotation.refusal(leaf.recipe, value):
-            turn = rotation.turn(leaf.recipe, value, today)
-            if _made(leaf, turn, since, today):
-                yield turn
+def dated(leaves: Iterable[Leaf], today: date) -> dict[str, list[Turn]]:
+    """The rotations of values with a maxAge that are made already, by the leaf's file: `--due`
+    finds none of them due any more. Raises what `made` does."""
+    aged = {leaf.resolved.file: Job(leaf, _aged(leaf.recipe, today), {}) for leaf in leaves}
+    found = {}
+    for each in made(aged.values(), today):
+        file = each.leaf.resolved.file
+        names = {turn.value.name for turn in each.plan.turns}
+        found[file] = [turn for turn in aged[file].plan.turns if turn.value.name in names]
+    return found
+
+
+def _aged(recipe: Recipe, today: date) -> Plan:
+    values = (each for each in recipe.values.values() if each.max_age is not None)
+    mine = (each for each in values if not rotation.refusal(recipe, each))
+    return Plan(tuple(rotation.turn(recipe, each, today) for each in mine))
 
 
 def _made(leaf: Leaf, turn: Turn, since: Pending | None, today: date) -> tuple[Turn, ...]:
@@ -121,29 +141,71 @@ def _made(leaf: Leaf, turn: Turn, since: Pending | None, today: date) -> tuple[T
     value, before = turn.value, since.head.recipe.values.get(turn.value.name)
     if before is None or (before.origin, before.id) != (value.origin, value.id):
         return ()
-    first = rotation.turn(since.head.recipe, before, today)
+    then = value._replace(
+        version=before.version, seed=before.seed, slot=before.slot, previous=before.previous
+    )
+    first = rotation.turn(leaf.recipe, then, today)
     if value.origin == "stored":
         return (first,) if turn.keeps and _is_drawn_anew(leaf, value, since) else ()
     if value.version <= before.version:
         return ()
-    if (value.version, value.seed) != (first.version, before.seed):
-        raise SopsmithError(_unclear(leaf.recipe, value, before))
+    lacking = _lacking(value, before, first)
+    if (value.version, value.seed) != (first.version, before.seed) or lacking:
+        raise SopsmithError(_unclear(leaf.recipe, value, before, lacking))
     return (first,)
 
 
-def _unclear(recipe: Recipe, value: Value, before: Value) -> Finding:
-    """It was moved to another seed, or rotated several times."""
+def _lacking(value: Value, before: Value, turn: Turn) -> list[str]:
+    """What is not as a rotation writes it beside the version: somebody raised that by hand."""
+    generator = value.generator
+    kept = (before.version, before.seed, generator) if generator and turn.keeps else None
+    lacks = {
+        "slot": value.slot != turn.fields.get("slot", before.slot),
+        "`previous`": value.previous != kept,
+    }
+    return [name for name, is_lacking in lacks.items() if is_lacking]
+
+
+def _unclear(recipe: Recipe, value: Value, before: Value, lacking: Sequence[str]) -> Finding:
+    """It was moved to another seed, rotated several times, or changed by hand."""
     where = (recipe.file, value.name)
     if value.seed != before.seed:
         message = f"moved to seed {value.seed}, and no commit holds that"
         hint = f"sopsmith rotate --seed -e {recipe.environment} --commit commits it"
         return Finding("usage", message, *where, hint)
     message = f"is at version {value.version}, and the last commit has {before.version}"
+    if lacking and value.version == before.version + 1:
+        what = " and ".join(lacking)
+        message = f"is at version {value.version}, with another {what} than a rotation writes"
     hint = (
         f"git diff {recipe.file} shows it, and git checkout -- {recipe.file} takes every change of "
         "that file back; then rotate it once, and commit that"
     )
     return Finding("usage", message, *where, hint)
+
+
+def _is_unkept(turn: Turn) -> bool:
+    """Whether nothing tells afterwards that it was rotated."""
+    return turn.value.origin != "generated" and not turn.keeps
+
+
+def _others(leaf: Leaf, turns: Iterable[Turn], since: Pending | None) -> Iterator[Turn]:
+    """What of these is unkept and surely not what it is in the last commit."""
+    if since is not None:
+        mine = (turn for turn in turns if _is_unkept(turn))
+        yield from (turn for turn in mine if _is_other(leaf, turn.value.name, since))
+
+
+def _is_other(leaf: Leaf, name: str, since: Pending) -> bool:
+    then, now = since.head.places.get(name), since.now.places.get(name)
+    if then is None or now is None:
+        return now is not None
+    kept = kept_at(then, now, since.head.parts, since.now.parts)
+    if kept is None:  # under another data key
+        was = _content(leaf, git.reader(leaf.git, "HEAD"), then, then.key)
+        held = _content(leaf, leaf.read, now, now.key)
+        kept = None in (was, held) or was == held
+    return not kept
 
 
 def _is_drawn_anew(leaf: Leaf, value: Value, since: Pending) -> bool:
