@@ -976,8 +976,9 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "db-unread": Entry(
         1, "nobody tried to log in by a database's URL",
-        "It was given as a whole and lacks user or password, or can't be read without doubt. The "
-        "application may have the rest elsewhere, or read it otherwise.",
+        "It was given as a whole and lacks user or password, names several servers of a Redis, or "
+        "can't be read without doubt. The application may have the rest elsewhere, or read it "
+        "otherwise.",
         "Derive it with `derive: {url: …}`, or give all of it, percent-encoded.",
         "LEGACY_URL: postgresql://db/shop, with PGUSER and PGPASSWORD", "warning",
     ),

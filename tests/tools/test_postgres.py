@@ -429,12 +429,30 @@ def test_while_nobody_came_as_the_new_role_recover_closes_none(make: Make) -> No
     one = make()
     before = rotated(one)
     words = f"nobody was seen as {one.roles[1]} yet, so {one.roles[0]} stays open"
-    shown, run = (one.postgres(verb, "--no-cluster") for verb in ("status", "recover"))
+    shown = one.postgres("status", "--no-cluster")
+    run = one.postgres("recover", "--no-cluster", "--grace", "1s")
+    assert re.search(rf"looking for 1 s, .*, whether somebody comes as {one.roles[1]}\n", run.err)
     assert words in shown.out and words in run.err and run.codes == {"db-waiting"}
     for said in (shown.out, run.err):
-        assert "where no application runs, sopsmith postgres retire POSTGRES_PASSWORD -e" in said
+        ends = "where no application runs, or all have the new URL, sopsmith postgres retire"
+        assert f"{ends} POSTGRES_PASSWORD -e" in said
     assert one.logs_in() and one.logs_in(before)
     assert one.postgres("retire", "--no-cluster").code == 0 and one.logs_in(before) is None
+
+
+def test_two_rotations_ahead_who_would_be_shut_out_is_not_told_to_restart(make: Make) -> None:
+    one = make()
+    before = rotated(one)
+    one.rotate()
+    shown, run = (one.postgres(verb, "--no-cluster") for verb in ("status", "recover"))
+    assert run.codes == {"db-waiting"} and one.logs_in(before) and one.logs_in() is None
+    words = "restart nothing yet: POSTGRES_PASSWORD version 3 is not applied"
+    closes = f"once nobody uses {one.roles[0]}, sopsmith postgres retire POSTGRES_PASSWORD -e"
+    for said in (shown.out, run.err):
+        assert words in said and closes in said and "restart what uses" not in said
+    for verb in ("retire", "recover"):
+        assert one.postgres(verb, "--no-cluster").code == 0
+    assert one.logs_in() and one.logs_in(before) is None
 
 
 def test_recover_changes_nothing_that_pods_may_hold(make: Make) -> None:

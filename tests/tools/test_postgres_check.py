@@ -62,12 +62,38 @@ def test_a_given_url_may_be_refused(repo: Repo, postgres18: Server, argv: tuple[
 @pytest.mark.parametrize(("url", "why"), [
     ("postgresql://legacy@h/d", "holds no password"), ("postgres://h/d", "names no user"),
     ("rediss://:torn@apart/by@h/0", "has an @ where none can be"),
+    ("redis://localhost:1,localhost:2/0", "names several servers"),
+    ("redis://localhost:1/mymaster", "names a database that is no number"),
+    ("redis://u:@localhost:1/0", "has a user and no password"),
 ])  # fmt: skip
 def test_what_was_not_tried_is_named(repo: Repo, argv: tuple[str, ...], url: str, why: str) -> None:
     repo.shop({"LEGACY_URL": url})
     run = repo.cli(*argv)
     assert run.code == 0 and f"LEGACY_URL: was not tried: it {why}" in run.out
     assert "0 URLs: 0 errors" in run.out
+
+
+@pytest.mark.parametrize("argv", WAYS)
+def test_a_derived_url_that_nobody_can_read_keeps_none_of_the_others_from_its_login(
+    repo: Repo, postgres18: Server, argv: tuple[str, ...]
+) -> None:
+    url = {"scheme": "redis", "user": "default", "password": "$(REDIS_PASSWORD)",
+           "host": "localhost", "port": 1, "path": "0"}  # fmt: skip
+    password = repo.canary()
+    postgres18.role("beside", password)
+    values = {"REDIS_PASSWORD": {"optional": True}, "REDIS_URL": {"derive": {"url": url}}}
+    repo.shop({"OTHER_URL": postgres18.url("beside", password)}, values=values)
+    run = repo.cli(*argv)
+    assert run.code == 0 and "1 URL" in run.out, run.out
+    assert "REDIS_URL: was not tried: it has a user and no password" in run.out
+    assert "hint: correct the parts that the recipe derives it from" in run.out
+
+
+def test_how_a_url_is_written_is_told_where_one_is_none(repo: Repo) -> None:
+    url = f"redis://:{repo.canary()}@one:1,two:2/0"
+    run = repo.cli("postgres", "check", "--env", "APP", APP=url)
+    assert run.code == 2 and "APP: names several servers" in run.err
+    assert "hint: write it as postgresql://USER:PASSWORD@" in run.err
 
 
 def test_what_a_url_was_before_need_not_log_in(repo: Repo) -> None:

@@ -49,7 +49,7 @@ def test_a_wait_says_how_long_it_is_and_what_ends_it(make: Make) -> None:
         run.send_signal(signal.SIGTERM)
         assert run.wait() == 143
     assert first.startswith("sopsmith: waiting, for 300 s at most: not everybody follows")
-    assert "where no application runs, sopsmith postgres retire POSTGRES_PASSWORD" in ends
+    assert "or all have the new URL, sopsmith postgres retire POSTGRES_PASSWORD -e" in ends
     assert "-e production --no-cluster --grace 0s ends it" in ends
     done = pasted(one, ends, "retire")
     assert done.code == 0 and one.logs_in(before) is None and one.logs_in()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -98,6 +99,24 @@ def test_after_a_late_job_what_git_says_stays_open(make: Make) -> None:
     with psycopg.connect(one.value("DATABASE_URL")):
         assert f"{one.roles[0]} is closed" in one.postgres("recover", "--no-cluster").out
     assert one.logs_in() and one.logs_in(before) is None
+
+
+def test_recover_looks_on_for_who_comes_as_the_new_role(make: Make) -> None:
+    one = make()
+    before = one.value("DATABASE_URL")
+    one.rotate()
+    assert one.postgres("apply").code == 0
+    came: list[psycopg.Connection[tuple[object, ...]]] = []
+
+    def pause(seconds: float) -> None:
+        if not came:
+            came.append(psycopg.connect(one.value("DATABASE_URL")))
+
+    way, ticks = ways.real({})._replace(pause=pause), itertools.count()
+    done = recovering.recover(standing(said(one), way, None), way, lambda account: (), grace=9,
+                              now=lambda: float(next(ticks)))  # fmt: skip
+    came[0].close()
+    assert done.decision.action == "retire" and one.logs_in(before) is None and one.logs_in()
 
 
 def test_after_a_late_job_retire_asks_for_an_apply(make: Make) -> None:

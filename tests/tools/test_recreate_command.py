@@ -42,7 +42,7 @@ cli.main(sys.argv[1:])
 """
 VALUES: dict[str, Any] = {
     "ADMIN_PASSWORD": {"generate": {"password": {}}},
-    "JWT_SECRET": {"generate": {"bytes": {"size": 48}}},
+    "HEX_PASSWORD": {"generate": {"bytes": {"encoding": "hex"}}},
 }
 
 
@@ -58,7 +58,7 @@ def one(age_key: tuple[Path, str]) -> Iterator[Shop]:
         made.bootstrap()
         for _ in range(2):
             made.rotate("POSTGRES_PASSWORD", "ROTATOR_PASSWORD")
-        for name in ("ADMIN_PASSWORD", "POSTGRES_PASSWORD", "ROTATOR_PASSWORD"):
+        for name in ("ADMIN_PASSWORD", "HEX_PASSWORD", "POSTGRES_PASSWORD", "ROTATOR_PASSWORD"):
             repo.canary(made.value(name))
         yield made
         assert heard(started, repo.canaries) == []
@@ -125,13 +125,13 @@ def test_what_git_says_opens_it_and_all_is_there(one: Shop) -> None:
 def test_another_database_or_another_value_than_the_superusers_is_refused(one: Shop) -> None:
     run = recreate(one, "postgres")
     assert run.code == 5 and f"{one.name} is meant, and postgres was named" in run.err
-    for name, words in (
-        ("POSTGRES_PASSWORD", f"is the password of {one.roles[0]} in DATABASE_URL"),
-        ("JWT_SECRET", "is no password: it is generated as bytes"),
-    ):
-        run = recreate(one, one.name, "--yes", superuser=name)
-        assert run.code == 5 and f"{name}: {words} [recreate-refused]" in run.err, run.err
-        assert "--superuser names the value that is the password of owner" in run.err
+    run = recreate(one, one.name, "--yes", superuser="POSTGRES_PASSWORD")
+    words = f"POSTGRES_PASSWORD: is the password of {one.roles[0]} in DATABASE_URL"
+    assert run.code == 5 and f"{words} [recreate-refused]" in run.err, run.err
+    assert f"--user {one.roles[0]} where that is the superuser; else" in run.err
+    assert "--superuser names the value that is the password of owner" in run.err
+    run = recreate(one, one.name, "--dry-run", superuser="HEX_PASSWORD")
+    assert run.code == 0 and "HEX_PASSWORD version 1" in run.out + run.err
     assert runs(one)
 
 

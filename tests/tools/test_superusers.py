@@ -58,9 +58,35 @@ def status(one: Shop, *argv: str) -> Run:
     return run
 
 
-def said(one: Shop, what: str = "version 1") -> str:
+def said(one: Shop, has: str = "has version 1") -> str:
     name = f"{one.name}_su"
-    return f"{name}, a superuser, has {what} of POSTGRES_PASSWORD, and no rotation takes it away"
+    return f"{name}, a superuser, {has} of POSTGRES_PASSWORD, and no rotation takes it away"
+
+
+def rotated(one: Shop, *argv: str) -> None:
+    """One rotation, to its end."""
+    run = one.repo.cli("rotate", *argv)
+    assert run.code == 0, run.err
+    for name in ("POSTGRES_PASSWORD", "ROTATOR_PASSWORD"):
+        one.repo.canary(one.value(name))
+    for verb in (("apply",), ("retire", "--no-cluster")):
+        run = one.postgres(*verb)
+        assert run.code == 0, run.err
+
+
+def tries(one: Shop, since: int) -> bool:
+    """Whether a login as the superuser failed since then."""
+    return f'authentication failed for user "{one.name}_su"' in one.server.log()[since:]
+
+
+def bootstrapped(one: Shop) -> Run:
+    run = one.postgres("bootstrap", "--via", one.via)
+    assert run.code == 0, run.err
+    return run
+
+
+WAS = "was last seen to have version 1"
+NO_MORE = "is noted to have no password of POSTGRES_PASSWORD any more"
 
 
 def test_adopt_says_that_the_superuser_keeps_the_password_and_what_ends_that(one: Shop) -> None:
@@ -77,39 +103,86 @@ def test_status_names_it_after_the_rotation_until_it_has_another(one: Shop) -> N
     before = one.value("POSTGRES_PASSWORD")
     one.rotate()
     assert one.postgres("apply").code == 0
-    ways = ((), ("--via", one.via))  # by a login, and by the verifier
-    assert all(said(one) in status(one, *argv).err for argv in ways)
+    assert said(one) in status(one, "--via", one.via).err  # by the verifier
+    assert said(one, WAS) in status(one).err  # by the note
     assert one.logs_in(one.server.url(f"{one.name}_su", before, one.name))
     one.server.change(f"{one.name}_su", one.repo.canary(token_hex(16)))
-    assert not any("superuser" in status(one, *argv).err for argv in ways)
+    assert "superuser" not in status(one, "--via", one.via).err
 
 
 def test_bootstrap_and_check_name_it_too(one: Shop) -> None:
     taken_over(one)
-    run = one.postgres("bootstrap", "--via", one.via)
-    assert run.code == 0 and said(one) in run.err and "\\password" in run.err
+    run = bootstrapped(one)
+    assert said(one) in run.err and "\\password" in run.err
     check = one.postgres("check")
-    assert check.code == 0 and "[db-superuser]" in check.out and said(one) in check.out
+    assert check.code == 0 and "[db-superuser]" in check.out and said(one, WAS) in check.out
     (found,) = one.postgres("check", "--output", "json").document["findings"]
     assert found["code"] == "db-superuser"
     assert status(one, "--output", "json").document[1]["warnings"] != []
 
 
-def test_bootstrap_takes_the_note_away_once_it_has_another_password(one: Shop) -> None:
+def test_nobody_tries_its_password_and_bootstrap_ends_the_warning(one: Shop) -> None:
     taken_over(one)
     one.server.change(name := f"{one.name}_su", one.repo.canary(token_hex(16)))
-    again = one.postgres("bootstrap", "--via", one.via)
-    assert f"{name} is noted to have no password of POSTGRES_PASSWORD any more" in again.out
     heard = len(one.server.log())
-    for verb in ("status", "check"):
-        run = one.postgres(verb, *(() if verb == "check" else ("--no-cluster",)))
+    for verb in (("status", "--no-cluster"), ("check",)):
+        told = one.postgres(*verb)
+        assert said(one, WAS) in told.out + told.err
+        assert "then, to have it noted, sopsmith postgres bootstrap -e " in told.out + told.err
+    assert not tries(one, heard)
+    assert f"{name} {NO_MORE}" in bootstrapped(one).out
+    for verb in (("status", "--no-cluster"), ("check",)):
+        run = one.postgres(*verb)
         assert run.code == 0 and "superuser" not in run.out + run.err
-    assert name not in one.server.log()[heard:]  # nobody tries its password any more
+
+
+def test_a_password_that_git_can_no_longer_make_still_opens_it(one: Shop) -> None:
+    """Its seed is gone, and the next seed's version 1 is another password."""
+    first = one.value("POSTGRES_PASSWORD")
+    taken_over(one)
+    keep_readable(one)
+    rotated(one, "--seed")
+    rotated(one, "POSTGRES_PASSWORD", "ROTATOR_PASSWORD")
+    rotated(one, "--seed")
+    heard = len(one.server.log())
+    still_told(one)
+    assert not tries(one, heard)
+    assert one.logs_in(one.server.url(name := f"{one.name}_su", first, one.name))
+    one.server.change(name, one.repo.canary(token_hex(16)))
+    assert f"{name} {NO_MORE}" in bootstrapped(one).out
+    assert "superuser" not in status(one).err + status(one, "--via", one.via).err
+
+
+def keep_readable(one: Shop) -> None:
+    """What a new seed is sealed by."""
+    rules = f"creation_rules:\n- path_regex: enc\n  age: {one.repo.recipient}\n"
+    one.repo.write(".sops.yaml", rules)
+
+
+def still_told(one: Shop, has: str = WAS) -> None:
+    """By every verb, and `bootstrap` says nothing else."""
+    told = [status(one), status(one, "--via", one.via), one.postgres("check"), bootstrapped(one)]
+    assert [said(one, has) in each.out + each.err for each in told] == [True] * 4
+    assert "is noted" not in told[-1].out
+
+
+def test_a_stored_password_of_two_rotations_ago_still_opens_it(make: Make) -> None:
+    role = {"strategy": "alternating", "rotator": "ROTATOR_URL", "owner": "owner_of_stored"}
+    one = make(POSTGRES_PASSWORD={"generate": {"password": {}}, "stored": True, "role": role})
+    keep_readable(one)
+    assert one.repo.cli("fill").code == 0
+    image(one, one.repo.canary(one.value("POSTGRES_PASSWORD")))
+    assert said(one, "has the current one") in adopted(one).err
+    one.bootstrap()
+    assert one.postgres("apply").code == 0
+    for _ in range(2):
+        rotated(one, "POSTGRES_PASSWORD")
+    still_told(one, "was last seen to have a stored version")
 
 
 def test_a_superuser_with_a_password_of_its_own_is_no_alarm(make: Make) -> None:
     one = make()
-    name = image(one, one.repo.canary(token_hex(16)))
+    image(one, one.repo.canary(token_hex(16)))
     run = taken_over(one)
     assert "and no rotation takes it away" not in run.err and "is noted" not in run.out
     heard = len(one.server.log())
@@ -117,7 +190,7 @@ def test_a_superuser_with_a_password_of_its_own_is_no_alarm(make: Make) -> None:
                  ("check",), ("bootstrap", "--via", one.via)):  # fmt: skip
         run = one.postgres(*argv)
         assert run.code == 0 and "superuser" not in run.out + run.err
-    assert f'authentication failed for user "{name}"' not in one.server.log()[heard:]
+    assert not tries(one, heard)
 
 
 def test_a_comment_of_somebodys_stays(one: Shop) -> None:

@@ -41,7 +41,8 @@ def grace(one: Parser) -> None:
     one.add_argument(
         "--grace", metavar="TIME",
         help="look for so long that nobody comes, such as 10m; default 0s, and 60s with"
-        " --no-cluster, where one look misses who comes and goes",
+        " --no-cluster, where one look misses who comes and goes; recover looks as long for"
+        " somebody who has the new password, where only that shows it",
     )  # fmt: skip
 
 

@@ -9,12 +9,10 @@ from typing import Any
 from sopsmith import report
 from sopsmith.database import accounts, recovering, ways
 from sopsmith.database.accounts import Source
-from sopsmith.database.connecting import Way
 from sopsmith.database.consuming import Cluster
 from sopsmith.database.failures import repeatable, telling
 from sopsmith.database.recovering import Recovered
 from sopsmith.database.standing import standing
-from sopsmith.database.superusers import open_to
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding, exit_code, one_line
 from sopsmith.postgres import presence, recovery, superusers, versions
@@ -39,7 +37,7 @@ def status(
         with repeatable(account, "status"):
             found.append(standing(account, way, live, probes=versions.PROBES))
     decided = [(each, recovery.decide(each)) for each in found]
-    warned = [_warned(each, way) for each in found]
+    warned = [_warned(each) for each in found]
     if output == "json":
         trees = [{**_tree(*each), "warnings": words}
                  for each, words in zip(decided, warned, strict=True)]  # fmt: skip
@@ -52,9 +50,9 @@ def status(
     return 0 if all(decision.action == "none" for _, decision in decided) else 1
 
 
-def _warned(found: Standing, way: Way) -> list[str]:
-    account = found.account
-    return [superusers.words(account, each) for each in open_to(account, found.seen, way)]
+def _warned(found: Standing) -> list[str]:
+    open_to = superusers.known(found.account, found.seen)
+    return [superusers.words(found.account, each) for each in open_to]
 
 
 def recover(
@@ -84,6 +82,7 @@ def recover(
                     one = recovering.recover(
                         found, way, cluster.users, grace=grace, now=time.monotonic,
                         begins=ways.watching(session.say),
+                        awaits=ways.watching(session.say, "whether somebody comes"),
                     )  # fmt: skip
             except SopsmithError as error:
                 left += error.findings

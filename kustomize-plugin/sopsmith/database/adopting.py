@@ -59,7 +59,7 @@ def foreseen(meant: Meant, way_in: WayIn) -> Adoption:
     steps = adoption.steps(account, role, seen, held)
     refusals = cautions.unnamed(account, role, held, left) if steps else ()
     told = cautions.cautions(account, role, seen, held)
-    have = tuple(superusers.state(account, each) for each in superusers.by_verifier(account, seen))
+    have = tuple(superusers.state(account, each) for each in superusers.known(account, seen))
     remains = cautions.remains(account, role, seen)
     return Adoption(meant, steps, refusals, told, have, remains)
 

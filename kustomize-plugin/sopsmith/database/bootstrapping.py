@@ -49,8 +49,8 @@ def warnings(accounts: Sequence[Account], channel: Channel) -> tuple[str, ...]:
         with failures.spoken(account):
             seen = looking.look(account, channel)
         told |= dict.fromkeys(first_time.shortcomings(account, seen, accounts))
-        open_to = superusers.by_verifier(account, seen)
-        told |= dict.fromkeys(superusers.words(account, each) for each in open_to)
+        found = superusers.known(account, seen)
+        told |= dict.fromkeys(superusers.words(account, each) for each in found)
         if seen.version < BEFORE_16 and account.rotator is not None:
             told[_NEARLY] = None
     return tuple(told)

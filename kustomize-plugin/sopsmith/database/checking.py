@@ -20,6 +20,10 @@ _BY_HAND = (  # where it is the password of no role that a recipe knows
     r"correct the URL, or set the password there (\password in psql); where the recipe says role: "
     "{strategy: in-place} beside it, sopsmith postgres apply --via 'COMMAND … psql' does so"
 )
+_WHOLE = (
+    "write it as postgresql://USER:PASSWORD@HOST:PORT/NAME or redis://:PASSWORD@HOST:PORT/0, each "
+    "part percent-encoded"
+)
 
 
 class Checked(NamedTuple):
@@ -133,19 +137,20 @@ class Meant(NamedTuple):
 
 
 def of_values(recipe: Recipe, values: Values) -> Meant:
-    """The databases' URLs among the values of a recipe; raises SopsmithError (db-roles) where one
-    that it derives is none."""
+    """The databases' URLs among the values of a recipe; one that can't be tried keeps none of the
+    others from it."""
     urls: dict[str, Endpoint] = {}
     unread: list[Finding] = []
     for name, value in recipe.values.items():
         text = values[name].text() if name in values else None
         if text is None or not _is_meant(value, text.removeprefix("jdbc:")):
             continue
-        to = _parsed(name, text) if isinstance(value.derivation, Url) else _given(text)
-        if isinstance(to, Endpoint):
-            urls[name] = to
-        else:
-            unread.append(Finding("db-unread", f"was not tried: {to}", field=name))
+        is_derived = isinstance(value.derivation, Url)
+        try:
+            urls[name] = _read(text) if is_derived else _given(text)
+        except ValueError as error:
+            hint = "correct the parts that the recipe derives it from" if is_derived else None
+            unread.append(Finding("db-unread", f"was not tried: it {error}", None, name, hint))
     return Meant(urls, unread)
 
 
@@ -154,15 +159,26 @@ def _is_meant(value: Value, text: str) -> bool:
     return endpoint.is_database(text) and not isinstance(value.derivation, PreviousOf)
 
 
-def _given(text: str) -> Endpoint | str:
-    """What somebody gave as a whole; or why nobody can log in by it as it stands: an application
-    may have the rest elsewhere, as in PGUSER and PGPASSWORD."""
-    try:
-        to = endpoint.parse(text.removeprefix("jdbc:"))
-    except ValueError as error:
-        return f"it {error}"
-    is_enough = to.password is not None or to.scheme != "postgresql"
-    return to if is_enough else "it holds no password"
+def _given(text: str) -> Endpoint:
+    """What somebody gave as a whole; raises ValueError where nobody can log in by it as it stands:
+    an application may have the rest elsewhere, as in PGUSER and PGPASSWORD."""
+    to = _read(text.removeprefix("jdbc:"))
+    if to.password is None and to.scheme == "postgresql":
+        raise ValueError("holds no password")
+    return to
+
+
+def _read(url: str) -> Endpoint:
+    """What one login can try; raises ValueError where it is none: which of several servers of a
+    Redis is to be asked, its cluster or its Sentinels say to their clients alone."""
+    to = endpoint.parse(url)
+    if to.scheme == "postgresql":
+        return to
+    if "," in to.host:
+        raise ValueError("names several servers, as of a cluster or of Sentinels")
+    if not (to.database.isascii() and to.database.isdecimal()):
+        raise ValueError("names a database that is no number, as a Sentinel's does")
+    return to
 
 
 def of_accounts(accounts: Iterable[Account]) -> dict[str, Endpoint]:
@@ -188,6 +204,6 @@ def from_environment(env: Mapping[str, str], names: Iterable[str]) -> dict[str, 
 
 def _parsed(name: str, url: str) -> Endpoint:
     try:
-        return endpoint.parse(url)
+        return _read(url)
     except ValueError as error:
-        raise SopsmithError(Finding("db-roles", str(error), field=name)) from None
+        raise SopsmithError(Finding("db-roles", str(error), None, name, _WHOLE)) from None

@@ -25,15 +25,18 @@ class Recovered(NamedTuple):
 def recover(
     standing: Standing, way: Way, consumers: retiring.Consumers, *, grace: float,
     now: Callable[[], float], begins: retiring.Begins = lambda role, seconds: None,
+    awaits: retiring.Begins = lambda role, seconds: None,
 ) -> Recovered:  # fmt: skip
     """Do what `recovery.decide` says.
 
-    What nobody seems to hold is replaced after `grace` seconds in which nobody was seen with it.
+    What nobody seems to hold is replaced after `grace` seconds in which nobody was seen with it,
+    and so long somebody is looked for who has to be seen first.
     Raises SopsmithError: db-in-use where a person has to say so, db-waiting where the cluster has
     to come after, db-unseen where a look into it tells nothing, and what `applying.apply`,
     `plan.reinstate` and `retiring.retire` raise.
     """
     account = standing.account
+    standing = _awaited(standing, way, grace=grace, now=now, awaits=awaits)
     decision = recovery.decide(standing)
     done = None
     if decision.action in ("apply", "make"):
@@ -54,6 +57,21 @@ def recover(
         hint = decision.hint or again
         raise SopsmithError(Finding("db-waiting", decision.words, field=account.title, hint=hint))
     return Recovered(standing, decision, done)
+
+
+def _awaited(
+    standing: Standing, way: Way, *, grace: float, now: Callable[[], float], awaits: retiring.Begins
+) -> Standing:
+    """Look again and again while somebody has to be seen: what there is once it is decided, or the
+    time is over."""
+    role, until = recovery.decide(standing).awaits, now() + grace
+    if role is not None and grace > 0:
+        awaits(role, grace)
+    while role is not None and (left := until - now()) > 0:
+        way.pause(min(retiring.GLANCE, left))
+        standing = standing._replace(seen=looking.glance(standing.account, way))
+        role = recovery.decide(standing).awaits
+    return standing
 
 
 def _watch(

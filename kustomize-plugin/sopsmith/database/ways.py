@@ -38,13 +38,15 @@ def real(env: Mapping[str, str], via: str | None = None, at: At = lambda point: 
     )
 
 
-def watching(say: Callable[[str], None]) -> Callable[[str, float], None]:
+def watching(
+    say: Callable[[str], None], seen: str = "that nobody comes"
+) -> Callable[[str, float], None]:
     """What tells that somebody is looked for: as which role, for how long and until when."""
 
     def begins(role: str, seconds: float) -> None:
         until = time.strftime("%H:%M:%S", time.localtime(time.time() + seconds))
         when = f"for {seconds:.0f} s, until {until}"
-        say(f"sopsmith: looking {when}, that nobody comes as {one_line(role)}\n")
+        say(f"sopsmith: looking {when}, {seen} as {one_line(role)}\n")
 
     return begins
 

@@ -88,10 +88,10 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(listed[:_SHOWN]) + more
 
 
-def _closing(old: str, seen: Observed) -> str:
+def _closing(account: Account, old: str, seen: Observed) -> str:
     """What is left to do about a superuser: its password may be none that git knows."""
     has_none = seen.can_read_verifiers and seen.roles[old].verifier is None
-    return ", and has no password" if has_none else f": {superusers.remedy(old)}"
+    return ", and has no password" if has_none else f": {superusers.remedy(account, old)}"
 
 
 def remains(account: Account, old: str, seen: Observed) -> str:
@@ -106,7 +106,7 @@ def remains(account: Account, old: str, seen: Observed) -> str:
     if old in account.roles:
         return following
     if there.is_superuser:
-        return f"{old} stays a superuser{_closing(old, seen)}; {following}"
+        return f"{old} stays a superuser{_closing(account, old, seen)}; {following}"
     count = len(there.sessions)
     return (f"{old} still logs in ({count} session{'' if count == 1 else 's'}), for pods that run; "
             f"with none left: {statements.close_role(old)}; {following}")  # fmt: skip

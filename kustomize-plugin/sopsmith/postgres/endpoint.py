@@ -32,7 +32,15 @@ TAKEN = (  # what a URL's query may say to libpq; other drivers' words are passe
     "load_balance_hosts", "options", "ssl_min_protocol_version", "sslcert", "sslcrl", "sslkey",
     "sslmode", "sslnegotiation", "sslrootcert", "target_session_attrs", "tcp_user_timeout",
 )  # fmt: skip
-_KNOWN = {"user", "password", "host", "port", "dbname", *TAKEN}
+_LEFT = (  # what else libpq knows there: passed over, and nothing of it is shown
+    "authtype", "fallback_application_name", "gssdelegation", "gssencmode", "gsslib",
+    "krbsrvname", "max_protocol_version", "min_protocol_version", "oauth_client_id",
+    "oauth_client_secret", "oauth_issuer", "oauth_scope", "passfile", "replication",
+    "require_auth", "requirepeer", "requiressl", "scram_client_key", "scram_server_key",
+    "service", "servicefile", "ssl_max_protocol_version", "sslcertmode", "sslcompression",
+    "sslcrldir", "sslkeylogfile", "sslpassword", "sslsni", "tty",
+)  # fmt: skip
+_KNOWN = {"user", "password", "host", "port", "dbname", *TAKEN, *_LEFT}
 
 
 class Endpoint(NamedTuple):
@@ -92,7 +100,7 @@ def parse(url: str) -> Endpoint:
     if not host or not (user or scheme in _REDIS):
         raise ValueError("names no user" if host else "names no host")
     if user and not secret and scheme in _REDIS:  # redis-cli takes it for the password
-        raise ValueError("has a user and no password, which stands behind a colon")
+        raise ValueError("has a user and no password; a password stands behind a colon, as in :p@")
     if "\0" in secret:
         raise ValueError("has a password that a database would cut off")
     endpoint = Endpoint(

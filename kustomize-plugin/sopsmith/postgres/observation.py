@@ -24,11 +24,13 @@ class Mark(NamedTuple):
     slot: str
     version: int | None  # the one applied last
     lowest: int | None  # an older one was retired and never comes back
+    salt: str | None = None  # `scram.salt_shown` of a superuser that is no role of ours
 
     @property
     def text(self) -> str:
         """The comment."""
-        return PREFIX + json.dumps(self._asdict(), separators=(",", ":"))
+        fields = {name: each for name, each in self._asdict().items() if name != "salt" or each}
+        return PREFIX + json.dumps(fields, separators=(",", ":"))
 
 
 class Seen(NamedTuple):
@@ -174,6 +176,9 @@ def read_mark(comment: str) -> Mark | None:
         mark = Mark(**json.loads(comment.removeprefix(PREFIX)))
     except (ValueError, TypeError, RecursionError):
         return None
-    texts, numbers = mark[:4], mark[4:]
+    texts, numbers = (
+        (*mark[:4], *([] if mark.salt is None else [mark.salt])),
+        (mark.version, mark.lowest),
+    )
     is_ours = all(isinstance(each, str) for each in texts)
     return mark if is_ours and all(each is None or type(each) is int for each in numbers) else None

@@ -63,6 +63,7 @@ class Decision(NamedTuple):
     action: Action
     words: str
     hint: str | None = None  # what a person does meanwhile
+    awaits: str | None = None  # the role that somebody has to be seen as: a longer look may tell
 
 
 def decide(standing: Standing) -> Decision:
@@ -198,9 +199,11 @@ def _unheard(standing: Standing, role: str, former: str) -> Decision | None:
         return None
     account = standing.account
     hint = f"restart what uses the database, so that it comes as {role}; {refusals.unused(account)}"
+    if role != account.active:  # git is ahead: who restarts is given what the server refuses
+        hint = f"restart nothing yet: {refusals.ahead(account, former)}"
     again = f"then sopsmith postgres recover -e {account.environment} again"
     return Decision(
-        "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}"
+        "wait", f"nobody was seen as {role} yet, so {former} stays open", f"{hint}; {again}", role
     )
 
 

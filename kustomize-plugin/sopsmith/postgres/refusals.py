@@ -105,7 +105,13 @@ def freeing(account: Account, mark: Mark | None) -> str:
 def unused(account: Account) -> str:
     """What ends the wait for somebody who does not come."""
     command = f"sopsmith postgres retire {account.value} -e {account.environment}"
-    return f"where no application runs, {command} ends it"
+    return f"where no application runs, or all have the new URL, {command} ends it"
+
+
+def ahead(account: Account, former: str) -> str:
+    """What frees the role of a password that is not applied, as the one of before still has it."""
+    command = f"sopsmith postgres retire {account.value} -e {account.environment}"
+    return f"{account.title} is not applied; once nobody uses {former}, {command} closes it"
 
 
 def forward(account: Account) -> str:

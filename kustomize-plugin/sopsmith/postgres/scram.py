@@ -85,6 +85,18 @@ def affordable(stored: str, most: int) -> int:
     return most if match is None else min(most, max(4, most * ITERATIONS // int(match[1])))
 
 
+def salt_shown(stored: str) -> str | None:
+    """What tells a stored verifier from the next one of its role, for everybody to read: of the
+    password it says nothing, and the salt itself the server tells whoever begins to log in.
+
+    All `md5` verifiers have the same; None for a form that is not known.
+    """
+    match = _VERIFIER.match(stored)
+    if match is None:
+        return "md5" if _MD5.match(stored) else None
+    return hashlib.sha256(match[2].encode()).hexdigest()[:16]
+
+
 def is_scram(stored: str) -> bool:
     """Whether a stored verifier has SCRAM's form."""
     return _VERIFIER.match(stored) is not None

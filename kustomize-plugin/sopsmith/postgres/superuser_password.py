@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
-from sopsmith.model import Recipe, Ref, Url, Values
+from sopsmith.model import Recipe, Ref, Url, Value, Values
 from sopsmith.postgres import endpoint
 from sopsmith.postgres.account import Account
 from sopsmith.recipes import roles
+
+_TEXTS = ("password", "bytes")  # what else is generated are keys and certificates
 
 
 def check_superuser(
@@ -27,7 +29,7 @@ def check_superuser(
     message = f"is not the password of {user}: that is {own[0]}" if own else None
     message = _problem(recipe, name, user, values) or message
     if message is not None:
-        hint = f"--superuser names the value that is the password of {user} and of nobody else"
+        hint = _hint(recipe, name, user, values)
         raise SopsmithError(Finding("recreate-refused", message, recipe.file, name, hint))
 
 
@@ -37,11 +39,25 @@ def title(recipe: Recipe, name: str) -> str:
     return f"{name} version {value.version}" if value.origin == "generated" else name
 
 
+def _hint(recipe: Recipe, name: str, user: str, values: Values) -> str:
+    """What to say instead: of a password that is another's, he may be who is meant."""
+    hint = f"--superuser names the value that is the password of {user} and of nobody else"
+    logins = {login for _, login in _logins(recipe, name, values)} - {user}
+    other = logins.pop() if len(logins) == 1 else None
+    if other is None or _takes_turns(recipe.values[name]):
+        return hint
+    return f"--user {other} where that is the superuser; else {hint}"
+
+
+def _takes_turns(value: Value) -> bool:
+    return value.role is not None and value.role.strategy == "alternating"
+
+
 def _problem(recipe: Recipe, name: str, user: str, values: Values) -> str | None:
     value = recipe.values[name]
     if name not in values:
         return "is absent"
-    if value.role is not None and value.role.strategy == "alternating":
+    if _takes_turns(value):
         return "is the password of two roles that take turns"
     logins = dict(_logins(recipe, name, values))
     for url, login in logins.items():
@@ -51,10 +67,8 @@ def _problem(recipe: Recipe, name: str, user: str, values: Values) -> str | None
         return None
     if value.derivation is not None:
         return "is derived, and no password"
-    if value.generator is not None and value.generator.kind != "password":
+    if value.generator is not None and value.generator.kind not in _TEXTS:
         return f"is no password: it is generated as {value.generator.kind}"
-    if value.default is not None and values[name].text() == value.default:
-        return "stands in the recipe for everybody to read"
     return None
 
 

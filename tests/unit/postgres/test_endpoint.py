@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from sopsmith.postgres import consumers, endpoint
 from sopsmith.postgres.consumers import Live
@@ -85,6 +86,14 @@ def test_what_has_no_meaning_is_refused(url: str) -> None:
 def test_no_piece_of_a_password_is_taken_for_what_people_see(url: str) -> None:
     with pytest.raises(ValueError, match="^has an @ where none can be|^has a user and no password"):
         endpoint.parse(url)
+
+
+@pytest.mark.parametrize("name", sorted(
+    each.keyword.decode() for each in Conninfo.get_defaults() if each.keyword != b"port"
+))  # fmt: skip
+def test_a_bare_at_is_no_piece_of_a_password_in_what_libpq_knows(name: str) -> None:
+    url = f"postgresql://u:p@h/d?{name}=left@right"
+    assert endpoint.parse(url).user == libpqs(url)["user"]
 
 
 @pytest.mark.parametrize("url", ["shop_a:x@h1:1,h2:2/d", "shop_a:x@h/d\n", "shop_a:1%off@h/d",

@@ -67,3 +67,10 @@ def test_md5_is_known_by_its_role() -> None:
 )  # fmt: skip
 def test_what_is_no_verifier_says_nothing(stored: str) -> None:
     assert scram.is_of(stored, "swordfish", "shop") is None
+
+
+def test_another_salt_is_shown_otherwise_and_nothing_of_the_password_is() -> None:
+    one, other = scram.verifier("swordfish", b"1" * 16), scram.verifier("swordfish", b"2" * 16)
+    assert scram.salt_shown(one) == scram.salt_shown(scram.verifier("trout", b"1" * 16))
+    assert scram.salt_shown(one) != scram.salt_shown(other)
+    assert scram.salt_shown("md5" + "0" * 32) == "md5" and scram.salt_shown("what?") is None

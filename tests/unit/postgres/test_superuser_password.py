@@ -13,7 +13,8 @@ from tests.unit.recipes.test_consistency import recipe
 
 RECIPE = recipe("""{values: {
     TOKEN: {}, GIVEN: {}, ABSENT: {optional: true}, PUBLIC: {default: postgres},
-    MADE: {generate: {password: {}}}, JWT: {generate: {bytes: {}}},
+    MADE: {generate: {password: {}}}, HEX: {generate: {bytes: {encoding: hex}}},
+    KEY: {generate: {ed25519: {}}}, TLS: {generate: {certificate: {commonName: db}}},
     TEXT: {derive: {template: $(MADE)}},
     OWN: {generate: {bytes: {}}, role: {strategy: in-place}},
     OWN_URL: {derive: {url: {scheme: postgresql+psycopg, user: boss, password: $(OWN), host: db}}},
@@ -43,14 +44,16 @@ def check(name: str, user: str = "boss", *passwords: str) -> None:
     check_superuser(RECIPE, name, user, VALUES, found)
 
 
-def refused(name: str, words: str, user: str = "boss", *passwords: str) -> None:
+def refused(name: str, words: str, user: str = "boss", *passwords: str) -> str | None:
+    """What the hint says."""
     with pytest.raises(SopsmithError) as caught:
         check(name, user, *passwords)
     (found,) = caught.value.findings
     assert (found.code, found.field, found.message) == ("recreate-refused", name, words)
+    return found.hint
 
 
-@pytest.mark.parametrize("name", ["GIVEN", "MADE", "OWN"])
+@pytest.mark.parametrize("name", ["GIVEN", "MADE", "HEX", "PUBLIC", "OWN"])
 def test_a_password_is_taken_and_what_a_url_of_his_says_is_one(name: str) -> None:
     check(name, "boss", *(["OWN"] if name == "OWN" else []))
 
@@ -61,9 +64,9 @@ def test_a_password_is_taken_and_what_a_url_of_his_says_is_one(name: str) -> Non
         ("OTHER", "is the password of shop in OTHER_URL"),
         ("CACHE", "is the password of something else in CACHE_URL"),
         ("TWO", "is the password of two roles that take turns"),
-        ("JWT", "is no password: it is generated as bytes"),
+        ("KEY", "is no password: it is generated as ed25519"),
+        ("TLS", "is no password: it is generated as certificate"),
         ("TEXT", "is derived, and no password"),
-        ("PUBLIC", "stands in the recipe for everybody to read"),
         ("ABSENT", "is absent"),
     ],
 )
@@ -74,3 +77,13 @@ def test_what_is_anothers_or_no_password_is_refused(name: str, words: str) -> No
 def test_where_another_value_is_his_password_that_one_is_meant() -> None:
     refused("MADE", "is not the password of boss: that is OWN", "boss", "OWN")
     refused("OWN", "is the password of boss in OWN_URL", "postgres")
+
+
+def test_the_hint_names_who_the_superuser_is_where_a_url_tells() -> None:
+    said = refused("OWN", "is the password of boss in OWN_URL", "postgres")
+    assert said and said.startswith("--user boss where that is the superuser; else --superuser")
+    for name, words in (
+        ("CACHE", "is the password of something else in CACHE_URL"),
+        ("TWO", "is the password of two roles that take turns"),
+    ):
+        assert (refused(name, words, "postgres") or "").startswith("--superuser names")
