@@ -674,7 +674,7 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "placeholder": Entry(
         1, "a placeholder was left in",
-        "The value reads like CHANGE_ME or <password>, or is one character over and over.",
+        "It reads like CHANGE_ME or <password>, or a component holds one character over and over.",
         "Put the real value in; where it is meant, `rules: {placeholder: true}`.",
         "SMTP_PASSWORD: CHANGE_ME",
     ),

@@ -193,6 +193,32 @@ def test_what_is_of_no_recipes_environment_is_in_its_place(two: Two, new: str) -
     two.refused(run, EXTRA, "wrong-environment", "belongs to staging, and dev is what")
 
 
+@pytest.mark.parametrize("is_committed", [False, True])
+def test_an_edited_rule_is_followed_by_what_is_of_no_recipes_environment(
+    two: Two, is_committed: bool
+) -> None:
+    """It was encrypted as its rule said, so nobody brought it in; production's readers are the
+    same, for a repository often begins with one key."""
+    file = "secrets/staging/shop.enc.yaml"
+    rule = f"  - path_regex: ^secrets/staging/\n    age: {two.repo.recipient}"
+    two.repo.edit(".sops.yaml", lambda text: f"{text}{rule}\n")
+    two.stated(file, "staging")
+    two.repo.edit(".sops.yaml", lambda text: text.replace(rule, f"{rule},{two.dev}"))
+    if is_committed:
+        two.commit()
+    run = two.repo.cli("recipients", "sync", "--yes")
+    assert run.code == 0, run.err
+    assert two.dev_opens(file)
+
+
+def test_what_took_the_place_of_a_file_was_brought_in_all_the_same(two: Two) -> None:
+    """That once a file of dev's lay there does not make it dev's."""
+    two.stated(EXTRA, "dev", two.dev)
+    two.stated(EXTRA, "staging")
+    run = two.repo.cli("recipients", "sync", "--yes")
+    two.refused(run, EXTRA, "wrong-environment", "belongs to staging, and dev is what")
+
+
 def test_what_slipped_into_the_statement_is_not_printed(two: Two) -> None:
     two.stated(EXTRA, two.repo.canary())
     run = two.repo.cli("recipients", "sync", "--yes")

@@ -147,6 +147,43 @@ def test_what_a_previous_value_feeds_changes_with_it(shop: Repo) -> None:
     assert not {row for row in found if row[1] == "URL"}
 
 
+def rotated(repo: Repo) -> None:
+    """PASSWORD in its second version, and OLD is what it was before."""
+    change(repo, "OLD", derive={"previousOf": "PASSWORD"})
+    change(repo, "PASSWORD", version=2, previous={"version": 1})
+    commit(repo, "rotated")
+
+
+@pytest.mark.parametrize("key", [True, False], ids=["with a key", "without"])
+def test_what_a_pinned_value_was_before_is_what_it_was(shop: Repo, key: bool) -> None:
+    rotated(shop)
+    assert shop.cli("pin", "PASSWORD").code == 0
+    if not key:
+        shop.env.pop("SOPS_AGE_KEY_FILE")
+    found = rows(shop)
+    assert ("value", "PASSWORD", "origin changed", "generated → stored") in found
+    assert not {row for row in found if row[2] == "changes"}
+
+
+def test_what_a_pinned_value_was_before_is_compared(shop: Repo) -> None:
+    rotated(shop)
+    assert shop.cli("pin", "PASSWORD").code == 0
+    give(shop, "SOPSMITH_PREVIOUS_PASSWORD")
+    found = rows(shop)
+    assert ("value", "PASSWORD", "origin changed", "generated → stored, previous") in found
+    assert ("value", "OLD", "changes", "by what PASSWORD was") in found
+
+
+def test_what_a_value_was_before_is_compared_under_another_data_key(shop: Repo) -> None:
+    rotated(shop)
+    assert shop.cli("pin", "PASSWORD").code == 0
+    commit(shop)
+    sops(shop, "--config", "/dev/null", "rotate", "-i", "shop.enc.yaml")
+    assert {row[0] for row in rows(shop)} == {"component"}
+    give(shop, "SOPSMITH_PREVIOUS_PASSWORD", "x" * len(shop.cli("get", "OLD").out.strip()))
+    assert ("value", "OLD", "changes", "by what PASSWORD was") in rows(shop)
+
+
 # --- Secrets --------------------------------------------------------------------------------------
 
 

@@ -165,9 +165,10 @@ def test_other_environments_do_not_count(shop: Repo) -> None:
     assert shop.cli("history", "PASSWORD").codes == {"usage"}
 
 
-def test_a_merge_that_encrypts_a_side_s_value_anew_does_not_change_it_twice(shop: Repo) -> None:
-    """As `sopsmith merge` does: and what is new against sides that agree was changed there."""
-    shop.env["SOPS_AGE_KEY_FILE"] = str(shop.key_file)
+@pytest.fixture
+def joining(shop: Repo) -> Repo:
+    """A merge of TOKEN by one side and MASTER by the other, joined by our driver, not committed."""
+    with_key(shop)
     shop.write(".gitattributes", "*.enc.* merge=sopsmith\n")
     for name, text in (("name", "sopsmith"), ("driver", "sopsmith merge -- %O %A %B %P")):
         git(shop, "config", f"merge.sopsmith.{name}", text)
@@ -180,21 +181,42 @@ def test_a_merge_that_encrypts_a_side_s_value_anew_does_not_change_it_twice(shop
     give(shop, "MASTER")
     commit(shop, "main", day="2026-02-02")
     git(shop, "merge", "-q", "--no-ff", "--no-commit", "side")
-    commit(shop, "merge", day="2026-02-03")
-    changes = [(row["subject"], row["change"]) for row in told(shop, "history", "TOKEN")]
-    assert changes == [("merge", "re-encrypted"), ("side", "changed"), ("start", "added")]
-    changed = [row for row in told(shop, "audit") if row["change"] == "changed"]
-    names = [(row["subject"], row["name"]) for row in changed if row["what"] == "value"]
-    assert names == [("main", "MASTER"), ("side", "TOKEN")]
-    git(shop, "checkout", "-qb", "more")
-    commit(shop, "more", day="2026-02-04")
-    git(shop, "checkout", "-q", main)
-    commit(shop, "main again", day="2026-02-05")
-    git(shop, "merge", "-q", "--no-ff", "--no-commit", "more")
-    give(shop, "TOKEN")
-    commit(shop, "evil", day="2026-02-06")
-    first = told(shop, "history", "TOKEN")[0]
-    assert (first["subject"], first["change"]) == ("evil", "changed")
+    return shop
+
+
+ANEW = "or only encrypted anew by the merge"
+
+
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_merge_that_encrypts_a_side_s_value_anew_may_have_changed_it(
+    joining: Repo, is_given: bool
+) -> None:
+    """Without a key nobody knows whether it is the side's value, or one of whoever merged."""
+    if is_given:
+        give(joining, "TOKEN")
+    commit(joining, "merge", day="2026-02-03")
+    changes = [(row["subject"], row["change"]) for row in told(joining, "history", "TOKEN")]
+    assert changes == [("merge", "changed"), ("side", "changed"), ("start", "added")]
+    rows = [row for row in told(joining, "audit") if row["what"] == "value"]
+    found = {(row["subject"], row["name"], row["detail"]) for row in rows[:3]}
+    assert found == {("merge", "TOKEN", ANEW), ("main", "MASTER", ""), ("side", "TOKEN", "")}
+
+
+def test_a_value_that_a_merge_gave_anew_is_changed_for_sure(joining: Repo) -> None:
+    """Where both sides agree, or neither has one as long, it is of whoever merged."""
+    give(joining, "TOKEN", joining.canary() + "x")
+    commit(joining, "longer", day="2026-02-03")
+    assert versions(joining, "TOKEN")[0] == ("TOKEN", "changed", "")
+    main = git(joining, "branch", "--show-current")
+    git(joining, "checkout", "-qb", "more")
+    commit(joining, "more", day="2026-02-04")
+    git(joining, "checkout", "-q", main)
+    commit(joining, "main again", day="2026-02-05")
+    git(joining, "merge", "-q", "--no-ff", "--no-commit", "more")
+    give(joining, "TOKEN")
+    commit(joining, "evil", day="2026-02-06")
+    first = told(joining, "history", "TOKEN")[0]
+    assert (first["subject"], first["change"], first["detail"]) == ("evil", "changed", "")
 
 
 def test_a_merge_counts_only_where_it_differs_from_both_sides(shop: Repo) -> None:

@@ -13,10 +13,12 @@ from typing import NamedTuple
 from sopsmith.components.change import Policy
 from sopsmith.findings import Finding
 
-# The nonce and tag of a ciphertext; the first line of a wrapped data key, which is random too.
+# The nonce and tag of a ciphertext; the second line of a wrapped data key, which is random too: the
+# first is next to the same in all that is for one SSH key.
 _MARK = re.compile(
     rb",iv:([A-Za-z0-9+/=]+),tag:([A-Za-z0-9+/=]+),type:"
-    rb"|-----BEGIN AGE ENCRYPTED FILE-----(?:\\n|\s)+([A-Za-z0-9+/=]{64})"
+    rb"|-----BEGIN AGE ENCRYPTED FILE-----"
+    rb"(?:\\n|\s)+[A-Za-z0-9+/=]{64}(?:\\n|\s)+([A-Za-z0-9+/=]{64})"
 )
 
 

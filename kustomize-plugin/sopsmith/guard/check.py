@@ -32,6 +32,7 @@ class _Tree(NamedTuple):
 
     known: frozenset[str]
     read: Read
+    glance: Read  # the same, remembering nothing
     beyond: Callable[[str], Iterable[bytes]]
     trust: Trust
     rules: Mapping[str, Rules | SopsmithError]
@@ -55,13 +56,14 @@ def check(
     to has a name of its own.
     `beyond` gives in pieces what of a file is behind MOST_BYTES.
     """
-    read = _once(read)
+    glance, read = read, _once(read)
     named = listing.recipes(listing.kustomizations((*known, *links)), read)
     recipes = dict.fromkeys((*(file for file in known if _is_recipe(file, read)), *named))
     judged = [keyless.judge(file, read, trust) for file in recipes]
     tree = _Tree(
         frozenset(known),
         read,
+        glance,
         beyond,
         trust,
         {file: _rules(file, read) for file in known if _is_rules(file)}
@@ -220,16 +222,21 @@ def _sealing(
 
 
 def _shared(wanted: Iterable[str], tree: _Tree) -> Iterator[Finding]:
-    """Copies of encrypted files for other readers, where either of the two is asked for."""
+    """Copies of encrypted files for other readers, where either of the two is asked for.
+
+    Of the others only what a rule covers is read, and of that only what is encrypted is kept.
+    """
+    wanted = frozenset(wanted)
     asked = {file for file in wanted if covered.has_metadata(file, _text(file, tree.read) or b"")}
     if not asked:  # then the others are not read for it
         return
-    texts = ((file, _text(file, tree.read) or b"") for file in tree.known)
-    held = {
-        file: Held(data, access.reading(file, data), change.policy_of_rule(rule))
-        for file, data in texts
-        if covered.has_metadata(file, data) and isinstance(rule := _rule(file, tree), Rule)
-    }
+    held = {}
+    for file in tree.known:
+        rule = _rule(file, tree)
+        if isinstance(rule, Rule):
+            data = _text(file, tree.read if file in wanted else tree.glance) or b""
+            if covered.has_metadata(file, data):
+                held[file] = Held(data, access.reading(file, data), change.policy_of_rule(rule))
     for each in copies.copied(held):
         if asked & {each.file, each.twin}:
             yield each.finding

@@ -12,6 +12,7 @@ from sopsmith.history.snapshot import Snapshot
 from sopsmith.history.standing import Key, Standing
 
 _OF_A_MERGE = ("", "previous")  # details of what is encrypted anew, and no more
+_OR_ANEW = "or only encrypted anew by the merge"
 
 
 class Commit(Protocol):
@@ -105,20 +106,22 @@ def _merged(
     leaves: Mapping[Key, Snapshot], rows: Sequence[tuple[Row, ...]],
 ) -> tuple[Row, ...]:  # fmt: skip
     """What is new against every parent. A merge key by key encrypts anew what one side changed, and
-    without a key nobody knows whether that is the side's value: as of a data key that changed."""
+    without a key nobody knows whether that is the side's value, where it is as long; so a change
+    is told, and that it may be none."""
     now, before = leaves.get(key), [was.get(key) for _, was in pairs]
 
     def told(row: Row) -> Row:
-        is_plain = any(each[:3] == (*row[:2], "changed") and each.detail in _OF_A_MERGE
-                       for of_one in rows for each in of_one)  # fmt: skip
+        plain = [each for of_one in rows for each in of_one
+                 if each[:3] == (*row[:2], "changed") and each.detail in _OF_A_MERGE]  # fmt: skip
         sides = [each.places.get(row.name) if each else None for each in before]
         place = now.places.get(row.name) if now else None
         differ = len({side.ciphertext if side else None for side in sides}) > 1
-        if row.what != "value" or not (is_plain and differ and place):
+        if row.what != "value" or not (plain and differ and place):
             return row
         lengths = {plain_length(side.ciphertext) for side in sides if side}
-        is_known = plain_length(place.ciphertext) in lengths
-        return row._replace(change="re-encrypted", detail="by the merge") if is_known else row
+        if plain_length(place.ciphertext) not in lengths:
+            return row
+        return plain[0]._replace(detail=", ".join(filter(None, (plain[0].detail, _OR_ANEW))))
 
     return tuple(map(told, _agreed(rows)))
 

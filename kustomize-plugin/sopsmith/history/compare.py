@@ -49,7 +49,7 @@ def effects(
     old, new = _both(before, after)
     changes = changes_of_values(old, new, same)
     moved = {name for name, each in changes.items() if each.moves}
-    found = _reached(old, new, moved)
+    found = _reached(old, new, moved, same)
     rows = [
         Row("value", name, "changes", f"by {_causes(value, found)}")
         for name, value in new.recipe.values.items()
@@ -77,12 +77,12 @@ def _both(before: Snapshot | None, after: Snapshot | None) -> tuple[Snapshot, Sn
     raise ValueError("a leaf that has never been")
 
 
-def _reached(old: Snapshot, new: Snapshot, moved: Collection[str]) -> set[str]:
+def _reached(old: Snapshot, new: Snapshot, moved: Collection[str], same: Same) -> set[str]:
     """All values that are others now."""
     earlier = {
         name
         for name in old.recipe.values.keys() & new.recipe.values.keys()
-        if previous_moved(name, name, old, new)
+        if previous_moved(name, name, old, new, same)
     }
     starts = {
         name

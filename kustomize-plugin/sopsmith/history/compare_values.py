@@ -99,7 +99,7 @@ def _is_renamed(before: Value, value: Value, old: Snapshot, new: Snapshot) -> bo
 
 def _change(was: str, name: str, old: Snapshot, new: Snapshot, same: Same) -> Change | None:
     before, value = old.recipe.values[was], new.recipe.values[name]
-    settings = tuple(_settings(before, value, old, new))
+    settings = tuple(_settings(before, value, old, new, same))
     if before.origin != value.origin:
         # `pin` keeps what was generated, so this alone says nothing of the value.
         origin = _made(was, name, old, new)
@@ -171,25 +171,43 @@ _CALLED = {"max_age": "maxAge", "rotated": "day of rotation"}
 _OF_A_ROTATION = (_CALLED["rotated"], "previous")  # no news beside a new version
 
 
-def _settings(before: Value, value: Value, old: Snapshot, new: Snapshot) -> Iterator[str]:
+def _settings(
+    before: Value, value: Value, old: Snapshot, new: Snapshot, same: Same
+) -> Iterator[str]:
     """What is said of a value and does not change it."""
     for name in ("rules", "optional", "group", "rotation", "max_age", "rotated"):
         if getattr(before, name) != getattr(value, name):
             yield _CALLED.get(name, name)
-    if previous_moved(before.name, value.name, old, new):
+    if previous_moved(before.name, value.name, old, new, same):
         yield "previous"
     if value.origin == before.origin == "stored" and before.generator != value.generator:
         yield "generator"
 
 
-def previous_moved(was: str, name: str, old: Snapshot, new: Snapshot) -> bool:
+def previous_moved(was: str, name: str, old: Snapshot, new: Snapshot, same: Same) -> bool:
     """Whether what a value was before its last rotation is something else now."""
+    one, other = old.places.get(PREVIOUS + was), new.places.get(PREVIOUS + name)
+    made = _made_before(was, name, old, new)
+    if made and other:  # `pin` keeps that too
+        return same(made, other) is False
     if old.recipe.values[was].previous != new.recipe.values[name].previous:
         return True
-    one, other = old.places.get(PREVIOUS + was), new.places.get(PREVIOUS + name)
     if one is None or other is None:
         return one is not other and not (old.findings or new.findings)
-    return kept_at(one, other, old.parts, new.parts) is False
+    kept = kept_at(one, other, old.parts, new.parts)
+    return (same(one, other) if kept is None else kept) is False
+
+
+def _made_before(was: str, name: str, old: Snapshot, new: Snapshot) -> Made | None:
+    """What a value was before its last rotation, where a seed made that and a component holds it
+    now."""
+    before = old.recipe.values[was]
+    is_pinned = before.origin == "generated" != new.recipe.values[name].origin
+    if before.previous is None or not is_pinned or PREVIOUS + name not in new.places:
+        return None
+    made = before._replace(**before.previous._asdict())
+    seed = old.places.get(f"{SEED}{made.seed}")
+    return Made(old.recipe, made, seed) if seed else None
 
 
 # --- what components hold -------------------------------------------------------------------------
@@ -234,7 +252,8 @@ def has_one_key(one: Part, other: Part) -> bool:
 def unsettled(before: Snapshot, after: Snapshot) -> tuple[tuple[Place | Made, Place], ...]:
     """What only a key can compare."""
     both = before.recipe.values.keys() & after.recipe.values.keys()
-    pinned = ((_made(name, name, before, after), name) for name in sorted(both))
+    pinned = [(_made(name, name, before, after), name) for name in sorted(both)]
+    pinned += [(_made_before(n, n, before, after), PREVIOUS + n) for n in sorted(both)]
     pairs = (
         (before.places[name], after.places[name]) for name in before.places if name in after.places
     )

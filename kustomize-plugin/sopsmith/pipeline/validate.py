@@ -23,11 +23,12 @@ from sopsmith.recipes.template import (
 _PLACEHOLDER = re.compile(
     r"""((change[-_ ]?(me|it|this) | replace[-_ ]?(me|this) | fix[-_ ]?me | to[-_ ]?do | tbd
         | placeholder | dummy)!*[-_\ ]*)+
-      | x{3,} | \*{3,} | \.{3,} | … | <[^<>]*> | (?P<one>.)(?P=one){7,}
+      | x{3,} | \*{3,} | \.{3,} | … | <[^<>]*>
       | \[[a-z][a-z\ _-]*\]
       | \$\{[^{}]*\} | \{\{[^{}]*\}\} | (your|my)[-_\ ].*here([-_\ ].{0,40})?""",
     re.IGNORECASE | re.VERBOSE,
 )
+_ONE_CHARACTER = re.compile(r"(.)\1{7,}", re.IGNORECASE)
 _MOST_STEPS = 5_000_000  # of matching a pattern: about a second
 _HOST = re.compile(r"([A-Za-z0-9._-]+(,[A-Za-z0-9._-]+)*|/[A-Za-z0-9._/-]*)\Z")
 _URL = re.compile(
@@ -137,8 +138,7 @@ def _bytes_rules(value: Value, sensitive: Sensitive, file: str) -> Iterator[Find
 def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     rules = value.rules
     yield from _weak(value, text, file)
-    is_left = value.origin != "generated" and _PLACEHOLDER.fullmatch(text.strip())
-    if is_left and not rules.placeholder:
+    if _is_left(value, text) and not rules.placeholder:
         message = "reads like a placeholder"
         hint = "put the real value in; where it is meant, rules: {placeholder: true}"
         yield Finding("placeholder", message, file, value.name, hint)
@@ -157,6 +157,17 @@ def _text_rules(value: Value, text: str, file: str) -> Iterator[Finding]:
     if rules.format == "url" and not _is_url(text):
         hint = "derive it with derive: {url: …}, which encodes every part"
         yield Finding("url-format", "is no valid URL", file, value.name, hint)
+
+
+def _is_left(value: Value, text: str) -> bool:
+    """Whether somebody was to replace it. What a recipe writes out is public, and may be one
+    character over and over."""
+    if value.origin == "generated":
+        return False
+    is_written_out = value.origin == "derived" or text == value.default
+    if not is_written_out and _ONE_CHARACTER.fullmatch(text.strip()):
+        return True
+    return bool(_PLACEHOLDER.fullmatch(text.strip()))
 
 
 def _weak(value: Value, text: str, file: str) -> Iterator[Finding]:

@@ -15,10 +15,11 @@ from sopsmith.components.shift import Shift
 from sopsmith.delivery import folders
 from sopsmith.errors import SopsmithError
 from sopsmith.findings import Finding
+from sopsmith.history import ruled
 from sopsmith.inventory import Encrypted
 from sopsmith.pipeline import decrypt
 from sopsmith.recipes.recipe import parse
-from sopsmith.tools import files, sops
+from sopsmith.tools import files, git, sops
 
 
 class Scope(NamedTuple):
@@ -76,10 +77,15 @@ def refusals(
         message = "is broken, so that nobody can tell whose readers these are"
         yield from (Finding("usage", message, file, hint=hint) for file in recipes.broken)
         return
-    told = set()
+    told, here = set(), git.Repository(root, env)
     for each in gains:
-        is_astray = each.file in held and held[each.file].is_astray
-        problem = _problem(each, stated.get(each.file), recipes, after, is_astray=is_astray)
+        mine = stated.get(each.file)
+        if mine is None:
+            continue
+        is_in_place = not recipes.environments & set(mine) and not _is_brought_in(
+            here, each.file, held
+        )
+        problem = _problem(each, mine, recipes, after, is_in_place=is_in_place)
         if problem:
             told.add(each.file)
             yield problem
@@ -90,19 +96,14 @@ def refusals(
 
 
 def _problem(
-    gain: Shift, stated: Sequence[str] | None, recipes: _Recipes,
-    after: Mapping[str, Rule | None], *, is_astray: bool,
+    gain: Shift, stated: Sequence[str], recipes: _Recipes, after: Mapping[str, Rule | None],
+    *, is_in_place: bool,
 ) -> Finding | None:  # fmt: skip
-    """That a file says whose it is, and others list it, lie under its rule or gain it.
-
-    What is of an environment without a recipe, and as its rule says, is in its place for all that
-    anybody knows.
-    """
-    if stated is None:
-        return None
+    """That a file says whose it is, and others list it, or, unless it is known to lie in its
+    place, lie under its rule or gain it."""
     mine, listing = set(stated), recipes.listed.get(gain.file, set())
     reasons = [(listing - mine, "lists it")]
-    if is_astray or recipes.environments & mine:
+    if not is_in_place:
         reading = recipes.readers(after)
         for key in gain.gains:
             read = reading.get(key, set())
@@ -117,6 +118,15 @@ def _problem(
             message = f"{decrypt.whose(stated)}, and {names} {why}"
             return Finding("wrong-environment", message, gain.file, hint=hint)
     return None
+
+
+def _is_brought_in(here: git.Repository, file: str, held: Mapping[str, Held]) -> bool:
+    """Whether its rule never said who reads a file now. Where it once did, only the rule changed,
+    and what is of an environment without a recipe lies in its place for all that anybody knows."""
+    mine = held.get(file)
+    if mine is None or mine.actual is None or not mine.is_astray:
+        return False
+    return mine.actual.groups not in ruled.groups(here, file)
 
 
 class _Recipes(NamedTuple):

@@ -14,7 +14,7 @@ import pytest
 
 from sopsmith.catalogue import CATALOGUE
 from sopsmith.model import Sensitive
-from sopsmith.pipeline.validate import _PLACEHOLDER, validate
+from sopsmith.pipeline.validate import _ONE_CHARACTER, _PLACEHOLDER, validate
 from sopsmith.recipes.kinds import FROM_STREAM, KINDS
 from sopsmith.recipes.recipe import parse
 from sopsmith.recipes.resolve import Source, resolve
@@ -283,6 +283,15 @@ def test_a_placeholder_is_found(text: str) -> None:
     assert "placeholder" not in codes(text, rules={"placeholder": True})
 
 
+@pytest.mark.parametrize("text", ["00000000", "========", "aAaAaAaA "])
+def test_what_a_recipe_writes_out_may_be_one_character_over_and_over(text: str) -> None:
+    """It is public, and nobody was to replace it; what stands in a component instead is not."""
+    assert "placeholder" not in codes(text, default=text)
+    assert "placeholder" not in of_values({"LINE": text}, LINE={"derive": {"template": text}})
+    assert "placeholder" in codes(text, default="a public word")
+    assert "placeholder" in codes("CHANGE_ME", default="CHANGE_ME")
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -314,7 +323,8 @@ def test_no_random_value_is_a_placeholder(generate: dict[str, Any]) -> None:
     stream = (byte for n in count() for byte in sha256(n.to_bytes(4)).digest())
     full = {**KINDS[kind].defaults, **options}
     made = (FROM_STREAM[kind](full, stream) for _ in range(1000))
-    assert [text for text in made if _PLACEHOLDER.fullmatch(text)] == []
+    left = (_PLACEHOLDER, _ONE_CHARACTER)
+    assert [text for text in made if any(each.fullmatch(text) for each in left)] == []
 
 
 def test_what_the_seed_gives_is_no_placeholder_whatever_its_alphabet() -> None:
