@@ -116,7 +116,7 @@ def test_what_a_hook_says_stays_with_it(make: Make, name: str) -> None:
     (one.repo.path.parent / "secret").write_text(one.repo.canary())
     hook(one, name, "cat - ../secret; cat ../secret >&2; exit 1")
     run = rotate(one)
-    assert run.code == {"pre-commit": 3, "pre-push": 6, "post-commit": 0}[name], run.err
+    assert run.code == {"pre-commit": 6, "pre-push": 6, "post-commit": 0}[name], run.err
 
 
 def test_of_two_who_rotate_at_once_both_end_with_what_git_says(make: Make) -> None:
