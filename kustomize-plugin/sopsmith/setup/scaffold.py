@@ -123,7 +123,8 @@ _DATABASE_VALUES = """\
 
 """
 _SESSION_VALUES = """\
-    # From the seed, too. Old sessions are read with the old one for as long as you say.
+    # From the seed, too. Rotated, it keeps the old one, and what still reads that gets it as
+    # JWT_SECRET_OLD: {derive: {previousOf: JWT_SECRET}, optional: true}
     JWT_SECRET: {generate: {bytes: {size: 48}}, rotation: overlap, rules: {minLength: 32}}
 
     # Given: `sopsmith set GOOGLE_CLIENT_SECRET` stores one, encrypted; both of the group or none.
