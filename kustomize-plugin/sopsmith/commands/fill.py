@@ -49,13 +49,14 @@ def fill(
     dry_run: bool, commit: bool, output: str,
 ) -> int:  # fmt: skip
     """Fill one environment, or without a word all of them: what is there stays as it is."""
-    read = partial(_read, session, names, where, component)
+    read = partial(_read, session, names, where)
     touched: list[Leaf] = []
 
     def planned() -> tuple[Work, Plan]:
-        plan = read()
+        known = read()
+        plan = _plan(known, names, component)
         touched.extend((*(each.leaf for each in plan.missing), *plan.empty.values()))
-        begun = _begun(session, names, where) if commit else []
+        begun = _begun(known, names) if commit else []
         leaves = (*touched, *(each.leaf for each in begun))
         filled = dict.fromkeys(leaf.recipe.environment for leaf in leaves)
         drawn = [*(each.value.name for each in plan.missing), *(each.name for each in begun)]
@@ -66,7 +67,7 @@ def fill(
     changed: tuple[str, ...] = ()
     made, found = None, tuple[Finding, ...]()
     if dry_run:
-        plan = read()
+        plan = _plan(read(), names, component)
     else:
         root = repository.root_of(where, session.env)
         with repository.one_at_a_time(touched, " ".join(("sopsmith fill", *names))):
@@ -82,14 +83,7 @@ def fill(
     return exit_code(found)
 
 
-def _leaves(session: Session, where: str | None) -> tuple[Leaf, ...]:
-    if where is None:
-        return repository.every_leaf(session.env)
-    return (repository.leaf(where, session.env),)
-
-
-def _begun(session: Session, names: Sequence[str], where: str | None) -> list[Begun]:
-    leaves = _leaves(session, where)
+def _begun(leaves: Sequence[Leaf], names: Sequence[str]) -> list[Begun]:
     found = pending.filled(leaves)
     return [
         Begun(leaf, name, files)
@@ -99,12 +93,17 @@ def _begun(session: Session, names: Sequence[str], where: str | None) -> list[Be
     ]
 
 
-def _read(session: Session, names: Sequence[str], where: str | None, component: str | None) -> Plan:
-    leaves = _leaves(session, where)
+def _read(session: Session, names: Sequence[str], where: str | None) -> tuple[Leaf, ...]:
+    """The leaves that are meant; each of these names is declared in one of them."""
+    leaves = (
+        repository.every_leaf(session.env)
+        if where is None
+        else (repository.leaf(where, session.env),)
+    )
     for name in names:
         if not any(name in leaf.recipe.values for leaf in leaves):
             placement.declared(leaves[0].recipe, name)  # says what is wrong with it
-    return _plan(leaves, names, component)
+    return leaves
 
 
 def _plan(leaves: Sequence[Leaf], names: Sequence[str], component: str | None) -> Plan:
