@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from sopsmith.components import access, change
 from sopsmith.components.change import Policy
+from sopsmith.components.rules import Rule
 from sopsmith.findings import Finding
 
 # The nonce and tag of a ciphertext; the second line of a wrapped data key, which is random too: the
@@ -33,6 +35,11 @@ class Held(NamedTuple):
     def is_astray(self) -> bool:
         """Whether others read it than its rule says."""
         return self.actual is not None and self.actual.groups != self.wanted.groups
+
+
+def held(file: str, data: bytes, rule: Rule) -> Held:
+    """An encrypted file under the rule that covers it."""
+    return Held(data, access.reading(file, data), change.policy_of_rule(rule))
 
 
 class Copied(NamedTuple):

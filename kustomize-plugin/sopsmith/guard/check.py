@@ -6,9 +6,8 @@ import posixpath
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from sopsmith.components import access, change, copies, rules, rules_order
+from sopsmith.components import copies, rules, rules_order
 from sopsmith.components.conflict import conflict
-from sopsmith.components.copies import Held
 from sopsmith.components.rules import ANY, Rule, Rules, governing, parse_rules, rule_for
 from sopsmith.components.sealed import Trust, component_of
 from sopsmith.errors import SopsmithError
@@ -236,7 +235,7 @@ def _shared(wanted: Iterable[str], tree: _Tree) -> Iterator[Finding]:
         if isinstance(rule, Rule):
             data = _text(file, tree.read if file in wanted else tree.glance) or b""
             if covered.has_metadata(file, data):
-                held[file] = Held(data, access.reading(file, data), change.policy_of_rule(rule))
+                held[file] = copies.held(file, data, rule)
     for each in copies.copied(held):
         if asked & {each.file, each.twin}:
             yield each.finding

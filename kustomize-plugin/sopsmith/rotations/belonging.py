@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from sopsmith import repository, settings
-from sopsmith.components import access, change, copies
+from sopsmith.components import copies
 from sopsmith.components.copies import Held
 from sopsmith.components.rules import Rule
 from sopsmith.components.sealed import component_of, seal
@@ -184,13 +184,7 @@ def _stated(env: Mapping[str, str], texts: Mapping[str, bytes]) -> dict[str, tup
 def _held(known: Sequence[Encrypted]) -> dict[str, Held]:
     """The files that a rule covers."""
     rules = ((each, rule_of(each)) for each in known)
-    return {
-        each.file: Held(
-            each.data, access.reading(each.file, each.data), change.policy_of_rule(rule)
-        )
-        for each, rule in rules
-        if rule
-    }
+    return {each.file: copies.held(each.file, each.data, rule) for each, rule in rules if rule}
 
 
 def rule_of(each: Encrypted) -> Rule | None:
