@@ -148,6 +148,12 @@ class Repo:
         assert done.returncode == 0, done.stderr
         return self.write(path, done.stdout)
 
+    def stranger(self, name: str) -> tuple[Path, str]:
+        """A key of somebody else's beside the repository, and its recipient."""
+        file = self.path.parent / name
+        self.run("age-keygen", "-o", str(file))
+        return file, self.run("age-keygen", "-y", str(file)).out.strip()
+
     # --- files --------------------------------------------------------------------------------
 
     def write(self, path: str, content: str | bytes) -> Path:

@@ -58,9 +58,8 @@ class Two(NamedTuple):
 
 @pytest.fixture
 def two(repo: Repo) -> Two:
-    dev_key, both = (repo.path.parent / name for name in ("dev.key", "both.key"))
-    repo.run("age-keygen", "-o", str(dev_key))
-    dev = repo.run("age-keygen", "-y", str(dev_key)).out.strip()
+    dev_key, dev = repo.stranger("dev.key")
+    both = repo.path.parent / "both.key"
     both.write_bytes(repo.key_file.read_bytes() + dev_key.read_bytes())
     repo.env["SOPS_AGE_KEY_FILE"] = str(both)
     repo.write(".sops.yaml", RULES.format(dev=dev, production=repo.recipient))
@@ -81,8 +80,7 @@ def two(repo: Repo) -> Two:
 @pytest.fixture
 def new(two: Two) -> str:
     """The recipient of somebody who reads nothing yet."""
-    two.repo.run("age-keygen", "-o", "../new.key")
-    return two.repo.run("age-keygen", "-y", "../new.key").out.strip()
+    return two.repo.stranger("new.key")[1]
 
 
 SYNCS = [("sync",), ("sync", "--yes"), ("sync", "-e", "dev", "--yes", "--output", "json")]

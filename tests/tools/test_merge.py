@@ -436,9 +436,7 @@ def test_a_whole_file_changed_on_both_sides_is_a_conflict(repo: Repo) -> None:
 @pytest.fixture
 def other(repo: Repo) -> tuple[Path, str]:
     """Somebody else's key, and its recipient."""
-    file = repo.path.parent / "other.key"
-    repo.run("age-keygen", "-o", str(file))
-    return file, repo.run("age-keygen", "-y", str(file)).out.strip()
+    return repo.stranger("other.key")
 
 
 def rotated(branches: Branches, *flags: str) -> Callable[[], object]:
@@ -506,9 +504,7 @@ def test_readers_changed_otherwise_on_both_sides_is_a_conflict(
     repo: Repo, other: tuple[Path, str]
 ) -> None:
     branches = prepared(repo, FORMATS[0])
-    third = repo.path.parent / "third.key"
-    repo.run("age-keygen", "-o", str(third))
-    recipient = repo.run("age-keygen", "-y", str(third)).out.strip()
+    _, recipient = repo.stranger("third.key")
     branches.on("ours", rotated(branches, "--add-age", other[1]))
     branches.on("theirs", rotated(branches, "--add-age", recipient))
     conflict(branches, branches.merge(), "both sides changed who can read it", "git checkout")
@@ -519,9 +515,7 @@ def test_the_way_out_of_two_changes_of_readers_ends_with_all_of_them(
 ) -> None:
     """As the hint says it, where `check` leads to."""
     branches = prepared(repo, FORMATS[0])
-    third = repo.path.parent / "third.key"
-    repo.run("age-keygen", "-o", str(third))
-    recipient = repo.run("age-keygen", "-y", str(third)).out.strip()
+    _, recipient = repo.stranger("third.key")
     for branch, who in (("ours", other[1]), ("theirs", recipient)):
         branches.on(branch, partial(repo.cli, "recipients", "add", who))
     assert branches.merge().code == 1
@@ -617,9 +611,7 @@ def replaced(one: Branches, stranger: tuple[Path, str], *, hide: bool) -> Callab
 @pytest.fixture
 def stranger(repo: Repo) -> tuple[Path, str]:
     """Somebody's key, and its recipient."""
-    file = repo.path.parent / "stranger.key"
-    repo.run("age-keygen", "-o", str(file))
-    return file, repo.run("age-keygen", "-y", str(file)).out.strip()
+    return repo.stranger("stranger.key")
 
 
 def test_our_value_is_not_encrypted_with_a_data_key_of_somebody_else(

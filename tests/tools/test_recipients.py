@@ -51,9 +51,7 @@ def shop(repo: Repo) -> Repo:
 @pytest.fixture
 def other(repo: Repo) -> tuple[Path, str]:
     """Somebody else's key, and its recipient."""
-    file = repo.path.parent / "other.key"
-    repo.run("age-keygen", "-o", str(file))
-    return file, repo.run("age-keygen", "-y", str(file)).out.strip()
+    return repo.stranger("other.key")
 
 
 def commit(repo: Repo) -> None:
